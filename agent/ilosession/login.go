@@ -1,0 +1,142 @@
+// Package ilosession logs in to an iLO and out of it. It knows the iLO only as
+// an http.RoundTripper, so that any channel to it will do.
+package ilosession
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/ilod/ilod/agent/redfisherror"
+)
+
+var (
+	// ErrCredentials: the iLO refused the login, with the credentials given or
+	// for want of any. Trying again makes it delay its answers
+	// (ilo-behaviour §3).
+	ErrCredentials = errors.New("the iLO refused the login")
+	// ErrSessionLimit: the iLO's session table is full.
+	ErrSessionLimit = errors.New("the iLO's session table is full")
+	// ErrMayRemain: the answer to a login was lost or is unusable, so that the
+	// iLO may hold a session that nobody can delete. The iLO ends it by its
+	// idle timeout.
+	ErrMayRemain = errors.New("a session may be left on the iLO until its idle timeout")
+)
+
+const (
+	// collection is where every generation with Redfish takes logins; knowing
+	// it spares a look at the service root (ilo-behaviour §4.1).
+	collection = "/redfish/v1/SessionService/Sessions/"
+	// loginTimeout bounds a login, loginGrace what is left of it once the
+	// caller's context has ended.
+	loginTimeout = 2 * time.Minute
+	loginGrace   = 10 * time.Second
+	// maxAnswer bounds what is read of an answer, in bytes.
+	maxAnswer = 1 << 20
+)
+
+// Credentials are those of an iLO account. Neither package fmt nor JSON shows
+// the password.
+type Credentials struct {
+	UserName string
+	Password string `json:"-"`
+}
+
+// Format writes the user name alone, whatever the verb.
+func (c Credentials) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, "credentials of "+c.UserName)
+}
+
+// Options are what Login may be told; the zero value is an in-band login.
+type Options struct {
+	// Credentials, nil for an in-band login without any: the iLO trusts the
+	// channel (ilo-behaviour §4.2).
+	Credentials *Credentials
+	// NotSent reports errors of the transport after which the iLO has
+	// certainly not seen the request. Without it every error counts as an
+	// unknown outcome.
+	NotSent func(error) bool
+}
+
+// Login opens a session on the iLO behind rt; Session.Close deletes it.
+//
+// The end of ctx prevents a login but does not abandon one that has started:
+// its answer is waited for a little longer, since a session whose path is not
+// known cannot be deleted. Login may therefore return a session although ctx
+// has ended.
+//
+// Errors: ErrCredentials, ErrSessionLimit, any other refusal as a
+// *redfisherror.Error; ErrMayRemain; those of the transport.
+func Login(ctx context.Context, rt http.RoundTripper, o Options) (*Session, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("log in: %w", context.Cause(ctx))
+	}
+	ctx, cancel := outlast(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://ilo"+collection, bytes.NewReader(loginBody(o.Credentials)))
+	if err != nil {
+		return nil, fmt.Errorf("log in: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("OData-Version", "4.0")
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		if o.NotSent == nil || !o.NotSent(err) {
+			err = fmt.Errorf("%w: %w", ErrMayRemain, err)
+		}
+		return nil, fmt.Errorf("log in: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("log in: %w", refusal(resp))
+	}
+	s, err := newSession(rt, resp.Header)
+	if err != nil {
+		return nil, fmt.Errorf("log in: %w: %w", ErrMayRemain, err)
+	}
+	// The headers say it all: the body is the session or a message
+	// (ilo-behaviour §4.1), and a damaged one changes nothing.
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
+	return s, nil
+}
+
+// outlast returns a context that ends loginGrace after ctx, or after
+// loginTimeout.
+func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithTimeout(context.WithoutCancel(ctx), loginTimeout)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(loginGrace, cancel) })
+	return out, func() { stop(); cancel() }
+}
+
+// loginBody is the login document; without credentials it carries the nulls
+// that HPE's client sends (ilo-behaviour §4.2).
+func loginBody(c *Credentials) []byte {
+	var login struct{ UserName, Password *string }
+	if c != nil {
+		login.UserName, login.Password = &c.UserName, &c.Password
+	}
+	body, err := json.Marshal(login)
+	if err != nil {
+		panic(err) // two strings always marshal
+	}
+	return body
+}
+
+// refusal types a login answer other than 200 and 201. Neither status nor
+// registry version is reliable: 400, 401, 403 and 503 all occur
+// (ilo-behaviour §3, §4.1).
+func refusal(resp *http.Response) error {
+	e := redfisherror.FromResponse(resp)
+	switch {
+	case e.Has("SessionLimitExceeded", "CreateLimitReachedForResource"):
+		return fmt.Errorf("%w: %w", ErrSessionLimit, e)
+	case e.Status == http.StatusUnauthorized, e.Has("UnauthorizedLoginAttempt", "NoValidSession"):
+		return fmt.Errorf("%w: %w", ErrCredentials, e)
+	}
+	return e
+}

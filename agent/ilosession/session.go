@@ -1,0 +1,141 @@
+package ilosession
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ilod/ilod/agent/redfisherror"
+)
+
+// ErrClosed: the session was used after Close.
+var ErrClosed = errors.New("the iLO session is closed")
+
+const (
+	// logoutTimeout bounds a log-out; within it up to logoutTries attempts are
+	// made, logoutPause apart.
+	logoutTimeout = 20 * time.Second
+	logoutTries   = 3
+	logoutPause   = 500 * time.Millisecond
+)
+
+// tokenHeader carries the session's token in both directions.
+const tokenHeader = "X-Auth-Token"
+
+// Session is a session on an iLO and an http.RoundTripper whose requests run
+// in it. It is safe for concurrent use.
+type Session struct {
+	rt   http.RoundTripper
+	path string
+	// authorize adds the token to a request. The token lives in this closure
+	// alone, where no verb of fmt, no encoder and no reflection reaches it.
+	authorize func(http.Header)
+
+	closed  atomic.Bool
+	closing sync.Mutex // held while deleting
+	deleted bool       // guarded by closing
+}
+
+// newSession makes a session of the headers of a login's answer.
+func newSession(rt http.RoundTripper, h http.Header) (*Session, error) {
+	token := h.Get(tokenHeader)
+	if token == "" {
+		return nil, errors.New("the iLO's answer has no " + tokenHeader)
+	}
+	path, err := locationPath(h.Get("Location"))
+	if err != nil {
+		return nil, err
+	}
+	return &Session{rt: rt, path: path, authorize: func(h http.Header) { h.Set(tokenHeader, token) }}, nil
+}
+
+// Path is the path of the session on the iLO, escaped.
+func (s *Session) Path() string { return s.path }
+
+// String names the session by its path; the token is in no printed form.
+func (s *Session) String() string { return "iLO session " + s.path }
+
+// RoundTrip adds the session's token to a copy of the request and nothing
+// else. After Close it returns ErrClosed.
+func (s *Session) RoundTrip(req *http.Request) (*http.Response, error) {
+	if s.closed.Load() {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, ErrClosed
+	}
+	req = req.Clone(req.Context())
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	s.authorize(req.Header)
+	return s.rt.RoundTrip(req)
+}
+
+// Close deletes the session. It does so even if ctx has ended, in a time of its
+// own of at most 20 s, and tries again when the channel or the iLO fails. A
+// session that the iLO no longer knows counts as deleted (ilo-behaviour §4.5).
+//
+// Whatever Close returns, the session refuses further use; after an error the
+// iLO may still hold it, and Close may be called again.
+func (s *Session) Close(ctx context.Context) error {
+	s.closed.Store(true)
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	if s.deleted {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTimeout)
+	defer cancel()
+	var err error
+	for try := range logoutTries {
+		if try > 0 && !pause(ctx) {
+			break
+		}
+		var again bool
+		if again, err = s.delete(ctx); err == nil {
+			s.deleted = true
+			return nil
+		} else if !again {
+			break
+		}
+	}
+	return fmt.Errorf("log out: %w", err)
+}
+
+// delete makes one attempt; again reports whether another one may help.
+func (s *Session) delete(ctx context.Context) (again bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, "http://ilo"+s.path, nil)
+	if err != nil {
+		return false, err
+	}
+	s.authorize(req.Header)
+	resp, err := s.rt.RoundTrip(req)
+	if err != nil {
+		return true, err
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusAccepted, http.StatusNoContent, http.StatusNotFound, http.StatusUnauthorized:
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
+		return false, nil
+	}
+	return resp.StatusCode >= 500, redfisherror.FromResponse(resp)
+}
+
+// pause waits between two attempts; it reports false when ctx ended first.
+func pause(ctx context.Context) bool {
+	timer := time.NewTimer(logoutPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
