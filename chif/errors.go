@@ -45,8 +45,8 @@ var (
 	// ErrClosed: the channel, pool or transport was closed by its owner.
 	ErrClosed = errors.New("closed")
 
-	// ErrNotSent marks errors after which the iLO has certainly not seen the
-	// packet, so that even a POST may be tried again.
+	// ErrNotSent marks errors after which the iLO has certainly not acted on the
+	// request, so that even a POST may be tried again.
 	ErrNotSent = errors.New("nothing was sent")
 )
 
@@ -64,8 +64,14 @@ const (
 	VirtualMachine
 	// NoSocket: the socket of a unix: address does not exist or nobody listens.
 	NoSocket
+	// NotPacketSocket: the socket of a unix: address is of another type.
+	NotPacketSocket
 	// NoDirectory: the directory of channel nodes named by the user does not exist.
 	NoDirectory
+	// NoFunction: hpilo is not loaded and the PCI bus has nothing that it drives.
+	NoFunction
+	// NoNodes: hpilo drives an iLO, but its nodes are not visible here.
+	NoNodes
 )
 
 // NoDeviceError is the ErrNoDevice of one address, with its cause and remedy.
@@ -100,8 +106,14 @@ func (r NoDeviceReason) Cause() string {
 		return "this is a virtual machine"
 	case NoSocket:
 		return "no iLO listens on this socket"
+	case NotPacketSocket:
+		return "this is not a SOCK_SEQPACKET socket"
 	case NoDirectory:
 		return "there is no such directory of channel nodes"
+	case NoFunction:
+		return "the PCI bus shows no iLO 2 to 6: not an HPE ProLiant, or an iLO 7 (Gen12), which has no CHIF channel"
+	case NoNodes:
+		return "hpilo drives an iLO, but its nodes do not exist here"
 	}
 	return "unknown reason"
 }
@@ -117,8 +129,14 @@ func (r NoDeviceReason) Remedy() string {
 		return "run on the hypervisor's host, or hand a channel in with --device unix:PATH"
 	case NoSocket:
 		return "start the program that serves the socket, or correct the path after unix:"
+	case NotPacketSocket:
+		return "name the socket that carries CHIF packets; an HTTP socket is not one"
 	case NoDirectory:
 		return "correct the device path; the kernel's own directory is /dev/hpilo"
+	case NoFunction:
+		return "on an iLO 7 use Redfish over the virtual NIC (https://16.1.15.1) with credentials"
+	case NoNodes:
+		return "in a container, hand in /dev/hpilo; else see that devtmpfs is mounted on /dev"
 	}
 	return ""
 }
@@ -175,7 +193,7 @@ func (c Code) String() string {
 }
 
 // Error names the code and its number.
-func (c Code) Error() string { return fmt.Sprintf("blob store code %s (%d)", c, uint32(c)) }
+func (c Code) Error() string { return fmt.Sprintf("blob store code %s (%d)", c.String(), uint32(c)) }
 
 // transient reports codes whose names ask for a later attempt
 // (chif-protocol §3.10, column "retry").

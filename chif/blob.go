@@ -1,0 +1,231 @@
+package chif
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// Operation is the u32 at offset 8 of a BlobStore2 request (chif-protocol §3.1).
+type Operation uint32
+
+// The operations of BlobStore2.
+const (
+	OpCreate   Operation = 1
+	OpWrite    Operation = 2
+	OpInfo     Operation = 3
+	OpRead     Operation = 4
+	OpDelete   Operation = 5
+	OpFinalize Operation = 6
+	OpREST     Operation = 7
+)
+
+var operationNames = [...]string{"", "CREATE", "WRITE", "INFO", "READ", "DELETE", "FINALIZE", "REST"}
+
+// String is the operation's name, such as "CREATE".
+func (o Operation) String() string {
+	if o >= OpCreate && o <= OpREST {
+		return operationNames[o]
+	}
+	return fmt.Sprintf("operation %d", uint32(o))
+}
+
+// Sizes of requests in bytes, as the header's size field says (chif-protocol
+// §3.1): READ, WRITE and immediate REST add their count.
+const (
+	createSize   = 492
+	writeSize    = 196
+	infoSize     = 60
+	readSize     = 132
+	deleteSize   = 64
+	finalizeSize = 64
+	restSize     = 68
+	restBlobSize = 116
+	listSize     = 41
+)
+
+// Limits in bytes (chif-protocol §3.1, derived from the sizes that HPE's
+// library reports).
+const (
+	MaxWrite     = 3304 // data of one WRITE
+	MaxRead      = 3868 // count of one READ
+	MaxImmediate = 3567 // HTTP request carried inside a REST packet
+	MaxNamespace = 15   // characters; 16 with the NUL
+	MaxKey       = 31   // characters; 32 with the NUL
+)
+
+// blobName is the address of a blob in the iLO's blob store.
+type blobName struct{ namespace, key string }
+
+// check refuses names that do not fit with their NUL: HPE's library copies keys
+// without a limit and damages the packet (chif-captures §2).
+func (n blobName) check() error {
+	if len(n.namespace) > MaxNamespace || len(n.key) > MaxKey {
+		return fmt.Errorf("%w: blob name %q/%q is longer than %d/%d characters",
+			ErrInvalidRequest, n.namespace, n.key, MaxNamespace, MaxKey)
+	}
+	return nil
+}
+
+func appendString(dst []byte, s string, size int) []byte {
+	return appendZeros(append(dst, s...), size-len(s))
+}
+
+func appendZeros(dst []byte, n int) []byte {
+	for n > 0 {
+		k := min(n, len(zeros))
+		dst = append(dst, zeros[:k]...)
+		n -= k
+	}
+	return dst
+}
+
+var zeros [512]byte
+
+func appendUint32(dst []byte, v uint32) []byte { return binary.LittleEndian.AppendUint32(dst, v) }
+
+// appendNamed adds the prefix that all operations but REST share: header,
+// operation, namespace @12, key @28 (chif-protocol §3.2). size is cut to 16
+// bits, as HPE's library does.
+func appendNamed(dst []byte, seq uint16, size uint32, op Operation, n blobName) []byte {
+	dst = Header{Size: uint16(size), Sequence: seq, Command: CommandBlob}.append(dst)
+	dst = appendUint32(dst, uint32(op))
+	dst = appendString(dst, n.namespace, MaxNamespace+1)
+	return appendString(dst, n.key, MaxKey+1)
+}
+
+// appendCreate adds a CREATE request. The five strings are constants of HPE's
+// library whose meaning is not known (chif-protocol §3.3).
+func appendCreate(dst []byte, seq uint16, n blobName) []byte {
+	dst = appendNamed(dst, seq, createSize, OpCreate, n)
+	dst = appendUint32(dst, 2)
+	dst = appendString(dst, "text/plain", 64)
+	dst = appendString(dst, "ascii", 32)
+	dst = appendString(dst, "12345", 64)
+	dst = appendString(dst, "python", 64)
+	return appendString(dst, "test data", 204)
+}
+
+// appendWrite adds a WRITE request up to its data: the count bytes themselves
+// must follow (chif-protocol §3.4).
+func appendWrite(dst []byte, seq uint16, n blobName, offset, count uint32) []byte {
+	dst = appendNamed(dst, seq, writeSize+count, OpWrite, n)
+	dst = appendZeros(dst, 64)
+	dst = appendUint32(dst, offset)
+	dst = appendUint32(dst, count)
+	return appendZeros(dst, 64)
+}
+
+// appendInfo adds an INFO request (chif-protocol §3.5).
+func appendInfo(dst []byte, seq uint16, n blobName) []byte {
+	return appendNamed(dst, seq, infoSize, OpInfo, n)
+}
+
+// appendRead adds the 132 bytes of a READ request that carry information. Its
+// size field promises count bytes more, which HPE's library fills from its heap
+// and we with zeros (chif-protocol §3.6, chif-captures §2).
+func appendRead(dst []byte, seq uint16, n blobName, offset, count uint32) []byte {
+	dst = appendNamed(dst, seq, readSize+count, OpRead, n)
+	dst = appendUint32(dst, offset)
+	dst = appendUint32(dst, count)
+	return appendZeros(dst, 64)
+}
+
+// appendDelete adds a DELETE request (chif-protocol §3.7).
+func appendDelete(dst []byte, seq uint16, n blobName) []byte {
+	return appendUint32(appendNamed(dst, seq, deleteSize, OpDelete, n), 0)
+}
+
+// appendFinalize adds a FINALIZE request (chif-protocol §3.7).
+func appendFinalize(dst []byte, seq uint16, n blobName) []byte {
+	return appendUint32(appendNamed(dst, seq, finalizeSize, OpFinalize, n), 0)
+}
+
+// appendREST adds what both forms of REST share: operation, mode, response
+// namespace @16, response key @32, length @64 (chif-protocol §3.8).
+func appendREST(dst []byte, seq uint16, size, mode uint32, rsp blobName, length uint32) []byte {
+	dst = Header{Size: uint16(size), Sequence: seq, Command: CommandBlob}.append(dst)
+	dst = appendUint32(dst, uint32(OpREST))
+	dst = appendUint32(dst, mode)
+	dst = appendString(dst, rsp.namespace, MaxNamespace+1)
+	dst = appendString(dst, rsp.key, MaxKey+1)
+	return appendUint32(dst, length)
+}
+
+// appendRESTImmediate adds an immediate REST request up to its HTTP request,
+// whose length bytes must follow.
+func appendRESTImmediate(dst []byte, seq uint16, rsp blobName, length uint32) []byte {
+	return appendREST(dst, seq, restSize+length, 0, rsp, length)
+}
+
+// appendRESTBlob adds a REST request whose HTTP request lies in the finalized
+// blob req.
+func appendRESTBlob(dst []byte, seq uint16, req, rsp blobName) []byte {
+	dst = appendREST(dst, seq, restBlobSize, 1, rsp, 0)
+	dst = appendString(dst, req.namespace, MaxNamespace+1)
+	return appendString(dst, req.key, MaxKey+1)
+}
+
+// appendList adds a LIST request. Nothing sends it: its answer's layout is not
+// known and an iLO is reported to refuse it for the namespace that REST uses
+// (chif-protocol §3.9). It is here so that the packers cover every builder of
+// HPE's library.
+func appendList(dst []byte, seq uint16, namespace string) []byte {
+	start := len(dst)
+	dst = Header{Size: listSize, Sequence: seq, Command: CommandList}.append(dst)
+	dst = append(dst, 7, 0, 25, 0, 0, 0, 0, 0)
+	dst = appendString(dst, namespace, MaxNamespace+1)[:start+28]
+	return appendZeros(appendUint32(dst, 9), 9)
+}
+
+// answerCode returns the return code of a BlobStore2 answer's message, the u32
+// at packet offset 8, and what follows it.
+func answerCode(op Operation, msg []byte) (Code, []byte, error) {
+	if len(msg) < 4 {
+		return 0, nil, fmt.Errorf("%w: %s answer has no return code", ErrProtocol, op)
+	}
+	return Code(binary.LittleEndian.Uint32(msg)), msg[4:], nil
+}
+
+// blobSize reads the u32 @12 of an INFO answer.
+func blobSize(body []byte) (uint32, error) {
+	if len(body) < 4 {
+		return 0, fmt.Errorf("%w: INFO answer has no size", ErrProtocol)
+	}
+	return binary.LittleEndian.Uint32(body), nil
+}
+
+// readData cuts the data out of a READ answer: u32 count @12, data @16.
+func readData(body []byte, asked uint32) ([]byte, error) {
+	if len(body) < 4 {
+		return nil, fmt.Errorf("%w: READ answer has no count", ErrProtocol)
+	}
+	n := binary.LittleEndian.Uint32(body)
+	if n > asked || int64(n) > int64(len(body)-4) {
+		return nil, fmt.Errorf("%w: READ answer claims %d bytes, asked %d, packet holds %d", ErrProtocol, n, asked, len(body)-4)
+	}
+	return body[4 : 4+n], nil
+}
+
+// restAnswer is the part of a REST answer behind its return code.
+type restAnswer struct {
+	inBlob bool   // the HTTP answer lies under the response key
+	inline []byte // the HTTP answer otherwise
+}
+
+// parseRESTAnswer reads receive mode @12, inline length @16, HTTP bytes @20.
+func parseRESTAnswer(body []byte) (restAnswer, error) {
+	if len(body) < 8 {
+		return restAnswer{}, fmt.Errorf("%w: REST answer ends before its length", ErrProtocol)
+	}
+	mode, n := binary.LittleEndian.Uint32(body), binary.LittleEndian.Uint32(body[4:])
+	switch {
+	case mode == 1:
+		return restAnswer{inBlob: true}, nil
+	case mode != 0:
+		return restAnswer{}, fmt.Errorf("%w: REST answer has receive mode %d", ErrProtocol, mode)
+	case int64(n) > int64(len(body)-8):
+		return restAnswer{}, fmt.Errorf("%w: REST answer claims %d inline bytes, packet holds %d", ErrProtocol, n, len(body)-8)
+	}
+	return restAnswer{inline: bytes.Clone(body[8 : 8+n])}, nil
+}

@@ -1,0 +1,161 @@
+//go:build linux
+
+package chif
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// NodeDirectory is where the hpilo driver's nodes d0ccb0, d0ccb1, … appear
+	// (hpilo.c ilo_probe; one iLO, so always d0).
+	NodeDirectory = "/dev/hpilo"
+	// DefaultSettle is how long a node is left alone after its open, so that the
+	// iLO takes note of it; HPE's library waits as long (chif-captures §3).
+	DefaultSettle = 100 * time.Millisecond
+	// maxNodes is the hardware's limit on channels (chif-protocol §1.1).
+	maxNodes = 32
+)
+
+// NodeDevice returns the device whose channels are the d0ccbN nodes in dir.
+// settle is the pause between the open of a node and its first packet; use
+// DefaultSettle on a real iLO.
+func NodeDevice(dir string, settle time.Duration) Device {
+	return &nodeDevice{dir: dir, settle: settle, sys: "/sys", proc: "/proc"}
+}
+
+type nodeDevice struct {
+	dir       string
+	settle    time.Duration
+	sys, proc string // roots of sysfs and procfs
+}
+
+func (d *nodeDevice) String() string { return d.dir }
+
+// Open sweeps once over all nodes from a random start and opens the first free
+// one exclusively: a shared channel would let two readers steal each other's
+// answers (chif-protocol §1.2).
+func (d *nodeDevice) Open(ctx context.Context) (Channel, error) {
+	count := d.nodes()
+	if count == 0 {
+		return nil, d.noDevice()
+	}
+	start, taken := rand.IntN(count), 0
+	var last error
+	for i := range count {
+		if err := ctx.Err(); err != nil {
+			return nil, contextError(err)
+		}
+		name := d.node((start + i) % count)
+		fd, err := openRetry(name)
+		switch {
+		case err == nil:
+			return d.opened(ctx, name, fd)
+		case errors.Is(err, fs.ErrPermission):
+			return nil, fmt.Errorf("%w: open %s: %w", ErrPermission, name, err)
+		case errors.Is(err, unix.EBUSY):
+			taken++
+		default:
+			last = fmt.Errorf("open %s: %w", name, err)
+		}
+	}
+	if last != nil {
+		return nil, fmt.Errorf("%d of %d nodes are taken: %w", taken, count, last)
+	}
+	return nil, fmt.Errorf("%w: %d of %d are taken, or the iLO is resetting", ErrBusy, taken, count)
+}
+
+func openRetry(name string) (int, error) {
+	for {
+		fd, err := unix.Open(name, unix.O_RDWR|unix.O_EXCL|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+func (d *nodeDevice) opened(ctx context.Context, name string, fd int) (Channel, error) {
+	c, err := newFDChannel(name, fd)
+	if err != nil {
+		return nil, err
+	}
+	if err := sleep(ctx, d.settle); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (d *nodeDevice) node(n int) string { return filepath.Join(d.dir, fmt.Sprintf("d0ccb%d", n)) }
+
+// nodes counts the nodes up to the first gap, as HPE's library does.
+func (d *nodeDevice) nodes() int {
+	for n := range maxNodes {
+		if _, err := os.Stat(d.node(n)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return n
+		}
+	}
+	return maxNodes
+}
+
+// noDevice finds out why there are no nodes.
+func (d *nodeDevice) noDevice() error {
+	e := &NoDeviceError{Address: d.dir}
+	_, module := os.Stat(filepath.Join(d.sys, "module/hpilo"))
+	classes, _ := filepath.Glob(filepath.Join(d.sys, "class/iLO/*d0ccb*"))
+	switch {
+	case len(classes) > 0:
+		e.Reason = NoNodes
+	case d.dir != NodeDirectory && !isDir(d.dir):
+		e.Reason = NoDirectory
+	case module != nil && d.hasFunction():
+		e.Reason = NoModule
+	case d.virtualMachine():
+		e.Reason = VirtualMachine
+	case module != nil:
+		e.Reason = NoFunction
+	default:
+		e.Reason = ModuleWithoutDevice
+	}
+	return e
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// hasFunction looks for a PCI function that hpilo drives (hpilo.c ilo_devices).
+func (d *nodeDevice) hasFunction() bool {
+	devices, _ := filepath.Glob(filepath.Join(d.sys, "bus/pci/devices/*"))
+	for _, dev := range devices {
+		vendor, _ := os.ReadFile(filepath.Join(dev, "vendor"))
+		device, _ := os.ReadFile(filepath.Join(dev, "device"))
+		switch strings.TrimSpace(string(vendor)) + ":" + strings.TrimSpace(string(device)) {
+		case "0x103c:0x3307", "0x0e11:0xb204":
+			return true
+		}
+	}
+	return false
+}
+
+// virtualMachine asks the processor, which tells its guests of the hypervisor.
+func (d *nodeDevice) virtualMachine() bool {
+	info, _ := os.ReadFile(filepath.Join(d.proc, "cpuinfo"))
+	for line := range bytes.Lines(info) {
+		if bytes.HasPrefix(line, []byte("flags")) {
+			return bytes.Contains(line, []byte(" hypervisor"))
+		}
+	}
+	return false
+}

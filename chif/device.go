@@ -1,0 +1,68 @@
+package chif
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ParseDevice returns the device that addr names:
+//
+//	auto           the platform's own driver; on Linux the same as /dev/hpilo
+//	/dev/hpilo     a directory of hpilo's nodes d0ccb0, d0ccb1, …
+//	unix:PATH      a SOCK_SEQPACKET socket: one connection is one channel
+//
+// It looks at nothing on the host: a missing device shows at the first Open.
+// It fails with ErrInvalidRequest for anything else, and with
+// ErrUnsupportedPlatform for an address of another platform.
+func ParseDevice(addr string) (Device, error) {
+	path, socket := strings.CutPrefix(addr, "unix:")
+	switch {
+	case addr == "auto":
+		return platformDevice()
+	case socket && path == "":
+		return nil, fmt.Errorf("%w: device address %q names no socket", ErrInvalidRequest, addr)
+	case socket:
+		return platformSocket(path)
+	case strings.HasPrefix(addr, "/"):
+		return platformNodes(addr)
+	case strings.HasPrefix(addr, "dll:"):
+		return nil, fmt.Errorf("device address %q: %w", addr, ErrUnsupportedPlatform)
+	}
+	return nil, fmt.Errorf("%w: device address %q is none of auto, /DIRECTORY, unix:PATH", ErrInvalidRequest, addr)
+}
+
+// notSent adds the promise of ErrNotSent to err.
+func notSent(err error) error { return &unsentError{err} }
+
+type unsentError struct{ err error }
+
+func (e *unsentError) Error() string        { return e.err.Error() }
+func (e *unsentError) Unwrap() error        { return e.err }
+func (e *unsentError) Is(target error) bool { return target == ErrNotSent }
+
+// contextError turns the end of a context into our own words; the context's
+// error stays in the chain.
+func contextError(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrTimeout, err)
+	}
+	return err
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return contextError(ctx.Err())
+	}
+}

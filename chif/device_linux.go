@@ -1,0 +1,7 @@
+package chif
+
+func platformDevice() (Device, error) { return platformNodes(NodeDirectory) }
+
+func platformNodes(dir string) (Device, error) { return NodeDevice(dir, DefaultSettle), nil }
+
+func platformSocket(path string) (Device, error) { return socketDevice{path}, nil }
