@@ -1,0 +1,23 @@
+package chiftest
+
+import "errors"
+
+// Check is the assertion of every test: no channel is open (after Close: none
+// was open when it was called), no session of ours is left, and no foreign
+// session was touched. The error lists all that it found.
+func (s *Server) Check() error {
+	s.mu.Lock()
+	open := s.leaked
+	if !s.closed {
+		open = s.open()
+	}
+	s.mu.Unlock()
+	var errs []error
+	for _, name := range open {
+		errs = append(errs, errors.New(name))
+	}
+	if s.service != nil {
+		errs = append(errs, s.service.Check())
+	}
+	return errors.Join(errs...)
+}

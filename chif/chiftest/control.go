@@ -1,0 +1,101 @@
+package chiftest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// Faults are all rules in force, in the form that the control interface takes.
+type Faults struct {
+	Rules []Rule `json:"rules"`
+}
+
+// SetFaults replaces all faults. Nothing changes when a rule is invalid; the
+// error names each.
+func (s *Server) SetFaults(f Faults) error { return s.faults.set(f.Rules) }
+
+// Faults returns the faults in force, with what is left of each rule's Skip and
+// Times.
+func (s *Server) Faults() Faults { return Faults{Rules: s.faults.list()} }
+
+// ResetRequest is the body of POST /reset.
+type ResetRequest struct {
+	Down Duration `json:"down"` // how long channels cannot be opened
+}
+
+// Control is the server's control interface. Bodies are JSON, errors 400 with
+// {"error": text}.
+//
+//	GET    /stats    Stats
+//	GET    /check    {"error": text}, empty when Check found nothing
+//	POST   /reset    ResetRequest
+//	GET    /faults   Faults
+//	POST   /faults   Faults that replace all others; unknown fields are errors
+//	DELETE /faults   no faults any more
+func (s *Server) Control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Stats()) })
+	mux.HandleFunc("GET /check", func(w http.ResponseWriter, _ *http.Request) {
+		var e errorBody
+		if err := s.Check(); err != nil {
+			e.Error = err.Error()
+		}
+		writeJSON(w, http.StatusOK, e)
+	})
+	mux.HandleFunc("GET /faults", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Faults()) })
+	mux.HandleFunc("DELETE /faults", func(w http.ResponseWriter, _ *http.Request) { done(w, s.SetFaults(Faults{})) })
+	mux.HandleFunc("POST /faults", func(w http.ResponseWriter, r *http.Request) {
+		var f Faults
+		err := readJSON(r, &f)
+		if err == nil {
+			err = s.SetFaults(f)
+		}
+		done(w, err)
+	})
+	mux.HandleFunc("POST /reset", func(w http.ResponseWriter, r *http.Request) {
+		var q ResetRequest
+		err := readJSON(r, &q)
+		if err == nil && q.Down < 0 {
+			err = fmt.Errorf("down is negative: %v", q.Down.D())
+		}
+		if err == nil {
+			s.Reset(q.Down.D())
+		}
+		done(w, err)
+	})
+	return mux
+}
+
+type errorBody struct {
+	Error string `json:"error"`
+}
+
+// readJSON reads one JSON object with known fields only.
+func readJSON(r *http.Request, v any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("body: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("body: more than one JSON value")
+	}
+	return nil
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v) // a client that went away needs no answer
+}
+
+// done answers 204, or 400 with the error.
+func done(w http.ResponseWriter, err error) {
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, errorBody{err.Error()})
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,139 @@
+package chiftest
+
+import (
+	"net/http"
+
+	"github.com/ilod/ilod/chif"
+)
+
+// exchange executes one packet and sends what the iLO says to it, with the
+// faults that are to hit it.
+func (s *Server) exchange(p *Port, packet []byte) {
+	r := parseRequest(packet)
+	s.mu.Lock()
+	s.packets[r.op]++
+	s.mu.Unlock()
+	if r.op == OpInvalid {
+		return // it does not say whom to answer
+	}
+	h, code, badHTTP := s.httpRequest(p, &r)
+	f := s.faults.take(&r, h)
+	if x, ok := f.find(FaultResetBefore); ok {
+		s.Reset(x.Duration.D())
+		return
+	}
+	if f.has(FaultDropRequest) {
+		return
+	}
+	answer := s.execute(&r, h, code, badHTTP, f)
+	reset := s.resetting.Swap(false)
+	wait := f.delay()
+	if r.op == OpREST {
+		wait += s.options.Latency
+	}
+	if sleep(p.ctx, wait) == nil {
+		if x, ok := f.find(FaultResetAfter); ok {
+			s.Reset(x.Duration.D())
+		} else if !f.has(FaultDropAnswer) {
+			for _, a := range f.spoil(&r, answer) {
+				p.send(a)
+			}
+		}
+	}
+	if reset {
+		s.wg.Go(func() {
+			if sleep(s.ctx, s.options.ResetDelay) == nil {
+				s.Reset(s.options.ResetDown)
+			}
+		})
+	}
+}
+
+// httpRequest finds the HTTP request of a REST packet: nil for anything else.
+// code is what BlobStore2 says to a missing request blob, bad why it is no HTTP.
+func (s *Server) httpRequest(p *Port, r *request) (h *http.Request, code chif.Code, bad error) {
+	if r.op != OpREST || r.badSize {
+		return nil, chif.CodeSuccess, nil
+	}
+	raw := r.data
+	if r.byBlob {
+		if raw, code = s.blobs.request(r.source); code != chif.CodeSuccess {
+			return nil, code, nil
+		}
+	}
+	h, bad = parseHTTP(p.boot, raw)
+	return h, chif.CodeSuccess, bad
+}
+
+// execute does what a packet asks for and builds the answer (the table of
+// chif-protocol §9).
+func (s *Server) execute(r *request, h *http.Request, code chif.Code, badHTTP error, f faults) []byte {
+	if x, ok := f.find(FaultCode); ok {
+		return r.code(x.Code)
+	}
+	switch {
+	case f.has(FaultRefuse):
+		return r.badCommand()
+	case r.service != serviceSMIF:
+		return r.unknownService()
+	case r.badSize:
+		return r.code(chif.CodeBadParameter)
+	}
+	switch r.op {
+	case OpStatus:
+		return r.status(*s.options.Status)
+	case OpSecurity:
+		return r.security(s.options.Status.SecurityState)
+	case OpPing:
+		return r.ping()
+	case OpCreate:
+		return r.code(s.blobs.create(r.blob, f.code(FaultExisting, chif.CodeNotModified)))
+	case OpWrite:
+		return r.code(s.blobs.write(r.blob, r.offset, r.data))
+	case OpFinalize:
+		return r.code(s.blobs.finalize(r.blob))
+	case OpInfo:
+		return s.info(r, f)
+	case OpRead:
+		return s.read(r, f)
+	case OpDelete:
+		return r.code(s.blobs.delete(r.blob, f.code(FaultMissing, chif.CodeNotModified)))
+	case OpREST:
+		if code != chif.CodeSuccess {
+			return r.code(code)
+		}
+		return s.restAnswer(r, f.http(s.options.Handler, h, badHTTP), f.has(FaultAsBlob))
+	}
+	return r.badCommand()
+}
+
+// infoAnswerLen is the size in bytes of a successful INFO answer (chif-protocol §3.5).
+const infoAnswerLen = 384
+
+func (s *Server) info(r *request, f faults) []byte {
+	_, size, code := s.blobs.read(r.blob, 0, 0)
+	if code != chif.CodeSuccess {
+		return r.code(code)
+	}
+	if f.has(FaultVanish) {
+		s.blobs.delete(r.blob, chif.CodeSuccess)
+	}
+	p := r.answer(r.command|responseBit, infoAnswerLen)
+	le.PutUint32(p[12:], uint32(size))
+	return p
+}
+
+func (s *Server) read(r *request, f faults) []byte {
+	count := min(r.count, maxRead)
+	if x, ok := f.find(FaultReadShort); ok {
+		count = min(count, uint32(x.Bytes))
+	}
+	data, _, code := s.blobs.read(r.blob, r.offset, count)
+	p := append(r.code(code), data...)
+	if x, ok := f.find(FaultReadMore); ok {
+		p = append(p, make([]byte, min(x.Bytes, chif.MaxPacket-len(p)))...)
+	}
+	le.PutUint16(p, uint16(len(p)))
+	le.PutUint32(p[12:], uint32(len(p)-16))
+	return p
+}

@@ -1,0 +1,153 @@
+package chiftest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/ilod/ilod/chif"
+)
+
+// queueLen is how many packets the driver's queues hold in each direction
+// (chif-protocol §1.7: of four FIFO slots three are usable).
+const queueLen = 3
+
+// Port is the iLO's end of one open channel. Its packets are answered one after
+// the other by one goroutine; ports answer in parallel.
+type Port struct {
+	server *Server
+	number int
+
+	queued atomic.Int32 // packets handed over and not yet answered
+	in     chan []byte
+	out    chan []byte
+
+	boot   context.Context // ends with an iLO reset or the server
+	ctx    context.Context // ends, in addition, when the host closes the channel
+	cancel context.CancelFunc
+	reset  chan struct{}
+	close  sync.Once
+	hungUp func() bool // reports a host that has closed the channel although Close was not called yet; nil: never
+}
+
+// Number is the channel's number, from 0.
+func (p *Port) Number() int { return p.number }
+
+// Submit hands one packet to the iLO, as the driver's write does: what exceeds
+// 4096 bytes is cut off silently. It returns syscall.EBUSY when three packets
+// are waiting for their answers and syscall.ENODEV after a reset (chif-protocol
+// §1.3).
+func (p *Port) Submit(packet []byte) error {
+	if p.ctx.Err() != nil {
+		return syscall.ENODEV
+	}
+	packet = packet[:min(len(packet), chif.MaxPacket)]
+	if p.server.faults.submit(packet) {
+		return syscall.EBUSY
+	}
+	if p.queued.Add(1) > queueLen {
+		p.queued.Add(-1)
+		return syscall.EBUSY
+	}
+	p.in <- bytes.Clone(packet)
+	return nil
+}
+
+// submitRetry is how long a host waits before it tries a busy Submit again
+// (chif-protocol §7 row 11).
+const submitRetry = 50 * time.Millisecond
+
+// submitWait is Submit that waits for room until ctx ends.
+func (p *Port) submitWait(ctx context.Context, packet []byte) error {
+	for {
+		err := p.Submit(packet)
+		if err != syscall.EBUSY {
+			return err
+		}
+		if err := sleep(ctx, submitRetry); err != nil {
+			return err
+		}
+	}
+}
+
+// Answers delivers the iLO's packets: at most 4096 bytes each, padded with zeros
+// to a multiple of 8 unless a fault truncates them. At most three are queued.
+// The channel is never closed; wait for Resets as well.
+func (p *Port) Answers() <-chan []byte { return p.out }
+
+// Resets is closed when the iLO is reset or the server closed. The channel
+// number stays taken until Close.
+func (p *Port) Resets() <-chan struct{} { return p.reset }
+
+// Close says that the host closed the channel. Packets that were handed over
+// before are still executed, their answers are lost.
+func (p *Port) Close() {
+	p.close.Do(func() {
+		p.cancel()
+		s := p.server
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.ports, p.number)
+	})
+}
+
+// run answers packets until the port ends.
+func (p *Port) run() {
+	for {
+		select {
+		case packet := <-p.in:
+			p.answer(packet)
+		case <-p.ctx.Done():
+			for p.boot.Err() == nil {
+				select {
+				case packet := <-p.in:
+					p.answer(packet)
+				default:
+					return
+				}
+			}
+			return
+		}
+	}
+}
+
+// answer executes one packet and queues what the iLO says to it.
+func (p *Port) answer(packet []byte) {
+	p.server.exchange(p, packet)
+	p.queued.Add(-1)
+}
+
+// send queues one answer; it waits for room as long as the channel is open.
+func (p *Port) send(packet []byte) {
+	select {
+	case p.out <- packet:
+	case <-p.ctx.Done():
+	}
+}
+
+// pad adds zeros up to the next multiple of 8: FIFO lengths count in quadwords
+// (chif-protocol §1.4).
+func pad(packet []byte) []byte {
+	return append(packet, make([]byte, (8-len(packet)%8)%8)...)
+}
+
+func (p *Port) String() string { return fmt.Sprintf("port %d", p.number) }
+
+// sleep waits, and returns ctx's error when it ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

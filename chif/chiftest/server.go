@@ -1,0 +1,251 @@
+package chiftest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ilod/ilod/chif"
+)
+
+// maxChannels is the hardware's limit (chif-protocol §1.1).
+const maxChannels = 32
+
+// Options configures a Server. The zero value is an iLO 5 in Production with
+// 16 channels and the built-in tree.
+type Options struct {
+	// Handler is the Redfish service. Each request carries RemoteAddr InBand.
+	Handler http.Handler
+	// MaxChannels is the number of channels: 16 when 0, at most 32.
+	MaxChannels int
+	// Latency passes before each REST answer, after the request was executed.
+	// Each port waits for itself.
+	Latency time.Duration
+	// Status is the answer to SMIF 0x0002 and 0x0139; nil: DefaultStatus.
+	Status *chif.Status
+	// BlobLimit bounds all blobs together in bytes; 64 MiB when 0.
+	BlobLimit int
+	// ResetDelay passes between the answer to a Manager.Reset action and the
+	// reset; 100 ms when 0.
+	ResetDelay time.Duration
+	// ResetDown is how long channels cannot be opened after a Manager.Reset
+	// action; 1 s when 0.
+	ResetDown time.Duration
+}
+
+// Server is a simulated iLO.
+type Server struct {
+	options Options
+	service service // the handler's knowledge of resets and sessions; nil for a plain handler
+	blobs   *blobStore
+	faults  faultTable
+
+	ctx       context.Context // ends with Close
+	cancel    context.CancelFunc
+	wg        sync.WaitGroup
+	resetting atomic.Bool // a Manager.Reset action was answered
+
+	mu         sync.Mutex
+	boot       context.Context // ends with the next reset
+	bootCancel context.CancelFunc
+	ports      map[int]*Port
+	downUntil  time.Time
+	onReset    map[int]func()
+	nextNotify int
+	closers    []func() error // of the listeners
+	leaked     []string       // the channels that were open when Close was called
+	closed     bool
+	packets    map[Op]int64
+	maxOpen    int
+	refused    int
+}
+
+// service is what a Redfish service offers beside HTTP.
+type service interface {
+	Reset()
+	OnReset(func())
+	Check() error
+}
+
+// NewServer starts a simulated iLO; the caller must Close it.
+func NewServer(o Options) (*Server, error) {
+	if o.Handler == nil {
+		o.Handler = http.NotFoundHandler()
+	}
+	if o.MaxChannels == 0 {
+		o.MaxChannels = 16
+	}
+	if o.MaxChannels < 1 || o.MaxChannels > maxChannels {
+		return nil, fmt.Errorf("an iLO has 1 to %d channels, not %d", maxChannels, o.MaxChannels)
+	}
+	if o.Status == nil {
+		s := DefaultStatus()
+		o.Status = &s
+	}
+	if o.BlobLimit == 0 {
+		o.BlobLimit = 64 << 20
+	}
+	if o.ResetDelay == 0 {
+		o.ResetDelay = 100 * time.Millisecond
+	}
+	if o.ResetDown == 0 {
+		o.ResetDown = time.Second
+	}
+	s := &Server{
+		options: o,
+		blobs:   newBlobStore(o.BlobLimit),
+		ports:   map[int]*Port{},
+		onReset: map[int]func(){},
+		packets: map[Op]int64{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.boot, s.bootCancel = context.WithCancel(s.ctx)
+	if svc, ok := o.Handler.(service); ok {
+		s.service = svc
+		svc.OnReset(func() { s.resetting.Store(true) })
+	}
+	return s, nil
+}
+
+// New is NewServer for a test: at its end the server is closed and its Check
+// must find nothing.
+func New(tb testing.TB, o Options) *Server {
+	tb.Helper()
+	s, err := NewServer(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Errorf("close the simulated iLO: %v", err)
+		}
+		if err := s.Check(); err != nil {
+			tb.Errorf("left behind on the simulated iLO: %v", err)
+		}
+	})
+	return s
+}
+
+// OpenPort opens channel n, or any free one when n is negative. It returns
+// syscall.EBUSY when the channel is taken, none is free or the iLO is resetting
+// (chif-protocol §1.2), syscall.ENXIO when there is no such channel, and
+// syscall.ENODEV after Close.
+func (s *Server) OpenPort(n int) (*Port, error) { return s.openPort(n, nil) }
+
+func (s *Server) openPort(n int, hungUp func() bool) (*Port, error) {
+	if n >= s.options.MaxChannels {
+		return nil, syscall.ENXIO
+	}
+	taken := s.faults.open()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, syscall.ENODEV
+	}
+	free := func(n int) bool { return n >= taken && s.ports[n] == nil }
+	if n < 0 {
+		for n = 0; n < s.options.MaxChannels && !free(n); n++ {
+		}
+	}
+	if time.Now().Before(s.downUntil) || n == s.options.MaxChannels || !free(n) {
+		s.refused++
+		return nil, syscall.EBUSY
+	}
+	p := &Port{
+		server: s,
+		number: n,
+		in:     make(chan []byte, queueLen),
+		out:    make(chan []byte, queueLen),
+		boot:   s.boot,
+		reset:  make(chan struct{}),
+		hungUp: hungUp,
+	}
+	p.ctx, p.cancel = context.WithCancel(s.boot)
+	s.ports[n] = p
+	s.maxOpen = max(s.maxOpen, len(s.ports))
+	s.wg.Go(p.run)
+	return p, nil
+}
+
+// Reset is an iLO reset: every port ends, blobs and sessions are gone, and for
+// the time down every open is refused.
+func (s *Server) Reset(down time.Duration) {
+	s.mu.Lock()
+	s.downUntil = time.Now().Add(down)
+	s.endPorts()
+	s.boot, s.bootCancel = context.WithCancel(s.ctx)
+	s.blobs.reset()
+	if s.service != nil {
+		s.service.Reset()
+	}
+	notify := slices.Collect(maps.Values(s.onReset))
+	s.mu.Unlock()
+	for _, f := range notify {
+		f()
+	}
+}
+
+// endPorts ends what this boot of the iLO runs; the caller holds mu.
+func (s *Server) endPorts() {
+	for _, p := range s.ports {
+		select {
+		case <-p.reset:
+		default:
+			close(p.reset)
+		}
+	}
+	s.bootCancel()
+}
+
+// NotifyReset has f called after each reset, until cancel.
+func (s *Server) NotifyReset(f func()) (cancel func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.nextNotify
+	s.nextNotify++
+	s.onReset[n] = f
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.onReset, n)
+	}
+}
+
+// Close ends listeners, connections and ports and waits for all of them. What
+// the host had not closed by then is remembered for Check.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		s.leaked = s.open()
+		s.endPorts()
+	}
+	closers := s.closers
+	s.closers = nil
+	s.mu.Unlock()
+	s.cancel()
+	var errs []error
+	for _, c := range closers {
+		errs = append(errs, c())
+	}
+	s.wg.Wait()
+	return errors.Join(errs...)
+}
+
+// open names the channels that the host holds; the caller holds mu.
+func (s *Server) open() (names []string) {
+	for _, n := range slices.Sorted(maps.Keys(s.ports)) {
+		if p := s.ports[n]; p.hungUp == nil || !p.hungUp() {
+			names = append(names, fmt.Sprintf("channel %d is open", n))
+		}
+	}
+	return names
+}

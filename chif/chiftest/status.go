@@ -1,0 +1,49 @@
+package chiftest
+
+import (
+	"github.com/ilod/ilod/chif"
+)
+
+// statusLen is the size in bytes of a status answer; HPE's library wants exactly
+// this (chif-protocol §2.5).
+const statusLen = 100
+
+// DefaultStatus is what a Server reports unless told otherwise: an iLO 5 in
+// Production. Its class and application make HPE's own library negotiate an
+// encrypted channel, which a Server refuses; to serve HPE's tools report a
+// class below 6 (chif-protocol §9).
+func DefaultStatus() chif.Status {
+	return chif.Status{
+		FirmwareMajor:    2,
+		FirmwareMinor:    72,
+		HardwareRevision: 6,
+		Serial:           "CZ1234567A",
+		Class:            6,
+		Application:      5,
+		SecurityState:    chif.SecurityProduction,
+	}
+}
+
+// status answers SMIF 0x0002 (chif-protocol §2.5).
+func (r *request) status(s chif.Status) []byte {
+	p := r.code(chif.CodeSuccess)
+	p[16], p[17] = s.FirmwareMinor, s.FirmwareMajor
+	le.PutUint32(p[30:], s.HardwareRevision)
+	copy(p[34:54], s.Serial)
+	p[68], p[69], p[71], p[72] = s.Class, s.Subclass, s.Application, byte(s.SecurityState)
+	return p
+}
+
+// security answers SMIF 0x0139: u32 code, u8 state, 3 reserved (chif-protocol §2.6).
+func (r *request) security(s chif.SecurityState) []byte {
+	p := r.code(chif.CodeSuccess)
+	p[12] = byte(s)
+	return p
+}
+
+// ping echoes command 0x0FFF (chif-protocol §2.3, §9).
+func (r *request) ping() []byte {
+	p := r.answer(r.command|responseBit, headerLen+len(r.message))
+	copy(p[headerLen:], r.message)
+	return p
+}
