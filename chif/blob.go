@@ -54,17 +54,29 @@ const (
 	MaxKey       = 31   // characters; 32 with the NUL
 )
 
-// blobName is the address of a blob in the iLO's blob store.
-type blobName struct{ namespace, key string }
+// blobName is the address of a blob in the iLO's blob store, padded with zeros
+// as it stands in a packet.
+type blobName struct {
+	namespace [MaxNamespace + 1]byte
+	key       [MaxKey + 1]byte
+}
 
-// check refuses names that do not fit with their NUL: HPE's library copies keys
-// without a limit and damages the packet (chif-captures §2).
-func (n blobName) check() error {
-	if len(n.namespace) > MaxNamespace || len(n.key) > MaxKey {
-		return fmt.Errorf("%w: blob name %q/%q is longer than %d/%d characters",
-			ErrInvalidRequest, n.namespace, n.key, MaxNamespace, MaxKey)
+// makeBlobName refuses, with ErrInvalidRequest, what does not fit with its NUL:
+// HPE's library copies keys without a limit and damages the packet (chif-captures
+// §2).
+func makeBlobName(namespace, key string) (n blobName, err error) {
+	if len(namespace) > MaxNamespace || len(key) > MaxKey {
+		return n, fmt.Errorf("%w: blob name %q/%q is longer than %d/%d characters",
+			ErrInvalidRequest, namespace, key, MaxNamespace, MaxKey)
 	}
-	return nil
+	copy(n.namespace[:], namespace)
+	copy(n.key[:], key)
+	return n, nil
+}
+
+// append adds the 48 bytes of the name to dst.
+func (n blobName) append(dst []byte) []byte {
+	return append(append(dst, n.namespace[:]...), n.key[:]...)
 }
 
 func appendString(dst []byte, s string, size int) []byte {
@@ -90,8 +102,7 @@ func appendUint32(dst []byte, v uint32) []byte { return binary.LittleEndian.Appe
 func appendNamed(dst []byte, seq uint16, size uint32, op Operation, n blobName) []byte {
 	dst = Header{Size: uint16(size), Sequence: seq, Command: CommandBlob}.append(dst)
 	dst = appendUint32(dst, uint32(op))
-	dst = appendString(dst, n.namespace, MaxNamespace+1)
-	return appendString(dst, n.key, MaxKey+1)
+	return n.append(dst)
 }
 
 // appendCreate adds a CREATE request. The five strings are constants of HPE's
@@ -147,9 +158,7 @@ func appendREST(dst []byte, seq uint16, size, mode uint32, rsp blobName, length 
 	dst = Header{Size: uint16(size), Sequence: seq, Command: CommandBlob}.append(dst)
 	dst = appendUint32(dst, uint32(OpREST))
 	dst = appendUint32(dst, mode)
-	dst = appendString(dst, rsp.namespace, MaxNamespace+1)
-	dst = appendString(dst, rsp.key, MaxKey+1)
-	return appendUint32(dst, length)
+	return appendUint32(rsp.append(dst), length)
 }
 
 // appendRESTImmediate adds an immediate REST request up to its HTTP request,
@@ -161,20 +170,17 @@ func appendRESTImmediate(dst []byte, seq uint16, rsp blobName, length uint32) []
 // appendRESTBlob adds a REST request whose HTTP request lies in the finalized
 // blob req.
 func appendRESTBlob(dst []byte, seq uint16, req, rsp blobName) []byte {
-	dst = appendREST(dst, seq, restBlobSize, 1, rsp, 0)
-	dst = appendString(dst, req.namespace, MaxNamespace+1)
-	return appendString(dst, req.key, MaxKey+1)
+	return req.append(appendREST(dst, seq, restBlobSize, 1, rsp, 0))
 }
 
 // appendList adds a LIST request. Nothing sends it: its answer's layout is not
 // known and an iLO is reported to refuse it for the namespace that REST uses
 // (chif-protocol §3.9). It is here so that the packers cover every builder of
 // HPE's library.
-func appendList(dst []byte, seq uint16, namespace string) []byte {
-	start := len(dst)
+func appendList(dst []byte, seq uint16, n blobName) []byte {
 	dst = Header{Size: listSize, Sequence: seq, Command: CommandList}.append(dst)
 	dst = append(dst, 7, 0, 25, 0, 0, 0, 0, 0)
-	dst = appendString(dst, namespace, MaxNamespace+1)[:start+28]
+	dst = append(dst, n.namespace[:12]...)
 	return appendZeros(appendUint32(dst, 9), 9)
 }
 

@@ -31,7 +31,11 @@ func newBlobName() blobName {
 	for i := range key {
 		key[i] = alphabet[rand.IntN(len(alphabet))]
 	}
-	return blobName{namespace, string(key[:])}
+	name, err := makeBlobName(namespace, string(key[:]))
+	if err != nil {
+		panic(err)
+	}
+	return name
 }
 
 // ok reports the codes that mean success (chif-protocol §3.10: 20 is accepted
