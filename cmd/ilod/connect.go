@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/chif"
+)
+
+// busyTimeout is how long to wait for a channel when --timeout allows it.
+const busyTimeout = 30 * time.Second
+
+// withTransport runs f, bounded by --timeout and signals, with a transport that
+// is closed in the end.
+func (a *app) withTransport(ctx context.Context, f func(context.Context, *chif.Transport) error) error {
+	device, err := chif.ParseDevice(a.device)
+	if err != nil {
+		return err
+	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.timeout))
+	defer cancel()
+	t := chif.NewTransport(device, chif.TransportOptions{
+		BusyTimeout: min(busyTimeout, time.Duration(a.timeout)),
+		OnReset:     func() { a.log.Warn("the iLO was reset") },
+	})
+	err = f(ctx, t)
+	if closing := t.Close(); closing != nil {
+		a.log.WithError(closing).Warn("closing the channels")
+	}
+	var signal interrupted
+	if err != nil && errors.As(context.Cause(ctx), &signal) {
+		if _, reported := err.(reportedError); reported {
+			return signal
+		}
+		return fmt.Errorf("%w: %w", signal, err)
+	}
+	return err
+}
+
+// withSession runs f with an iLO session that is deleted in the end, whatever
+// happens.
+func (a *app) withSession(ctx context.Context, f func(context.Context, *ilosession.Session) error) error {
+	return a.withTransport(ctx, func(ctx context.Context, t *chif.Transport) error {
+		s, err := ilosession.Login(ctx, logged{t, a.log}, ilosession.Options{
+			NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
+		})
+		if err != nil {
+			return err
+		}
+		err = f(ctx, s)
+		if closing := s.Close(ctx); closing != nil {
+			closing = fmt.Errorf("%s: %w: %w", s.Path(), ilosession.ErrMayRemain, closing)
+			if err == nil {
+				return closing
+			}
+			a.report(closing)
+		}
+		return err
+	})
+}
+
+// logged tells the log about each exchange.
+type logged struct {
+	next http.RoundTripper
+	log  *logrus.Logger
+}
+
+func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
+	start := time.Now()
+	resp, err := l.next.RoundTrip(req)
+	entry := l.log.WithFields(logrus.Fields{
+		"method": req.Method, "path": req.URL.RequestURI(), "took": time.Since(start).Round(time.Millisecond),
+	})
+	if err != nil {
+		entry.WithError(err).Info("no answer")
+		return nil, err
+	}
+	entry.WithField("status", resp.StatusCode).Info("answer")
+	entry.WithField("headers", resp.Header).Debug("answer's headers")
+	return resp, nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/chif"
+)
+
+// exitCode is one row of the table of exit codes.
+type exitCode struct {
+	code    int
+	name    string
+	meaning string
+	hint    string           // what to do about it
+	is      func(error) bool // whether an error belongs to the row
+}
+
+// exitCodes is the table. Numbers and names up to 89 are those of HPE's ilorest
+// where the meaning is the same (features §2.5); those from 90 up are ours. An
+// error belongs to the first row that claims it.
+var exitCodes = []exitCode{
+	{129, "SIGHUP", "ended by SIGHUP", "", isSignal(1)},
+	{130, "SIGINT", "ended by SIGINT", "", isSignal(2)},
+	{143, "SIGTERM", "ended by SIGTERM", "", isSignal(15)},
+	{0, "SUCCESS", "success", "", nil},
+	{2, "USAGE", "bad flag, path, method, header or file", "see 'ilod help'", func(err error) bool {
+		_, usage := errors.AsType[*usageError](err)
+		return usage || errors.Is(err, chif.ErrInvalidRequest)
+	}},
+	{5, "USER_NOT_ADMIN", "this user may not open an iLO channel",
+		"run as root: whoever can open a channel is the iLO's administrator", is(chif.ErrPermission)},
+	{34, "CHIF_DRIVER_MISSING", "this host has no iLO channel", "run 'ilod doctor'", is(chif.ErrNoDevice, chif.ErrUnsupportedPlatform)},
+	{67, "CREATE_AND_PREPARE_CHANNEL", "every iLO channel is taken, or the iLO is resetting",
+		"try again later; other HPE tools hold channels too", is(chif.ErrBusy)},
+	{75, "SECURITY_STATE", "the iLO's security state refuses the host, or asks it for credentials",
+		"use Redfish over the network or the virtual NIC (https://16.1.15.1) with credentials", is(chif.ErrRefused, chif.ErrCredentialsRequired)},
+	{90, "OUTCOME_UNKNOWN", "the request was sent and its answer was lost; it was not sent again",
+		"look at the resource before you send the request again", is(chif.ErrOutcomeUnknown, ilosession.ErrMayRemain)},
+	{91, "ILO_SESSION_LIMIT", "the iLO's session table is full",
+		"end a session in the iLO's web interface, or wait for the iLO's idle timeout", is(ilosession.ErrSessionLimit)},
+	{32, "INVALID_CREDENTIALS", "the iLO refused the login",
+		"the iLO may require host authentication, or its session table may be full; wait before you try again", is(ilosession.ErrCredentials)},
+	{30, "SESSION_EXPIRED", "the iLO no longer knows the session", "run the command again", func(err error) bool {
+		e, ok := errors.AsType[*redfisherror.Error](err)
+		return ok && e.Status == http.StatusUnauthorized
+	}},
+	{63, "ILO_RESPONSE", "the iLO answered with an error status", "", func(err error) bool {
+		_, ok := errors.AsType[*redfisherror.Error](err)
+		return ok
+	}},
+	{71, "CHIF_PACKET_EXCHANGE", "the iLO's answer broke the protocol", "try again; if it persists, reset the iLO", func(err error) bool {
+		_, code := errors.AsType[chif.Code](err)
+		return code || errors.Is(err, chif.ErrProtocol)
+	}},
+	{33, "SERVER_DOWN_OR_UNREACHABLE", "the iLO is resetting or did not answer in time",
+		"try again in a minute or two, or raise --timeout", is(chif.ErrTimeout, chif.ErrReset, context.DeadlineExceeded)},
+	{255, "GENERAL", "any other error", "", func(error) bool { return true }},
+}
+
+// is claims errors that match one of the targets.
+func is(targets ...error) func(error) bool {
+	return func(err error) bool {
+		for _, target := range targets {
+			if errors.Is(err, target) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// classify finds the row of an error and what to do about it.
+func classify(err error) (row exitCode, hint string) {
+	for _, row = range exitCodes {
+		if row.is != nil && row.is(err) {
+			break
+		}
+	}
+	if u, ok := errors.AsType[*usageError](err); ok {
+		return row, u.hint
+	}
+	if e, ok := errors.AsType[*chif.NoDeviceError](err); ok {
+		return row, e.Reason.Remedy()
+	}
+	if errors.Is(err, ilosession.ErrMayRemain) {
+		return row, "an idle session ends by itself, after 30 minutes unless the iLO is set otherwise"
+	}
+	return row, row.hint
+}
+
+// exitCodesTopic is the help topic that prints the table.
+func exitCodesTopic() *cobra.Command {
+	var b strings.Builder
+	b.WriteString("The exit codes of ilod. Those from 5 to 89 are HPE's ilorest's.\n")
+	for code := range 256 {
+		for _, row := range exitCodes {
+			if row.code == code {
+				fmt.Fprintf(&b, "\n%4d  %-27s %s", row.code, row.name, row.meaning)
+			}
+		}
+	}
+	return &cobra.Command{Use: "exit-codes", Short: "The exit codes of ilod", Long: b.String()}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/agent/redfisherror"
+)
+
+func (a *app) getCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "get PATH...",
+		Short: "Print resources of the iLO",
+		Long: `Print each resource exactly as the iLO gives it, and nothing else.
+
+The body of a single PATH is printed byte for byte, with a newline added only on
+a terminal. Of several, each is followed by a newline; with --json they become
+one JSON array in the order of the paths, null for one that failed. The exit
+code is that of the first failure.`,
+		Example: "  ilod get /redfish/v1/Systems/1/\n  ilod get '/redfish/v1/Chassis/?$expand=.'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &usageError{"get needs at least one path", "ilod get /redfish/v1/"}
+			}
+			paths := make([]*url.URL, len(args))
+			for i, arg := range args {
+				var err error
+				if paths[i], err = parsePath(arg); err != nil {
+					return err
+				}
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *ilosession.Session) error {
+				return a.getAll(ctx, s, paths)
+			})
+		},
+	}
+}
+
+// getAll prints the resource of each path. It goes on after a failure, unless
+// time is over or nobody reads the output.
+func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL) error {
+	if len(paths) == 1 {
+		body, err := get(ctx, rt, paths[0])
+		if err != nil {
+			return err
+		}
+		return a.writeBody(body)
+	}
+	before, after, last := "", "\n", ""
+	if a.json {
+		before, after, last = "[", "", "]\n"
+	}
+	var first error
+	for _, path := range paths {
+		body, err := get(ctx, rt, path)
+		if err != nil {
+			if code := a.report(err); first == nil {
+				first = reportedError{code}
+			}
+			if ctx.Err() != nil {
+				break
+			}
+			if !a.json {
+				continue
+			}
+			body = nil
+		}
+		if a.json {
+			body = jsonElement(body)
+		}
+		if _, err := fmt.Fprintf(a.stdout, "%s%s%s", before, body, after); err != nil {
+			return err
+		}
+		if a.json {
+			before = ","
+		}
+	}
+	if a.json && before == "[" {
+		last = "[" + last
+	}
+	if _, err := io.WriteString(a.stdout, last); err != nil {
+		return err
+	}
+	return first
+}
+
+// get reads one resource whole, so that nothing of a damaged one is printed.
+func get(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, path.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without (ilo-behaviour §5)
+	resp, body, err := exchange(rt, req)
+	if err == nil && !isSuccess(resp) {
+		err = redfisherror.New(resp, body)
+	}
+	return body, err
+}
+
+// exchange sends a request and reads the whole answer.
+func exchange(rt http.RoundTripper, req *http.Request) (*http.Response, []byte, error) {
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.RequestURI(), err)
+	}
+	return resp, body, nil
+}
+
+// writeBody prints a body byte for byte; on a terminal the last line gets its end.
+func (a *app) writeBody(body []byte) error {
+	if a.stdout.terminal && !bytes.HasSuffix(body, []byte("\n")) {
+		body = append(body, '\n')
+	}
+	_, err := a.stdout.Write(body)
+	return err
+}
+
+func isSuccess(resp *http.Response) bool { return resp.StatusCode/100 == 2 }
+
+// jsonElement makes a body fit for an array: as it is if it is JSON, null if it
+// is empty, else a string.
+func jsonElement(body []byte) []byte {
+	switch {
+	case len(body) == 0:
+		return []byte("null")
+	case json.Valid(body):
+		return body
+	}
+	quoted, err := json.Marshal(string(body))
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return quoted
+}

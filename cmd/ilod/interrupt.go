@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// interrupted is the cause of a context that a signal ended.
+type interrupted struct{ signal syscall.Signal }
+
+func (e interrupted) Error() string { return fmt.Sprintf("ended by a signal (%s)", e.signal) }
+
+// isSignal claims errors of one signal.
+func isSignal(n syscall.Signal) func(error) bool {
+	return func(err error) bool { return errors.Is(err, interrupted{n}) }
+}
+
+// interruptible returns a context that ends at the first SIGINT, SIGTERM or
+// SIGHUP. Until stop is called further signals do nothing, so that they cannot
+// keep the session from being deleted. A signal that the parent had us ignore,
+// as nohup does, stays ignored.
+func interruptible(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 1)
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if s, ok := <-signals; ok {
+			cancel(interrupted{s.(syscall.Signal)})
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+		cancel(nil)
+	}
+}

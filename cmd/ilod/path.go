@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// parsePath makes a URL of a path on the iLO as people type it: blanks and
+// other bytes that a request line cannot hold are escaped, escapes are kept. A
+// fragment, as in "@odata.id" of a part of a resource, is dropped: it is for
+// the reader of the resource.
+func parsePath(arg string) (*url.URL, error) {
+	const hint = "give the path alone, such as /redfish/v1/Systems/1/"
+	if !strings.HasPrefix(arg, "/") {
+		return nil, &usageError{fmt.Sprintf("path %q does not begin with /", arg), hint}
+	}
+	arg, _, _ = strings.Cut(arg, "#")
+	u, err := url.ParseRequestURI(arg)
+	if err != nil {
+		var cause *url.Error
+		if errors.As(err, &cause) {
+			err = cause.Err
+		}
+		return nil, &usageError{fmt.Sprintf("path %q: %v", arg, err), hint}
+	}
+	u.Scheme, u.Host = "http", "ilo" // the channel ignores both
+	u.RawQuery = escapeQuery(u.RawQuery)
+	return u, nil
+}
+
+func escapeQuery(q string) string {
+	var b strings.Builder
+	for _, c := range []byte(q) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"<>`, c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

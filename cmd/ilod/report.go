@@ -1,0 +1,56 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// usageError is a mistake in the command line or the environment.
+type usageError struct{ text, hint string }
+
+func (e *usageError) Error() string { return e.text }
+
+// reportedError ends the program with a code after its errors were reported.
+type reportedError struct{ code int }
+
+func (e reportedError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+// report says what went wrong on stderr, as one line and one with the remedy,
+// or as JSON. It returns the exit code.
+func (a *app) report(err error) int {
+	row, hint := classify(err)
+	text := oneLine(redact(err.Error()))
+	// A mistake in the flags can hide the --json behind it.
+	if a.json || slices.Contains(os.Args, "--json") {
+		var doc struct {
+			Error struct {
+				Code    int    `json:"code"`
+				Name    string `json:"name"`
+				Message string `json:"message"`
+				Hint    string `json:"hint,omitempty"`
+			} `json:"error"`
+		}
+		doc.Error.Code, doc.Error.Name, doc.Error.Message, doc.Error.Hint = row.code, row.name, text, hint
+		_ = json.NewEncoder(a.stderr).Encode(doc)
+		return row.code
+	}
+	fmt.Fprintln(a.stderr, "ilod: "+text)
+	if hint != "" {
+		fmt.Fprintln(a.stderr, "hint: "+hint)
+	}
+	return row.code
+}
+
+// oneLine replaces what an iLO could use to write other lines than its own.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,32 @@
+//go:build unix
+
+package platform
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// DefaultDirectories are /var/lib/ilod and /run/ilod for root, and those of the
+// XDG Base Directory Specification for anybody else.
+func DefaultDirectories() Directories { return directories(os.Geteuid(), os.Getenv) }
+
+func directories(euid int, getenv func(string) string) Directories {
+	if euid == 0 {
+		return Directories{State: "/var/lib/ilod", Runtime: "/run/ilod"}
+	}
+	// The specification wants relative paths ignored.
+	absolute := func(name string) string {
+		if dir := getenv(name); filepath.IsAbs(dir) {
+			return dir
+		}
+		return ""
+	}
+	home := cmp.Or(absolute("HOME"), "/")
+	return Directories{
+		State:   filepath.Join(cmp.Or(absolute("XDG_STATE_HOME"), filepath.Join(home, ".local/state")), "ilod"),
+		Runtime: filepath.Join(cmp.Or(absolute("XDG_RUNTIME_DIR"), filepath.Join("/run/user", strconv.Itoa(euid))), "ilod"),
+	}
+}
