@@ -1,0 +1,8 @@
+// Package vm runs a guest in QEMU whose own, unmodified hpilo driver talks to
+// a simulated iLO: the simulator is the PCI function on the other end of
+// QEMU's x-pci-proxy-dev. Kernel and driver come from Debian's kernel package.
+//
+// It needs Linux, qemu-system-x86_64, xz, dpkg-deb and apt-get, and no KVM and
+// no privileges. The facts it rests on are in real-driver-vm and
+// chif-protocol §1.7.
+package vm

@@ -1,0 +1,138 @@
+//go:build linux
+
+package vm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ilod/ilod/chif/chiftest"
+)
+
+// Machine is a virtual machine whose iLO is a simulator.
+type Machine struct {
+	Kernel    Kernel
+	Initramfs []byte
+	Arguments []string // of the guest's /init
+	Layout    Layout
+	ILO       *chiftest.Server // also answers control requests on the guest's /dev/ttyS1
+	Console   io.Writer        // gets what the guest writes to /dev/ttyS0
+}
+
+// reentrant is QEMU's only sign of a doorbell that it dropped.
+const reentrant = "Blocked re-entrant IO"
+
+// Run boots the machine and returns when the guest has powered off, nil if all
+// parts of the machine did their work. When ctx ends, or when this process
+// dies, QEMU is killed.
+func (m *Machine) Run(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp("", "ilod-vm-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	initramfs := filepath.Join(dir, "initrd.cpio")
+	if err := os.WriteFile(initramfs, m.Initramfs, 0o600); err != nil {
+		return err
+	}
+
+	const memory = "384M"
+	// The processor is emulated (no KVM) and alone: with a second one QEMU
+	// drops doorbells (real-driver-vm, "Pitfalls").
+	cmd := exec.Command("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-accel", "tcg", "-smp", "1", "-m", memory,
+		"-object", "memory-backend-memfd,id=mem,share=on,size="+memory, "-machine", "pc,memory-backend=mem",
+		"-kernel", m.Kernel.Image, "-initrd", initramfs,
+		"-append", "console=ttyS0 loglevel=1 panic=-1 mitigations=off -- "+strings.Join(m.Arguments, " "))
+	var lines [4]*net.UnixConn // proxy device, qtest, console, control
+	for i := range lines {
+		ours, theirs, err := socketPair()
+		if err != nil {
+			return err
+		}
+		defer ours.Close()
+		defer theirs.Close()
+		lines[i] = ours
+		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
+	}
+	proxy, qtest, console, control := lines[0], lines[1], lines[2], lines[3]
+	cmd.Args = append(cmd.Args,
+		"-device", "x-pci-proxy-dev,id=ilo,fd=3,addr=4",
+		"-chardev", "socket,id=qtest,fd=4", "-qtest", "chardev:qtest", "-qtest-log", "none",
+		"-chardev", "socket,id=console,fd=5", "-serial", "chardev:console",
+		"-chardev", "socket,id=control,fd=6", "-serial", "chardev:control")
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stderr, &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+
+	open := func(channel int) (port, error) { return m.ILO.OpenPort(channel) }
+	function := newFunction(m.Layout, open, newInterruptLine(qtest).set)
+	defer func() { err = errors.Join(err, function.close()) }()
+	defer m.ILO.NotifyReset(function.reset)()
+
+	// The parent-death signal comes when the thread that started QEMU ends.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	for _, f := range cmd.ExtraFiles {
+		f.Close() // else our ends never see QEMU's exit
+	}
+	defer context.AfterFunc(ctx, func() { cmd.Process.Kill() })()
+
+	var wg sync.WaitGroup
+	errs := make([]error, 3)
+	part := func(i int, work func() error) {
+		wg.Go(func() {
+			if errs[i] = work(); errs[i] != nil {
+				cmd.Process.Kill()
+			}
+		})
+	}
+	part(0, func() error { return function.serve(proxy) })
+	part(1, func() error { return serveControl(control, m.ILO.Control()) })
+	part(2, func() error {
+		_, err := io.Copy(m.Console, console)
+		return err
+	})
+	wg.Wait()
+	ended := cmd.Wait()
+	if ended != nil {
+		ended = fmt.Errorf("qemu: %w", ended)
+	}
+	if said := strings.TrimSpace(stderr.String()); ended != nil || strings.Contains(said, reentrant) {
+		ended = errors.Join(ended, fmt.Errorf("qemu said: %s", said))
+	}
+	return errors.Join(append(errs, ended, ctx.Err())...)
+}
+
+// socketPair returns a connection and the file that a child inherits.
+func socketPair() (ours *net.UnixConn, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	theirs = os.NewFile(uintptr(fds[1]), "qemu")
+	f := os.NewFile(uintptr(fds[0]), "vm")
+	defer f.Close()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return conn.(*net.UnixConn), theirs, nil
+}
