@@ -144,7 +144,7 @@ func (c *Conn) rest(ctx context.Context, packet []byte) (restAnswer, error) {
 // info asks for the size in bytes of a blob, waiting while it is busy.
 func (c *Conn) info(ctx context.Context, name blobName) (uint32, error) {
 	op := OpInfo.String()
-	for try := range infoRetries + 1 {
+	for try := 0; ; try++ {
 		code, body, err := c.ask(ctx, packetTimeout, OpInfo, appendInfo(c.out[:0], c.next(), name))
 		switch {
 		case err != nil:
@@ -163,7 +163,6 @@ func (c *Conn) info(ctx context.Context, name blobName) (uint32, error) {
 			return size, nil
 		}
 	}
-	panic("unreachable")
 }
 
 // readBlob reads a blob to the size that INFO tells. have is what was read

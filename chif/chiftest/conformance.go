@@ -1,0 +1,356 @@
+package chiftest
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ilod/ilod/chif"
+)
+
+// Conformance runs the same checks of package chif against any kind of channel:
+// in process, over a packet socket, or through the real hpilo driver. dev leads
+// to a Server with the simulated Redfish service, and control to that Server.
+// Each check leaves the Server as it was: its Check must find nothing.
+func Conformance(t *testing.T, dev chif.Device, control Client) {
+	c := conformance{dev, control}
+	for _, check := range []struct {
+		name string
+		run  func(conformance, *testing.T)
+	}{
+		{"status", conformance.status},
+		{"packets", conformance.packets},
+		{"get small", conformance.getSmall},
+		{"write and read back", conformance.readBack},
+		{"parallel", conformance.parallel},
+		{"stale answer", conformance.staleAnswer},
+		{"cancelled exchange", conformance.cancelled},
+		{"send queue full", conformance.queueFull},
+		{"all channels busy", conformance.allBusy},
+		{"reset while idle", conformance.resetIdle},
+		{"reset before execution", conformance.resetBefore},
+		{"reset after execution", conformance.resetAfter},
+	} {
+		t.Run(check.name, func(t *testing.T) {
+			check.run(c, t)
+			c.setFaults(t)
+			if err := c.control.Check(t.Context()); err != nil {
+				t.Errorf("left behind: %v", err)
+			}
+		})
+	}
+}
+
+type conformance struct {
+	dev     chif.Device
+	control Client
+}
+
+const systemPath = "/redfish/v1/Systems/1/"
+
+// setFaults replaces the Server's faults.
+func (c conformance) setFaults(t *testing.T, rules ...Rule) {
+	t.Helper()
+	if err := c.control.SetFaults(t.Context(), Faults{Rules: rules}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c conformance) reset(t *testing.T, down time.Duration) {
+	t.Helper()
+	if err := c.control.Reset(t.Context(), down); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// client is a Transport with a session on the simulated Redfish service.
+type client struct {
+	*chif.Transport
+	token, session string
+}
+
+// client opens a Transport that is closed at the end of the test.
+func (c conformance) client(t *testing.T, o chif.TransportOptions) *client {
+	t.Helper()
+	tr := chif.NewTransport(c.dev, o)
+	t.Cleanup(func() { tr.Close() })
+	return &client{Transport: tr}
+}
+
+// do sends a request in the session and reads its answer.
+func (cl *client) do(ctx context.Context, method, path string, body []byte) (*http.Response, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "https://ilo"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if cl.token != "" {
+		r.Header.Set("X-Auth-Token", cl.token)
+	}
+	resp, err := cl.RoundTrip(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	got, err := io.ReadAll(resp.Body)
+	return resp, got, err
+}
+
+// login makes the client's session; logout must follow.
+func (cl *client) login(t *testing.T) {
+	t.Helper()
+	resp, body, err := cl.do(t.Context(), http.MethodPost, "/redfish/v1/SessionService/Sessions/", []byte(`{"UserName": null, "Password": null}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	location := resp.Header.Get("Location")
+	if resp.StatusCode != http.StatusCreated || location == "" {
+		t.Fatalf("login: %s, Location %q: %s", resp.Status, location, body)
+	}
+	cl.token = resp.Header.Get("X-Auth-Token")
+	cl.session = strings.ReplaceAll(location[strings.Index(location, "/redfish"):], " ", "%20")
+}
+
+func (cl *client) logout(t *testing.T) {
+	t.Helper()
+	resp, body, err := cl.do(t.Context(), http.MethodDelete, cl.session, nil)
+	if err != nil {
+		t.Error(err)
+	} else if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+		t.Errorf("logout: %s: %s", resp.Status, body)
+	}
+	cl.token = ""
+}
+
+// root reads the service root, which needs no session.
+func (cl *client) root(ctx context.Context) error {
+	resp, body, err := cl.do(ctx, http.MethodGet, "/redfish/v1/", nil)
+	if err == nil && (resp.StatusCode != http.StatusOK || !json.Valid(body)) {
+		err = fmt.Errorf("%s: %.80q", resp.Status, body)
+	}
+	return err
+}
+
+func (c conformance) status(t *testing.T) {
+	s, err := c.client(t, chif.TransportOptions{}).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := DefaultStatus(); s.Serial != want.Serial || s.SecurityState != want.SecurityState {
+		t.Errorf("status %+v, want %+v", s, want)
+	}
+}
+
+// packets exchanges packets of many sizes on a bare channel and looks at what a
+// channel promises: whole packets, in a buffer of 4096 bytes, with the header's
+// size inside what was received.
+func (c conformance) packets(t *testing.T) {
+	ch, err := c.dev.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ch.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	buf := make([]byte, chif.MaxPacket)
+	for _, size := range []int{8, 9, 15, 16, 17, 64, 1000, 4088, 4089, 4095, 4096} {
+		packet := make([]byte, size)
+		for i := range packet {
+			packet[i] = byte(i)
+		}
+		binary.LittleEndian.PutUint16(packet, uint16(size))
+		binary.LittleEndian.PutUint16(packet[2:], uint16(size))
+		binary.LittleEndian.PutUint16(packet[4:], 0x0FFF)
+		packet[6], packet[7] = 0, 0
+		if err := ch.Send(ctx, packet); err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		n, err := ch.Receive(ctx, buf)
+		if err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		h, message, err := chif.ParsePacket(buf[:n])
+		if err != nil || h.Sequence != uint16(size) {
+			t.Errorf("%d bytes: sequence %d, %v", size, h.Sequence, err)
+		}
+		if !bytes.Equal(message, packet[8:]) {
+			t.Errorf("%d bytes: the echo differs", size)
+		}
+	}
+}
+
+func (c conformance) getSmall(t *testing.T) {
+	if err := c.client(t, chif.TransportOptions{}).root(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// readBack writes property values that make requests and answers of both forms
+// and sizes around their limits, and reads each back.
+func (c conformance) readBack(t *testing.T) {
+	cl := c.client(t, chif.TransportOptions{})
+	cl.login(t)
+	defer cl.logout(t)
+	for _, size := range []int{1, 3000, 3304, 3400, 3868, 4000, 9 << 10, 100 << 10} {
+		tag := strings.Repeat("0123456789abcdef", size/16+1)[:size]
+		resp, body, err := cl.do(t.Context(), http.MethodPatch, systemPath, []byte(`{"AssetTag":"`+tag+`"}`))
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("PATCH of %d bytes: %v %.200s", size, err, body)
+		}
+		_, body, err = cl.do(t.Context(), http.MethodGet, systemPath, nil)
+		var got struct{ AssetTag string }
+		if err == nil {
+			err = json.Unmarshal(body, &got)
+		}
+		if err != nil || got.AssetTag != tag {
+			t.Errorf("GET after a PATCH of %d bytes: %d bytes, %v", size, len(got.AssetTag), err)
+		}
+	}
+	if _, body, err := cl.do(t.Context(), http.MethodPatch, systemPath, []byte(`{"AssetTag":""}`)); err != nil {
+		t.Errorf("%v %s", err, body)
+	}
+}
+
+func (c conformance) parallel(t *testing.T) {
+	cl := c.client(t, chif.TransportOptions{MaxChannels: 4})
+	cl.login(t)
+	defer cl.logout(t)
+	const readers, reads = 8, 25
+	failed := make(chan error, readers)
+	for range readers {
+		go func() {
+			var err error
+			for range reads {
+				resp, body, e := cl.do(t.Context(), http.MethodGet, systemPath, nil)
+				if e == nil && (resp.StatusCode != http.StatusOK || !json.Valid(body)) {
+					e = fmt.Errorf("%s: %.80q", resp.Status, body)
+				}
+				err = errors.Join(err, e)
+			}
+			failed <- err
+		}()
+	}
+	for range readers {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func (c conformance) staleAnswer(t *testing.T) {
+	cl := c.client(t, chif.TransportOptions{})
+	cl.login(t)
+	c.setFaults(t, Rule{Fault: FaultStale})
+	if err := cl.root(t.Context()); err != nil {
+		t.Error(err)
+	}
+	c.setFaults(t)
+	cl.logout(t)
+}
+
+// cancelled ends an exchange whose answer comes later: the channel must be given
+// back, and nobody may read that answer.
+func (c conformance) cancelled(t *testing.T) {
+	cl := c.client(t, chif.TransportOptions{MaxChannels: 1})
+	c.setFaults(t, Rule{Fault: FaultDelay, Op: OpREST, Duration: Duration(500 * time.Millisecond), Times: 1})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := cl.root(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, chif.ErrTimeout) {
+		t.Errorf("error %v", err)
+	}
+	for range 5 {
+		if err := cl.root(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// queueFull sends to an iLO that has stopped answering: three packets fit, the
+// next one is not sent (hpilo.c ilo_write).
+func (c conformance) queueFull(t *testing.T) {
+	c.setFaults(t, Rule{Fault: FaultSubmitBusy, Op: OpREST, Times: 3})
+	if err := c.client(t, chif.TransportOptions{}).root(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func (c conformance) allBusy(t *testing.T) {
+	var taken []chif.Channel
+	closeAll := func() {
+		for _, ch := range taken {
+			ch.Close()
+		}
+		taken = nil
+	}
+	defer closeAll()
+	for {
+		ch, err := c.dev.Open(t.Context())
+		if errors.Is(err, chif.ErrBusy) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("channel %d: %v", len(taken), err)
+		}
+		taken = append(taken, ch)
+		// A packet socket tells only at the first exchange that it has no channel.
+		if _, err := chif.NewConn(ch).Status(t.Context()); errors.Is(err, chif.ErrBusy) {
+			break
+		} else if err != nil {
+			t.Fatalf("channel %d: %v", len(taken), err)
+		}
+		if len(taken) > maxChannels {
+			t.Fatal("there is no end of channels")
+		}
+	}
+	cl := c.client(t, chif.TransportOptions{})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := cl.root(ctx); !errors.Is(err, chif.ErrBusy) {
+		t.Errorf("with all channels taken: %v", err)
+	}
+	closeAll()
+	if err := cl.root(t.Context()); err != nil {
+		t.Errorf("with channels free again: %v", err)
+	}
+}
+
+func (c conformance) resetIdle(t *testing.T) {
+	cl := c.client(t, chif.TransportOptions{})
+	if err := cl.root(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.reset(t, 300*time.Millisecond)
+	cl.login(t) // a POST: it may be sent again, because it was not sent
+	cl.logout(t)
+}
+
+func (c conformance) resetBefore(t *testing.T) {
+	resets := make(chan struct{}, 9)
+	cl := c.client(t, chif.TransportOptions{OnReset: func() { resets <- struct{}{} }})
+	c.setFaults(t, Rule{Fault: FaultResetBefore, Op: OpREST, Times: 1, Duration: Duration(300 * time.Millisecond)})
+	if err := cl.root(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if len(resets) != 1 {
+		t.Errorf("%d resets were told, want 1", len(resets))
+	}
+}
+
+func (c conformance) resetAfter(t *testing.T) {
+	cl := c.client(t, chif.TransportOptions{})
+	cl.login(t)
+	c.setFaults(t, Rule{Fault: FaultResetAfter, Op: OpREST, Method: http.MethodPatch, Times: 1, Duration: Duration(300 * time.Millisecond)})
+	if _, _, err := cl.do(t.Context(), http.MethodPatch, systemPath, []byte(`{"AssetTag":"once"}`)); !errors.Is(err, chif.ErrOutcomeUnknown) {
+		t.Errorf("error %v", err)
+	}
+	if err := cl.root(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
