@@ -39,13 +39,11 @@ func Conformance(t *testing.T, dev chif.Device, control Client) {
 		{"reset before execution", conformance.resetBefore},
 		{"reset after execution", conformance.resetAfter},
 	} {
-		t.Run(check.name, func(t *testing.T) {
-			check.run(c, t)
-			c.setFaults(t)
-			if err := c.control.Check(t.Context()); err != nil {
-				t.Errorf("left behind: %v", err)
-			}
-		})
+		t.Run(check.name, func(t *testing.T) { check.run(c, t) })
+		c.setFaults(t)
+		if err := c.control.Check(t.Context()); err != nil {
+			t.Errorf("%s left behind: %v", check.name, err)
+		}
 	}
 }
 

@@ -259,6 +259,9 @@ func (t *faultTable) use(hits func(Rule) bool) (f faults) {
 			return false
 		}
 		f = append(f, r.Rule)
+		if r.Times == 0 {
+			return false
+		}
 		r.Times--
 		return r.Times == 0
 	})

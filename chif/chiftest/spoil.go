@@ -70,7 +70,7 @@ func compress(body []byte) []byte {
 
 // spoil returns the packets to send for an answer, changed as the rules say.
 func (f faults) spoil(r *request, p []byte) (packets [][]byte) {
-	if x, ok := f.find(FaultSetCode); ok {
+	if x, ok := f.find(FaultSetCode); ok && len(p) >= 12 {
 		le.PutUint32(p[8:], uint32(x.Code))
 	}
 	if f.has(FaultMode2) {

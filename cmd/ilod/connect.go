@@ -16,31 +16,31 @@ import (
 // busyTimeout is how long to wait for a channel when --timeout allows it.
 const busyTimeout = 30 * time.Second
 
-// withTransport runs f, bounded by --timeout and signals, with a transport that
-// is closed in the end.
-func (a *app) withTransport(ctx context.Context, f func(context.Context, *chif.Transport) error) error {
-	device, err := chif.ParseDevice(a.device)
-	if err != nil {
-		return err
-	}
+// bounded runs f with a context that ends with --timeout or at a signal.
+func (a *app) bounded(ctx context.Context, f func(context.Context) error) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.timeout))
+	limited, cancel := context.WithTimeout(ctx, time.Duration(a.timeout))
 	defer cancel()
-	t := chif.NewTransport(device, chif.TransportOptions{
-		BusyTimeout: min(busyTimeout, time.Duration(a.timeout)),
-		OnReset:     func() { a.log.Warn("the iLO was reset") },
-	})
-	err = f(ctx, t)
-	if closing := t.Close(); closing != nil {
-		a.log.WithError(closing).Warn("closing the channels")
-	}
+	err := f(limited)
 	var signal interrupted
-	if err != nil && errors.As(context.Cause(ctx), &signal) {
-		if _, reported := err.(reportedError); reported {
-			return signal
-		}
-		return fmt.Errorf("%w: %w", signal, err)
+	if err == nil || !errors.As(context.Cause(ctx), &signal) {
+		return err
+	}
+	if _, reported := err.(reportedError); reported {
+		return signal
+	}
+	return fmt.Errorf("%w: %w", signal, err)
+}
+
+// withTransport runs f with a transport whose channels are closed in the end.
+func (a *app) withTransport(d chif.Device, o chif.TransportOptions, f func(*chif.Transport) error) error {
+	o.BusyTimeout = min(busyTimeout, time.Duration(a.timeout))
+	o.OnReset = func() { a.log.Warn("the iLO was reset") }
+	t := chif.NewTransport(d, o)
+	err := f(t)
+	if closing := t.Close(); err == nil {
+		err = closing
 	}
 	return err
 }
@@ -48,22 +48,28 @@ func (a *app) withTransport(ctx context.Context, f func(context.Context, *chif.T
 // withSession runs f with an iLO session that is deleted in the end, whatever
 // happens.
 func (a *app) withSession(ctx context.Context, f func(context.Context, *ilosession.Session) error) error {
-	return a.withTransport(ctx, func(ctx context.Context, t *chif.Transport) error {
-		s, err := ilosession.Login(ctx, logged{t, a.log}, ilosession.Options{
-			NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
-		})
-		if err != nil {
-			return err
-		}
-		err = f(ctx, s)
-		if closing := s.Close(ctx); closing != nil {
-			closing = fmt.Errorf("%s: %w: %w", s.Path(), ilosession.ErrMayRemain, closing)
-			if err == nil {
-				return closing
-			}
-			a.report(closing)
-		}
+	device, err := chif.ParseDevice(a.device)
+	if err != nil {
 		return err
+	}
+	return a.bounded(ctx, func(ctx context.Context) error {
+		return a.withTransport(device, chif.TransportOptions{}, func(t *chif.Transport) error {
+			s, err := ilosession.Login(ctx, logged{t, a.log}, ilosession.Options{
+				NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
+			})
+			if err != nil {
+				return err
+			}
+			err = f(ctx, s)
+			if closing := s.Close(ctx); closing != nil {
+				closing = fmt.Errorf("%w: %w", ilosession.ErrMayRemain, closing)
+				if err == nil {
+					return closing
+				}
+				a.report(closing)
+			}
+			return err
+		})
 	})
 }
 

@@ -80,7 +80,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.CountVarP(&a.verbose, "verbose", "v", "say on stderr what is done; twice for more")
 	flags.BoolVar(&a.nocache, "nocache", false, "accepted for later use; there is no cache yet")
 
-	root.AddCommand(a.getCommand(), a.rawCommand(), a.versionCommand(), exitCodesTopic())
+	root.AddCommand(a.getCommand(), a.rawCommand(), a.doctorCommand(), a.versionCommand(), exitCodesTopic())
 	return root
 }
 

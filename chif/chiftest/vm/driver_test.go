@@ -4,6 +4,7 @@ package vm
 
 import (
 	"encoding/binary"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -30,6 +31,7 @@ type driver struct {
 	ccb       uint64 // address of control block 0
 	interrupt chan struct{}
 	channels  [channels]*driverChannel
+	broken    chan error // if not nil, gets the function's first error
 }
 
 type driverChannel struct {
@@ -90,10 +92,29 @@ func u32s(v ...uint32) (b []byte) {
 func (d *driver) message(command uint32, body []byte) uint64 {
 	d.t.Helper()
 	value, _, err := d.f.handle(message{command: command, body: body})
-	if err != nil {
+	if err != nil && d.broken == nil {
 		d.t.Fatalf("command %d: %v", command, err)
 	}
+	if err != nil {
+		d.broken <- err
+		runtime.Goexit()
+	}
 	return value
+}
+
+// breaks runs what must end with an error of the function, and returns that.
+func (d *driver) breaks(f func()) error {
+	d.t.Helper()
+	d.broken = make(chan error, 1)
+	go func() {
+		defer close(d.broken)
+		f()
+	}()
+	err, broken := <-d.broken
+	if !broken {
+		d.t.Error("the function found nothing wrong")
+	}
+	return err
 }
 
 func (d *driver) access(command uint32, address, value uint64, size uint32) uint64 {

@@ -51,7 +51,7 @@ type function struct {
 	line    bool
 	open    [channels]*channel
 	refused [channels]bool // opened by the driver, not by the simulator
-	err     error          // the first fault of driver or simulator
+	err     error          // the first fault of driver or simulator; ends serve
 
 	pumps sync.WaitGroup
 }
@@ -74,7 +74,7 @@ func (f *function) close() error {
 	f.dropAll()
 	f.mu.Unlock()
 	f.pumps.Wait()
-	return errors.Join(f.err, f.memory.close())
+	return f.memory.close()
 }
 
 // powerOn puts the function in the state after power-on.

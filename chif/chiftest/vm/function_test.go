@@ -196,13 +196,7 @@ func TestBadDriver(t *testing.T) {
 			}
 			spoil(d, d.ccb)
 			(&ring{words: driverWords(d.ram)}).enqueue(0, 1)
-			d.write(doorbells, doorbellSet, 1)
-			err := d.f.close()
-			if err == nil {
-				t.Error("no error")
-			}
-			t.Log(err)
-			d.f.err = nil
+			d.breaks(func() { d.write(doorbells, doorbellSet, 1) })
 		})
 	}
 }
@@ -243,11 +237,16 @@ func TestConfigSpace(t *testing.T) {
 func TestSimulatorError(t *testing.T) {
 	broken := errors.New("broken")
 	d := newDriver(t, ILO4, func(int) (port, error) { return nil, broken })
-	if _, err := d.open(0); err == nil {
-		t.Error("open succeeded")
+	if err := d.breaks(func() { d.open(0) }); !errors.Is(err, broken) {
+		t.Errorf("open: %v", err)
 	}
-	if err := d.f.close(); !errors.Is(err, broken) {
-		t.Errorf("close: %v", err)
-	}
-	d.f.err = nil
+}
+
+func TestAnswerTooLong(t *testing.T) {
+	var ports [channels]*echo
+	d := newDriver(t, ILO5, echoes(&ports))
+	mustOpen(t, d, 1)
+	ports[1].answers <- make([]byte, descriptorSize+1)
+	ports[1].answers <- []byte("after it")
+	d.breaks(func() { d.isr() })
 }

@@ -97,8 +97,9 @@ func answer(conn *net.UnixConn, value uint64) error {
 	return err
 }
 
-// serve answers QEMU until it closes the connection. QEMU sends one message at
-// a time and the guest's processor stands still until the answer.
+// serve answers QEMU until it closes the connection or something breaks. QEMU
+// sends one message at a time and the guest's processor stands still until the
+// answer.
 func (f *function) serve(conn *net.UnixConn) error {
 	for {
 		m, err := receive(conn)
@@ -151,7 +152,7 @@ func (f *function) handle(m message) (value uint64, answered bool, err error) {
 	case commandDeviceReset:
 		f.powerOn()
 	}
-	return value, true, nil
+	return value, true, f.err
 }
 
 // update takes over the sections of a SYNC_SYSMEM message: 8 guest addresses,

@@ -4,22 +4,29 @@ package vm
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ilod/ilod/chif/chiftest"
 )
 
 // root is the repository.
 const root = "../../.."
+
+// What hangs must end before 'go test' does, so that its output is shown.
+const (
+	guestTimeout   = 4 * time.Minute
+	machineTimeout = 5 * time.Minute
+)
 
 // TestVM boots a machine for each register layout and reports the tests of
 // package guest, which run in it.
@@ -47,16 +54,27 @@ func TestVM(t *testing.T) {
 			m := Machine{
 				Kernel:    kernel,
 				Initramfs: Initramfs(files...),
-				Arguments: []string{"-test.v=test2json", "-test.timeout=4m"},
+				Arguments: []string{"-test.v=test2json", "-test.timeout=" + guestTimeout.String()},
 				Layout:    l,
 				ILO:       ilo,
 				Console:   &console,
 			}
-			if err := m.Run(t.Context()); err != nil {
+			ctx, cancel := context.WithTimeout(t.Context(), machineTimeout)
+			defer cancel()
+			if err := m.Run(ctx); err != nil {
 				t.Error(err)
 			}
-			if !report(t, &console) {
-				t.Errorf("the guest did not say that it had finished:\n%s", &console)
+			tests, err := results(console.Bytes())
+			for _, r := range tests {
+				t.Run(r.test, func(t *testing.T) {
+					t.Log(r.output)
+					if r.action != "pass" {
+						t.Errorf("%s in the guest", r.action)
+					}
+				})
+			}
+			if err != nil {
+				t.Errorf("%v; console:\n%s", err, &console)
 			}
 		})
 	}
@@ -85,58 +103,71 @@ func readFile(t *testing.T, path string) []byte {
 	return data
 }
 
-// report makes a subtest of each test in the guest's output, and reports
-// whether the guest came to its end.
-func report(t *testing.T, console *bytes.Buffer) (finished bool) {
-	t.Helper()
+// result is how a test in the guest ended.
+type result struct{ test, action, output string }
+
+// results reads the output of the guest's tests. It is an error when the guest
+// did not come to its end, said that it failed or ran no test.
+func results(console []byte) (ended []result, err error) {
 	cmd := exec.Command("go", "tool", "test2json")
-	cmd.Stdin = bytes.NewReader(console.Bytes())
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	events, err := cmd.Output()
+	cmd.Stdin = bytes.NewReader(bytes.ReplaceAll(console, []byte("\r\n"), []byte("\n")))
+	events, err := run(cmd)
 	if err != nil {
-		t.Fatalf("test2json: %v\n%s", err, &stderr)
+		return nil, err
 	}
-	output := map[string]*strings.Builder{}
-	ran := 0
-	for decoder := json.NewDecoder(bytes.NewReader(events)); ; {
+	output := map[string]string{}
+	err = errors.New("the guest did not say that it had finished")
+	for decoder := json.NewDecoder(bytes.NewReader(events)); decoder.More(); {
 		var e struct{ Action, Test, Output string }
-		if err := decoder.Decode(&e); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if output[e.Test] == nil {
-			output[e.Test] = &strings.Builder{}
+		if err := decoder.Decode(&e); err != nil {
+			return nil, err
 		}
 		switch e.Action {
 		case "output":
-			output[e.Test].WriteString(strings.ReplaceAll(e.Output, "\r\n", "\n"))
-			var code int
-			if n, _ := fmt.Sscanf(e.Output, "exit status %d", &code); n == 1 {
-				finished = true
-				if code != 0 {
-					t.Errorf("exit status %d of the guest:\n%s", code, output[""])
-				}
+			output[e.Test] += e.Output
+			if code, ended := strings.CutPrefix(strings.TrimSpace(e.Output), "exit status "); ended && code == "0" {
+				err = nil
+			} else if ended {
+				err = fmt.Errorf("the guest ended with exit status %s", code)
 			}
 		case "pass", "fail", "skip":
-			if e.Test == "" {
-				continue
+			if e.Test != "" {
+				ended = append(ended, result{e.Test, e.Action, output[e.Test]})
 			}
-			ran++
-			t.Run(e.Test, func(t *testing.T) {
-				t.Log(output[e.Test])
-				switch e.Action {
-				case "fail":
-					t.Fail()
-				case "skip":
-					t.Error("a test was skipped in the guest")
-				}
-			})
 		}
 	}
-	if ran == 0 {
-		t.Error("no test ran in the guest")
+	if err == nil && ended == nil {
+		err = errors.New("no test ran in the guest")
 	}
-	return finished
+	return ended, err
+}
+
+func TestResults(t *testing.T) {
+	const run, pass, fail = "\x16=== RUN   TestA\r\n", "\x16--- PASS: TestA (0.00s)\r\n", "\x16--- FAIL: TestA (0.00s)\r\n"
+	for name, try := range map[string]struct {
+		console string
+		action  string
+		err     string
+	}{
+		"passed":        {"boot\r\n" + run + pass + "\x16PASS\r\nexit status 0\r\n", "pass", ""},
+		"failed":        {run + "a_test.go:1: why\r\n" + fail + "\x16FAIL\r\nexit status 1\r\n", "fail", "exit status 1"},
+		"cut off":       {run + pass + "\x16PASS\r\n", "pass", "did not say"},
+		"panicked":      {run + "panic: oops\r\n", "", "did not say"},
+		"never started": {"", "", "did not say"},
+		"no test":       {"\x16PASS\r\nexit status 0\r\n", "", "no test ran"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tests, err := results([]byte(try.console))
+			if (err == nil) != (try.err == "") || err != nil && !strings.Contains(err.Error(), try.err) {
+				t.Errorf("error %v, want %q", err, try.err)
+			}
+			action := ""
+			for _, r := range tests {
+				action += r.action
+			}
+			if action != try.action {
+				t.Errorf("results %q, want action %q", tests, try.action)
+			}
+		})
+	}
 }

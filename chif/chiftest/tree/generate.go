@@ -1,0 +1,3 @@
+package tree
+type GenerateOptions struct{ Generation int }
+func Generate(o GenerateOptions) *Tree { return nil }

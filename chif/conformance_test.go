@@ -1,0 +1,52 @@
+package chif_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+
+	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/chif/chiftest"
+	"github.com/ilod/ilod/chif/chiftest/redfish"
+	"github.com/ilod/ilod/chif/chiftest/tree"
+	"github.com/ilod/ilod/chif/chiftest/tree"
+)
+
+// inProcess is a RoundTripper that hands each request to a handler.
+type inProcess struct{ http.Handler }
+
+func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+func newRedfish(t testing.TB) *redfish.Service {
+	t.Helper()
+	tr, err := tree.Load(filepath.Join(tree.Testdata(t), "trees/ilo5-3.11-dl360-gen10plus.jsonl.gz"))
+	if err != nil { t.Fatal(err) }
+	service, err := redfish.New(redfish.Options{Tree: tr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return service
+}
+
+func TestConformanceInProcess(t *testing.T) {
+	s := chiftest.New(t, chiftest.Options{Handler: newRedfish(t)})
+	chiftest.Conformance(t, s.Device(), chiftest.Client{Transport: inProcess{s.Control()}})
+}
+
+func TestConformancePacketSocket(t *testing.T) {
+	s := chiftest.New(t, chiftest.Options{Handler: newRedfish(t)})
+	path := filepath.Join(t.TempDir(), "chif")
+	if err := s.ListenUnix(path); err != nil {
+		t.Fatal(err)
+	}
+	dev, err := chif.ParseDevice("unix:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chiftest.Conformance(t, dev, chiftest.Client{Transport: inProcess{s.Control()}})
+}
