@@ -16,8 +16,8 @@ func (s *Server) Check() error {
 	for _, name := range open {
 		errs = append(errs, errors.New(name))
 	}
-	if s.service != nil {
-		errs = append(errs, s.service.Check())
+	if s.redfish != nil {
+		errs = append(errs, s.redfish.Check())
 	}
 	return errors.Join(errs...)
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
 // Client speaks to a Server's Control through any RoundTripper: over a
@@ -18,6 +20,12 @@ type Client struct{ Transport http.RoundTripper }
 func (c Client) Stats(ctx context.Context) (s Stats, err error) {
 	err = c.do(ctx, http.MethodGet, "/stats", nil, &s)
 	return s, err
+}
+
+// Sessions asks for the live sessions in order of login, foreign ones included.
+func (c Client) Sessions(ctx context.Context) (all []redfish.Session, err error) {
+	err = c.do(ctx, http.MethodGet, "/sessions", nil, &all)
+	return all, err
 }
 
 // Check runs Server.Check.

@@ -2,23 +2,58 @@ package chiftest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
-// Faults are all rules in force, in the form that the control interface takes.
+// Faults are all faults in force, in the form that the control interface takes.
 type Faults struct {
-	Rules []Rule `json:"rules"`
+	Rules   []Rule         `json:"rules"`
+	Redfish redfish.Faults `json:"redfish,omitzero"`
 }
 
-// SetFaults replaces all faults. Nothing changes when a rule is invalid; the
-// error names each.
-func (s *Server) SetFaults(f Faults) error { return s.faults.set(f.Rules) }
+// SetFaults replaces all faults. The error names each rule that is invalid;
+// nothing changes then.
+func (s *Server) SetFaults(f Faults) error {
+	rules, err := newRules(f.Rules)
+	if err != nil {
+		return err
+	}
+	if s.redfish != nil {
+		if err := s.redfish.SetFaults(f.Redfish); err != nil {
+			return err
+		}
+	} else if !reflect.ValueOf(f.Redfish).IsZero() {
+		return errors.New("redfish: the handler is not the simulated Redfish service")
+	}
+	s.faults.set(rules)
+	return nil
+}
 
 // Faults returns the faults in force, with what is left of each rule's Skip and
 // Times.
-func (s *Server) Faults() Faults { return Faults{Rules: s.faults.list()} }
+func (s *Server) Faults() Faults {
+	f := Faults{Rules: s.faults.list()}
+	if s.redfish != nil {
+		f.Redfish = s.redfish.Faults()
+	}
+	return f
+}
+
+// sessions are the live sessions, foreign ones included; none with a plain
+// handler.
+func (s *Server) sessions() []redfish.Session {
+	if s.redfish == nil {
+		return []redfish.Session{}
+	}
+	return s.redfish.Sessions()
+}
 
 // ResetRequest is the body of POST /reset.
 type ResetRequest struct {
@@ -29,6 +64,7 @@ type ResetRequest struct {
 // {"error": text}.
 //
 //	GET    /stats    Stats
+//	GET    /sessions the live sessions in order of login
 //	GET    /check    {"error": text}, empty when Check found nothing
 //	POST   /reset    ResetRequest
 //	GET    /faults   Faults
@@ -37,6 +73,7 @@ type ResetRequest struct {
 func (s *Server) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Stats()) })
+	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.sessions()) })
 	mux.HandleFunc("GET /check", func(w http.ResponseWriter, _ *http.Request) {
 		var e errorBody
 		if err := s.Check(); err != nil {
@@ -57,11 +94,8 @@ func (s *Server) Control() http.Handler {
 	mux.HandleFunc("POST /reset", func(w http.ResponseWriter, r *http.Request) {
 		var q ResetRequest
 		err := readJSON(r, &q)
-		if err == nil && q.Down < 0 {
-			err = fmt.Errorf("down is negative: %v", q.Down.D())
-		}
 		if err == nil {
-			s.Reset(q.Down.D())
+			s.Reset(time.Duration(q.Down))
 		}
 		done(w, err)
 	})

@@ -2,6 +2,7 @@ package chiftest
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/ilod/ilod/chif"
 )
@@ -19,7 +20,7 @@ func (s *Server) exchange(p *Port, packet []byte) {
 	h, code, badHTTP := s.httpRequest(p, &r)
 	f := s.faults.take(&r, h)
 	if x, ok := f.find(FaultResetBefore); ok {
-		s.Reset(x.Duration.D())
+		s.Reset(time.Duration(x.Duration))
 		return
 	}
 	if f.has(FaultDropRequest) {
@@ -33,7 +34,7 @@ func (s *Server) exchange(p *Port, packet []byte) {
 	}
 	if sleep(p.ctx, wait) == nil {
 		if x, ok := f.find(FaultResetAfter); ok {
-			s.Reset(x.Duration.D())
+			s.Reset(time.Duration(x.Duration))
 		} else if !f.has(FaultDropAnswer) {
 			for _, a := range f.spoil(&r, answer) {
 				p.send(a)

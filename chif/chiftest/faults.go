@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
 // Fault names one way in which a simulated iLO misbehaves. The comment of each
@@ -142,20 +143,7 @@ type Rule struct {
 }
 
 // Duration is a time.Duration that is written like "250ms" in JSON.
-type Duration time.Duration
-
-// D is the duration itself.
-func (d Duration) D() time.Duration { return time.Duration(d) }
-
-// MarshalText writes d like time.Duration.String.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(d.D().String()), nil }
-
-// UnmarshalText reads what time.ParseDuration accepts.
-func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	*d = Duration(v)
-	return err
-}
+type Duration = redfish.Duration
 
 // validate names the first field of a rule that cannot be meant.
 func (r Rule) validate() error {
@@ -205,8 +193,8 @@ type liveRule struct {
 	end time.Time // of its For; zero: none
 }
 
-// set replaces all rules.
-func (t *faultTable) set(rules []Rule) error {
+// newRules makes rules ready for use; their lives begin.
+func newRules(rules []Rule) ([]*liveRule, error) {
 	var errs []error
 	live := make([]*liveRule, len(rules))
 	for i, r := range rules {
@@ -215,16 +203,17 @@ func (t *faultTable) set(rules []Rule) error {
 		}
 		live[i] = &liveRule{Rule: r}
 		if r.For > 0 {
-			live[i].end = time.Now().Add(r.For.D())
+			live[i].end = time.Now().Add(time.Duration(r.For))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
+	return live, errors.Join(errs...)
+}
+
+// set replaces all rules.
+func (t *faultTable) set(rules []*liveRule) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.rules = live
-	return nil
+	t.rules = rules
 }
 
 // list returns the rules still in force, with what is left of their Skip and Times.
@@ -325,5 +314,5 @@ func (f faults) code(x Fault, usual chif.Code) chif.Code {
 
 func (f faults) delay() time.Duration {
 	r, _ := f.find(FaultDelay)
-	return r.Duration.D()
+	return time.Duration(r.Duration)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
 // maxChannels is the hardware's limit (chif-protocol §1.1).
@@ -22,7 +23,9 @@ const maxChannels = 32
 // Options configures a Server. The zero value is an iLO 5 in Production with
 // 16 channels and the built-in tree.
 type Options struct {
-	// Handler is the Redfish service. Each request carries RemoteAddr InBand.
+	// Handler is the Redfish service; nil: redfish.New with the generated tree.
+	// With a *redfish.Service a reset of either resets both, and Stats, Check and
+	// Control cover its sessions. Each request carries RemoteAddr InBand.
 	Handler http.Handler
 	// MaxChannels is the number of channels: 16 when 0, at most 32.
 	MaxChannels int
@@ -44,7 +47,7 @@ type Options struct {
 // Server is a simulated iLO.
 type Server struct {
 	options Options
-	service service // the handler's knowledge of resets and sessions; nil for a plain handler
+	redfish *redfish.Service // the handler, if it is one; else nil
 	blobs   *blobStore
 	faults  faultTable
 
@@ -66,13 +69,6 @@ type Server struct {
 	packets    map[Op]int64
 	maxOpen    int
 	refused    int
-}
-
-// service is what a Redfish service offers beside HTTP.
-type service interface {
-	Reset()
-	OnReset(func())
-	Check() error
 }
 
 // NewServer starts a simulated iLO; the caller must Close it.
@@ -108,8 +104,8 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.boot, s.bootCancel = context.WithCancel(s.ctx)
-	if svc, ok := o.Handler.(service); ok {
-		s.service = svc
+	if svc, ok := o.Handler.(*redfish.Service); ok {
+		s.redfish = svc
 		svc.OnReset(func() { s.resetting.Store(true) })
 	}
 	return s, nil
@@ -183,8 +179,8 @@ func (s *Server) Reset(down time.Duration) {
 	s.endPorts()
 	s.boot, s.bootCancel = context.WithCancel(s.ctx)
 	s.blobs.reset()
-	if s.service != nil {
-		s.service.Reset()
+	if s.redfish != nil {
+		s.redfish.Reset()
 	}
 	notify := slices.Collect(maps.Values(s.onReset))
 	s.mu.Unlock()

@@ -31,10 +31,19 @@ func (s *Server) ListenUnix(path string) error {
 	return s.serve(l.Close, func() {
 		for {
 			c, err := l.(*net.UnixListener).AcceptUnix()
-			if err != nil {
-				return
+			if err != nil { // closed, or out of descriptors for the moment
+				if sleep(s.ctx, submitRetry) != nil {
+					return
+				}
+				continue
 			}
-			s.wg.Go(func() { s.serveConn(c) })
+			p, err := s.openPort(-1, func() bool { return hungUp(c) })
+			if err != nil {
+				s.wg.Go(func() { s.refuse(c) })
+				continue
+			}
+			s.wg.Go(func() { sendAnswers(c, p) })
+			s.wg.Go(func() { takeRequests(c, p) })
 		}
 	})
 }
@@ -84,16 +93,10 @@ func listen(network, path string) (net.Listener, error) {
 	return net.Listen(network, path)
 }
 
-// serveConn moves packets between one connection and its port until either ends.
-func (s *Server) serveConn(c *net.UnixConn) {
-	defer c.Close()
-	p, err := s.openPort(-1, func() bool { return hungUp(c) })
-	if err != nil {
-		s.refuse(c)
-		return
-	}
+// takeRequests hands a connection's packets to its port until either ends, then
+// ends the other.
+func takeRequests(c *net.UnixConn, p *Port) {
 	defer p.Close()
-	s.wg.Go(func() { sendAnswers(c, p) })
 	buf := make([]byte, chif.MaxPacket)
 	for {
 		n, err := c.Read(buf)
@@ -107,6 +110,7 @@ func (s *Server) serveConn(c *net.UnixConn) {
 // client sends until that goes away: closing with unread packets would turn the
 // sign into ECONNRESET at the other end.
 func (s *Server) refuse(c *net.UnixConn) {
+	defer c.Close()
 	defer context.AfterFunc(s.ctx, func() { c.Close() })()
 	c.Write(socketBusy)
 	c.CloseWrite()
