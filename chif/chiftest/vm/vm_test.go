@@ -8,15 +8,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ilod/ilod/chif/chiftest"
+	"github.com/ilod/ilod/chif/chiftest/redfish"
+	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 // root is the repository.
@@ -44,12 +47,15 @@ func TestVM(t *testing.T) {
 	t.Log("kernel:", kernel.Package)
 	files := []File{
 		{"/init", 0o755, compile(t, "test", "-c", "./chif/chiftest/vm/guest")},
+		{"/ilod", 0o755, compile(t, "build", "./cmd/ilod")},
 		{"/hpilo.ko", 0o644, readFile(t, kernel.Module)},
+		{"/small.json", 0o644, resource("/redfish/v1/Small/", 1<<10)},
+		{"/large.json", 0o644, resource("/redfish/v1/Large/", 100<<10)},
 	}
 	for _, l := range []Layout{ILO4, ILO5} {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
-			ilo := chiftest.New(t, chiftest.Options{MaxChannels: 24, Handler: http.NotFoundHandler()})
+			ilo := chiftest.New(t, chiftest.Options{MaxChannels: 24, Handler: service(t, l, files)})
 			var console bytes.Buffer
 			m := Machine{
 				Kernel:    kernel,
@@ -67,17 +73,56 @@ func TestVM(t *testing.T) {
 			tests, err := results(console.Bytes())
 			for _, r := range tests {
 				t.Run(r.test, func(t *testing.T) {
-					t.Log(r.output)
+					if r.output != "" {
+						t.Log(r.output)
+					}
 					if r.action != "pass" {
 						t.Errorf("%s in the guest", r.action)
 					}
 				})
 			}
 			if err != nil {
-				t.Errorf("%v; console:\n%s", err, &console)
+				t.Error(err)
 			}
 		})
 	}
+}
+
+// service is a Redfish service of the layout's generation that has the
+// resources among files as well.
+func service(t *testing.T, l Layout, files []File) *redfish.Service {
+	t.Helper()
+	generation := map[Layout]int{ILO4: 4, ILO5: 5}[l]
+	resources := slices.Clone(tree.Generate(tree.GenerateOptions{Generation: generation}).Resources())
+	for _, f := range files {
+		if path.Ext(f.Path) == ".json" {
+			var r struct {
+				URI string `json:"@odata.id"`
+			}
+			if err := json.Unmarshal(f.Data, &r); err != nil {
+				t.Fatal(err)
+			}
+			resources = append(resources, tree.Resource{URI: r.URI, Body: f.Data})
+		}
+	}
+	all, err := tree.New(resources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := redfish.New(redfish.Options{Tree: all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// resource makes a resource of size bytes in which no two parts are alike.
+func resource(uri string, size int) []byte {
+	body := fmt.Appendf(nil, `{"@odata.id":%q,"Text":"`, uri)
+	for i := 0; len(body) < size-2; i++ {
+		body = fmt.Append(body, i, " ")
+	}
+	return append(body[:size-2], `"}`...)
 }
 
 // compile builds a program for the guest.
@@ -115,8 +160,8 @@ func results(console []byte) (ended []result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	output := map[string]string{}
-	err = errors.New("the guest did not say that it had finished")
+	output := map[string]string{} // by test; of none: the kernel log of a failure
+	err = fmt.Errorf("the guest did not say that it had finished; console:\n%s", console)
 	for decoder := json.NewDecoder(bytes.NewReader(events)); decoder.More(); {
 		var e struct{ Action, Test, Output string }
 		if err := decoder.Decode(&e); err != nil {
@@ -124,11 +169,13 @@ func results(console []byte) (ended []result, err error) {
 		}
 		switch e.Action {
 		case "output":
-			output[e.Test] += e.Output
-			if code, ended := strings.CutPrefix(strings.TrimSpace(e.Output), "exit status "); ended && code == "0" {
+			line := strings.TrimSpace(e.Output)
+			if code, found := strings.CutPrefix(line, "exit status "); found && code == "0" {
 				err = nil
-			} else if ended {
-				err = fmt.Errorf("the guest ended with exit status %s", code)
+			} else if found {
+				err = fmt.Errorf("the guest ended with exit status %s\n%s", code, output[""])
+			} else if !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(line, "--- ") {
+				output[e.Test] += e.Output
 			}
 		case "pass", "fail", "skip":
 			if e.Test != "" {

@@ -32,9 +32,11 @@ func mustOpen(t *testing.T, n, flags int) node {
 	if err != nil {
 		t.Fatalf("open channel %d: %v", n, err)
 	}
-	t.Cleanup(func() { unix.Close(int(f)) })
+	t.Cleanup(f.close)
 	return f
 }
+
+func (f node) close() { unix.Close(int(f)) }
 
 // poll waits for a sign of the driver.
 func (f node) poll(t *testing.T) int16 {
@@ -140,7 +142,7 @@ func testEveryChannel(t *testing.T, channels int) {
 	for i, f := range open {
 		f.answer(t, ping(uint16(i), 16))
 	}
-	if n := channelsOpen(t); n != channels {
+	if n := stats(t).ChannelsOpen; n != channels {
 		t.Errorf("the iLO sees %d channels, want %d", n, channels)
 	}
 }
@@ -165,7 +167,7 @@ func testShared(t *testing.T, _ int) {
 	if f, err := open(3, unix.O_EXCL); err != unix.EBUSY {
 		t.Errorf("exclusive open of a shared channel: %d, %v; want EBUSY", f, err)
 	}
-	if n := channelsOpen(t); n != 1 {
+	if n := stats(t).ChannelsOpen; n != 1 {
 		t.Errorf("the iLO sees %d channels, want 1", n)
 	}
 	packet := ping(1, 16)
@@ -173,7 +175,7 @@ func testShared(t *testing.T, _ int) {
 		t.Fatal(err)
 	}
 	b.answer(t, packet) // there is one stream of packets
-	unix.Close(int(b))
+	b.close()
 	a.exchange(t, ping(2, 16))
 }
 
@@ -223,7 +225,23 @@ func testResetIdle(t *testing.T, channels int) {
 		if n, err := f.read(make([]byte, 4096)); err != unix.ENODEV {
 			t.Errorf("read after a reset: %d, %v; want ENODEV", n, err)
 		}
-		unix.Close(int(f))
+		f.close()
 	}
 	mustOpen(t, 0, unix.O_EXCL).exchange(t, ping(2, 16))
+}
+
+// testResetBusy resets the iLO while it has a packet to answer.
+func testResetBusy(t *testing.T, _ int) {
+	f := mustOpen(t, 0, unix.O_EXCL)
+	setFaults(t, chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpPing, Times: 1})
+	if _, err := f.write(ping(1, 16)); err != nil {
+		t.Fatal(err)
+	}
+	if events := f.poll(t); events != unix.POLLERR {
+		t.Errorf("poll: events %#x, want POLLERR alone", events)
+	}
+	if n, err := f.read(make([]byte, 4096)); err != unix.ENODEV {
+		t.Errorf("read: %d, %v; want ENODEV", n, err)
+	}
+	mustOpen(t, 1, unix.O_EXCL).exchange(t, ping(2, 16))
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/chif/chiftest"
 )
 
@@ -18,23 +19,38 @@ func TestGuest(t *testing.T) {
 	if os.Getpid() != 1 {
 		t.Skip("runs as process 1 of a virtual machine: go test ./chif/chiftest/vm with ILOD_TEST_VM=1")
 	}
-	for _, channels := range []int{16, 8, 24} {
+	for i, channels := range []int{16, 8, 24} {
 		t.Run(fmt.Sprintf("max_ccb=%d", channels), func(t *testing.T) {
 			load(t, channels)
 			defer unload(t)
 			for _, test := range []struct {
 				name string
 				run  func(t *testing.T, channels int)
+				once bool // slow, and the number of channels does not matter
 			}{
-				{"sizes", testSizes},
-				{"truncation", testTruncation},
-				{"every channel", testEveryChannel},
-				{"exclusive open", testExclusive},
-				{"shared open", testShared},
-				{"deaf iLO", testDeaf},
-				{"nothing to read", testNothingToRead},
-				{"reset while idle", testResetIdle},
+				{"sizes", testSizes, false},
+				{"truncation", testTruncation, false},
+				{"every channel", testEveryChannel, false},
+				{"exclusive open", testExclusive, false},
+				{"shared open", testShared, false},
+				{"deaf iLO", testDeaf, false},
+				{"nothing to read", testNothingToRead, true},
+				{"reset while idle", testResetIdle, false},
+				{"reset in mid-exchange", testResetBusy, false},
+				{"conformance", testConformance, true},
+				{"ilod get small", testGetSmall, false},
+				{"ilod get 100 KB by blob", testGetLarge, false},
+				{"ilod PATCH 9 KB by blob", testPatchLarge, false},
+				{"ilod doctor", testDoctor, false},
+				{"ilod all channels busy", testAllBusy, false},
+				{"ilod reset in GET", testResetInGet, false},
+				{"ilod reset in PATCH", testResetInPatch, false},
+				{"ilod unprivileged", testUnprivileged, false},
+				{"ilod module removed and loaded", testReload, false},
 			} {
+				if test.once && i > 0 {
+					continue
+				}
 				t.Run(test.name, func(t *testing.T) {
 					t.Cleanup(func() { checkILO(t) })
 					test.run(t, channels)
@@ -61,16 +77,25 @@ func setFaults(t *testing.T, rules ...chiftest.Rule) {
 
 func reset(t *testing.T, down time.Duration) {
 	t.Helper()
-	if err := control.Reset(context.Background(), down); err != nil {
+	if err := control.Reset(t.Context(), down); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func channelsOpen(t *testing.T) int {
+func stats(t *testing.T) chiftest.Stats {
 	t.Helper()
-	s, err := control.Stats(context.Background())
+	s, err := control.Stats(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.ChannelsOpen
+	return s
+}
+
+// testConformance runs what every other kind of channel passes as well.
+func testConformance(t *testing.T, _ int) {
+	dev, err := chif.ParseDevice(chif.NodeDirectory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chiftest.Conformance(t, dev, control)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // control asks the simulator outside the machine.
-var control *chiftest.Client
+var control chiftest.Client
 
 // TestMain is the machine's init when it is process 1: it mounts the file
 // systems, runs the tests, says how they ended and turns the power off.
@@ -54,7 +54,7 @@ func setUp() error {
 	if err != nil {
 		return err
 	}
-	control = &chiftest.Client{Transport: line}
+	control = chiftest.Client{Transport: line}
 	return errors.Join(os.Chmod("/tmp", 0o1777), os.Setenv("HOME", "/tmp"))
 }
 
