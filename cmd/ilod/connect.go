@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func (a *app) bounded(ctx context.Context, f func(context.Context) error) error 
 
 // withTransport runs f with a transport whose channels are closed in the end.
 func (a *app) withTransport(d chif.Device, o chif.TransportOptions, f func(*chif.Transport) error) error {
-	o.BusyTimeout = min(busyTimeout, time.Duration(a.timeout))
+	o.BusyTimeout = min(cmp.Or(o.BusyTimeout, busyTimeout), time.Duration(a.timeout))
 	o.OnReset = func() { a.log.Warn("the iLO was reset") }
 	t := chif.NewTransport(d, o)
 	err := f(t)

@@ -9,11 +9,15 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/chif"
 )
+
+// doctorPatience is how long doctor waits for a free channel.
+const doctorPatience = time.Second
 
 // finding is the result of one check.
 type finding struct {
@@ -107,13 +111,14 @@ func (a *app) examine(ctx context.Context) (x findings) {
 	if err != nil {
 		x.skip("status", "needs a channel")
 		x.skip("service root", "needs a channel")
-		x.skip("logins", "needs a channel")
 		return x
 	}
 	// With the state ignored an iLO that wants credentials can be described.
-	if err := a.withTransport(device, chif.TransportOptions{IgnoreSecurityState: true}, func(t *chif.Transport) error {
-		x.status(ctx, t)
-		x.serviceRoot(ctx, logged{t, a.log})
+	o := chif.TransportOptions{IgnoreSecurityState: true, BusyTimeout: doctorPatience}
+	if err := a.withTransport(device, o, func(t *chif.Transport) error {
+		if x.status(ctx, t) {
+			x.serviceRoot(ctx, logged{t, a.log})
+		}
 		return nil
 	}); err != nil {
 		x.problem("channel", err)
@@ -121,19 +126,21 @@ func (a *app) examine(ctx context.Context) (x findings) {
 	return x
 }
 
-// status asks the iLO what it is, below HTTP.
-func (x *findings) status(ctx context.Context, t *chif.Transport) {
+// status asks the iLO what it is, below HTTP; it reports whether that works.
+func (x *findings) status(ctx context.Context, t *chif.Transport) (works bool) {
 	s, err := t.Status(ctx)
 	if err != nil {
 		x.problem("status", err)
-		return
+		x.skip("service root", "needs an iLO that answers")
+		return false
 	}
 	x.ok("status", "probably iLO %d, firmware %d.%02d, serial number %s", s.Generation(), s.FirmwareMajor, s.FirmwareMinor, s.Serial)
 	if s.SecurityState >= chif.SecurityFIPS {
 		x.problem("security state", fmt.Errorf("%s: %w", s.SecurityState, chif.ErrCredentialsRequired))
-		return
+	} else {
+		x.ok("security state", "%s", s.SecurityState)
 	}
-	x.ok("security state", "%s", s.SecurityState)
+	return true
 }
 
 // serviceRoot reads the one resource that needs no session (ilo-behaviour
@@ -155,7 +162,6 @@ func (x *findings) serviceRoot(ctx context.Context, rt http.RoundTripper) {
 	}
 	if err != nil {
 		x.problem("service root", err)
-		x.skip("logins", "needs the service root")
 		return
 	}
 	vendor := root.Oem.Hpe

@@ -64,6 +64,17 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			topic, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return &usageError{fmt.Sprintf("unknown help topic %q", strings.Join(args, " ")), "see 'ilod help'"}
+			}
+			return topic.Help()
+		},
+	})
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/chif/chiftest"
+	"github.com/ilod/ilod/chif/chiftest/redfish"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ilod": main})
+}
+
+// TestScript runs the transcripts in testdata/script. Beside testscript's own
+// commands they have:
+//
+//	ilo [KEY=VALUE...]     start a simulated iLO and point ILOD_DEVICE at it
+//	faults JSON            faults of its channel (chiftest.Faults)
+//	answers JSON           faults of its Redfish service (redfish.Faults)
+//	reset DURATION         reset it
+//	hold PATH              keep requests for PATH waiting
+//	held                   wait until one is
+//	release                let them go on
+//	sessions N             assert the number of sessions of ours
+//	logins N               assert the number of logins so far
+//	exits CODE ARGS...     run ilod, which must exit with CODE
+//	signal NAME            send a signal to the program in the background
+//	ended CODE             after wait: assert its exit code
+//	unread CODE ARGS...    exits, with nobody reading its standard output
+//
+// At the end of each script no session of ours and no channel may be left.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			f := &fixture{dir: e.WorkDir}
+			e.Values[fixtureKey{}] = f
+			e.Defer(func() {
+				if err := f.end(); err != nil {
+					t.Errorf("%s: %v", filepath.Base(e.WorkDir), err)
+				}
+			})
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ilo":      command((*fixture).start),
+			"faults":   command((*fixture).setFaults),
+			"answers":  command((*fixture).setAnswers),
+			"reset":    command((*fixture).reset),
+			"hold":     command((*fixture).hold),
+			"held":     command((*fixture).held),
+			"release":  command((*fixture).release),
+			"sessions": command((*fixture).sessions),
+			"logins":   command((*fixture).logins),
+			"exits":    command((*fixture).exits),
+			"signal":   command((*fixture).signal),
+			"ended":    command((*fixture).ended),
+			"unread":   command((*fixture).unread),
+		},
+	})
+}
+
+type fixtureKey struct{}
+
+// fixture is the simulated iLO of one script.
+type fixture struct {
+	dir        string
+	server     *chiftest.Server
+	service    *gate
+	background *exec.Cmd
+}
+
+func command(run func(*fixture, *testscript.TestScript, []string) error) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg {
+			ts.Fatalf("! is not supported")
+		}
+		ts.Check(run(ts.Value(fixtureKey{}).(*fixture), ts, args))
+	}
+}
+
+// gate is a Redfish service that can keep the requests for one path waiting,
+// and that has one resource which is not JSON.
+type gate struct {
+	*redfish.Service
+	path     atomic.Value // a string
+	arrived  chan struct{}
+	released chan struct{}
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == g.path.Load() {
+		g.arrived <- struct{}{}
+		select {
+		case <-g.released:
+		case <-r.Context().Done():
+		}
+	}
+	if r.URL.Path == "/redfish/v1/text" {
+		fmt.Fprintln(w, `not "JSON"`)
+		return
+	}
+	g.Service.ServeHTTP(w, r)
+}
+
+func (f *fixture) start(ts *testscript.TestScript, args []string) error {
+	var o redfish.Options
+	var c chiftest.Options
+	status := chiftest.DefaultStatus()
+	for _, arg := range args {
+		key, value, _ := strings.Cut(arg, "=")
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return err
+		}
+		switch key {
+		case "generation":
+			o.Generation = n
+		case "max-sessions":
+			o.MaxSessions = n
+		case "limit-status":
+			o.LimitStatus = n
+		case "max-channels":
+			c.MaxChannels = n
+		case "host-authentication":
+			o.RequireHostAuthentication = n != 0
+		case "security-state":
+			o.SecurityState, status.SecurityState = n, chif.SecurityState(n)
+		default:
+			return fmt.Errorf("unknown option %s", key)
+		}
+	}
+	service, err := redfish.New(o)
+	if err != nil {
+		return err
+	}
+	f.service = &gate{Service: service, arrived: make(chan struct{}, 16), released: make(chan struct{})}
+	c.Handler, c.Status = f.service, &status
+	if f.server, err = chiftest.NewServer(c); err != nil {
+		return err
+	}
+	ts.Setenv("ILOD_DEVICE", "unix:"+filepath.Join(f.dir, "ilo.sock"))
+	return f.server.ListenUnix(filepath.Join(f.dir, "ilo.sock"))
+}
+
+func (f *fixture) end() error {
+	if f.server == nil {
+		return nil
+	}
+	return errors.Join(f.server.Close(), f.server.Check())
+}
+
+func (f *fixture) setFaults(_ *testscript.TestScript, args []string) error {
+	var faults chiftest.Faults
+	if err := json.Unmarshal([]byte(strings.Join(args, " ")), &faults); err != nil {
+		return err
+	}
+	return f.server.SetFaults(faults)
+}
+
+func (f *fixture) setAnswers(_ *testscript.TestScript, args []string) error {
+	var faults redfish.Faults
+	if err := json.Unmarshal([]byte(strings.Join(args, " ")), &faults); err != nil {
+		return err
+	}
+	return f.service.SetFaults(faults)
+}
+
+func (f *fixture) reset(_ *testscript.TestScript, args []string) error {
+	down, err := time.ParseDuration(args[0])
+	f.server.Reset(down)
+	return err
+}
+
+func (f *fixture) hold(_ *testscript.TestScript, args []string) error {
+	f.service.path.Store(args[0])
+	return nil
+}
+
+func (f *fixture) held(*testscript.TestScript, []string) error {
+	<-f.service.arrived
+	return nil
+}
+
+func (f *fixture) release(*testscript.TestScript, []string) error {
+	close(f.service.released)
+	return nil
+}
+
+func (f *fixture) sessions(_ *testscript.TestScript, args []string) error {
+	ours := 0
+	for _, s := range f.service.Sessions() {
+		if !s.Foreign {
+			ours++
+		}
+	}
+	return equal("sessions", ours, args[0])
+}
+
+func (f *fixture) logins(_ *testscript.TestScript, args []string) error {
+	return equal("logins", f.service.Stats().Logins, args[0])
+}
+
+func (f *fixture) exits(ts *testscript.TestScript, args []string) error {
+	return exitedWith(ts.Exec("ilod", args[1:]...), args[0])
+}
+
+func (f *fixture) signal(ts *testscript.TestScript, args []string) error {
+	f.background = ts.BackgroundCmds()[0]
+	return f.background.Process.Signal(map[string]os.Signal{
+		"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP,
+	}[args[0]])
+}
+
+func (f *fixture) ended(_ *testscript.TestScript, args []string) error {
+	return equal("exit code", f.background.ProcessState.ExitCode(), args[0])
+}
+
+func (f *fixture) unread(ts *testscript.TestScript, args []string) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := r.Close(); err != nil {
+		return err
+	}
+	program, err := exec.LookPath("ilod")
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(program, args[1:]...)
+	cmd.Env = append(os.Environ(), "ILOD_DEVICE="+ts.Getenv("ILOD_DEVICE"))
+	cmd.Stdout = w
+	return exitedWith(cmd.Run(), args[0])
+}
+
+func exitedWith(err error, want string) error {
+	code := 0
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = e.ExitCode()
+	} else if err != nil {
+		return err
+	}
+	return equal("exit code", code, want)
+}
+
+func equal(what string, got int, want string) error {
+	if strconv.Itoa(got) != want {
+		return fmt.Errorf("%s: %d, want %s", what, got, want)
+	}
+	return nil
+}
