@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,6 +55,27 @@ func (s *Service) create(q *request, collection *resource) *reply {
 	return r
 }
 
+// changeAccount takes over a new name or password from the changed body of an
+// account, which never shows the password.
+func (s *Service) changeAccount(before, after json.RawMessage) json.RawMessage {
+	o, err := parseObject(after)
+	if err != nil {
+		return after
+	}
+	was, _ := parseObject(before)
+	for i := range s.accounts {
+		if a := &s.accounts[i]; strings.EqualFold(a.UserName, was.text("UserName")) {
+			a.UserName = o.text("UserName")
+			a.ReadOnly = o.text("RoleId") == "ReadOnly"
+			if password := o.text("Password"); password != "" {
+				a.Password = password
+			}
+		}
+	}
+	o.set("Password", json.RawMessage("null"))
+	return o.bytes()
+}
+
 // newMember makes the resource, with the lowest free number as its Id.
 func (s *Service) newMember(collection *resource, given object) (x *resource, odataType string) {
 	schema := strings.TrimSuffix(collection.schema, "Collection")
@@ -93,13 +115,8 @@ func (s *Service) delete(_ *request, x *resource) *reply {
 	if x.schema == "ManagerAccount" {
 		o, _ := parseObject(x.body)
 		name := o.text("UserName")
-		for i, a := range s.accounts {
-			if strings.EqualFold(a.UserName, name) {
-				s.accounts = append(s.accounts[:i:i], s.accounts[i+1:]...)
-				break
-			}
-		}
-		for _, y := range append([]*session(nil), s.table.live...) {
+		s.accounts = slices.DeleteFunc(s.accounts, func(a Account) bool { return strings.EqualFold(a.UserName, name) })
+		for _, y := range s.table.live {
 			if strings.EqualFold(y.UserName, name) {
 				s.remove(y)
 			}

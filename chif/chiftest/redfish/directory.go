@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,12 +59,7 @@ func (s *Service) list(x *resource, odataType string) {
 
 // unlist takes a resource out of the directory.
 func (s *Service) unlist(x *resource) {
-	for i, e := range s.directory.entries {
-		if e.resource == x {
-			s.directory.entries = append(s.directory.entries[:i:i], s.directory.entries[i+1:]...)
-			return
-		}
-	}
+	s.directory.entries = slices.DeleteFunc(s.directory.entries, func(e entry) bool { return e.resource == x })
 }
 
 // directoryBody makes the directory from the current state, unless it may lag.

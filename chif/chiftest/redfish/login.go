@@ -132,7 +132,7 @@ func (s *Service) authenticate(q *request) *reply {
 	s.expire(now)
 	if token := q.Header.Get("X-Auth-Token"); token != "" {
 		for _, x := range s.table.live {
-			if x.ours() && x.token == token {
+			if !x.Foreign && x.token == token {
 				x.touch(now)
 				q.session, q.readOnly = x, x.readOnly
 				return nil

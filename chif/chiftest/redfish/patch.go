@@ -32,6 +32,9 @@ func (s *Service) patch(q *request, x *resource) *reply {
 	if len(m.refused) > 0 {
 		return &reply{status: http.StatusBadRequest, body: envelope(m.refused...)}
 	}
+	if x.schema == "ManagerAccount" {
+		body = s.changeAccount(x.body, body)
+	}
 	if err := s.update(x, body); err != nil {
 		return s.message(http.StatusBadRequest, "MalformedJSON")
 	}

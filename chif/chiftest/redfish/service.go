@@ -134,7 +134,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		delay += s.loginDelay()
 	}
 	if wait(r.Context(), delay) != nil {
-		return
+		answer = &reply{status: http.StatusServiceUnavailable} // nobody waits for it any more
 	}
 	if answer == nil {
 		s.mu.Lock()

@@ -1,6 +1,7 @@
 package redfish
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,33 +61,30 @@ func (x *session) touch(t time.Time) {
 	}
 }
 
-func (x *session) ours() bool { return !x.Foreign }
-
 // expire ends what has been idle too long at now. Foreign sessions that are
 // not abandoned are used by their owners now and then.
 func (s *Service) expire(now time.Time) {
-	for _, x := range append([]*session(nil), s.table.live...) {
+	var ended []*session
+	for _, x := range s.table.live {
 		switch idle := now.Sub(x.Access); {
 		case x.timeout <= 0 || idle < x.timeout:
 		case x.Foreign && !x.abandoned:
 			x.touch(now)
 		default:
-			s.remove(x)
-			if x.ours() {
-				s.stats.Expired++
-				s.table.leaked = append(s.table.leaked, x.ID)
-			}
+			ended = append(ended, x)
+		}
+	}
+	for _, x := range ended {
+		s.remove(x)
+		if !x.Foreign {
+			s.stats.Expired++
+			s.table.leaked = append(s.table.leaked, x.ID)
 		}
 	}
 }
 
 func (s *Service) remove(x *session) {
-	for i, y := range s.table.live {
-		if x == y {
-			s.table.live = append(s.table.live[:i:i], s.table.live[i+1:]...)
-			return
-		}
-	}
+	s.table.live = slices.DeleteFunc(slices.Clone(s.table.live), func(y *session) bool { return y == x })
 }
 
 // open adds a session. Its id is the lower-case user name, 16 hex digits of the
@@ -123,9 +122,10 @@ func (s *Service) session(key string) *session {
 
 func (s *Service) seed(foreign []Foreign) error {
 	now := s.clock.now()
-	for i, f := range foreign {
+	foreign = slices.SortedStableFunc(slices.Values(foreign), func(f, g Foreign) int { return cmp.Compare(g.Age, f.Age) })
+	for _, f := range foreign {
 		if f.UserTag == "" || f.Age < f.Idle || f.Idle < 0 {
-			return fmt.Errorf("option Foreign: session %d has no UserTag, or times that cannot be", i)
+			return fmt.Errorf("option Foreign: session of %q has no UserTag, or times that cannot be", f.UserName)
 		}
 		x := session{abandoned: f.Abandoned}
 		x.Foreign, x.UserTag, x.UserName, x.UserType, x.UserIP = true, f.UserTag, f.UserName, "Local", "192.0.2.10"
@@ -177,7 +177,7 @@ func (s *Service) Check() error {
 	s.expire(s.clock.now())
 	var errs []error
 	for _, x := range s.table.live {
-		if x.ours() {
+		if !x.Foreign {
 			errs = append(errs, fmt.Errorf("session %q of ours is left", x.ID))
 		}
 	}
@@ -188,6 +188,15 @@ func (s *Service) Check() error {
 		errs = append(errs, fmt.Errorf("foreign session %s was deleted", id))
 	}
 	return errors.Join(errs...)
+}
+
+// ForgiveExpired makes Check forget the sessions of ours that have expired so
+// far, for a test that wants them to.
+func (s *Service) ForgiveExpired() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire(s.clock.now())
+	s.table.leaked = nil
 }
 
 // serveSessions answers requests to the session collection and its members.

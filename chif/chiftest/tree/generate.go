@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Sizes of a generated tree, in resources.
@@ -22,6 +23,10 @@ type GenerateOptions struct {
 	Resources  int // 0: DefaultResources; at most MaxResources, at least what every server has
 }
 
+// generated keeps the trees made so far, as a tree does not change and tests ask
+// for the same one again and again.
+var generated sync.Map
+
 // Generate makes up a ProLiant server with an iLO 4, 5 or 6: the same tree for
 // the same options each time, in which every link leads to a resource. Hardware
 // grows with the number of resources asked for; JSON schemas and log entries
@@ -33,8 +38,16 @@ func Generate(o GenerateOptions) *Tree {
 	if o.Resources == 0 {
 		o.Resources = DefaultResources
 	}
-	b := &builder{generation: o.Generation, schemas: make(map[string]bool)}
-	size := min(o.Resources, MaxResources)
+	o.Resources = min(o.Resources, MaxResources)
+	t, ok := generated.Load(o)
+	if !ok {
+		t, _ = generated.LoadOrStore(o, generate(o.Generation, o.Resources))
+	}
+	return t.(*Tree)
+}
+
+func generate(generation, size int) *Tree {
+	b := &builder{generation: generation, schemas: make(map[string]bool)}
 	b.root()
 	b.sessions()
 	b.accounts()
