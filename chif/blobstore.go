@@ -19,6 +19,8 @@ const (
 	// readRestarts is how often reading a blob starts again after a READ that
 	// returned nothing or an error code (chif-protocol §7 row 18).
 	readRestarts = 3
+	// packetAllowance is what each packet of a row adds to the deadline of the row.
+	packetAllowance = 250 * time.Millisecond
 	// deleteTries bounds DELETE that answers code 2 (chif-protocol §7 row 23).
 	deleteTries = 4
 )
@@ -42,10 +44,14 @@ func newBlobName() blobName {
 // everywhere).
 func (c Code) ok() bool { return c == CodeSuccess || c == CodeNotModified }
 
+// forPackets bounds the exchange of n packets. A row of packets has one deadline:
+// a timer for each would cost as much as the packet.
+func forPackets(ctx context.Context, n int) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, packetTimeout+time.Duration(n)*packetAllowance)
+}
+
 // ask exchanges one BlobStore2 request and splits the code off its answer.
-func (c *Conn) ask(ctx context.Context, timeout time.Duration, op Operation, request []byte) (Code, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+func (c *Conn) ask(ctx context.Context, op Operation, request []byte) (Code, []byte, error) {
 	msg, err := c.exchange(ctx, request)
 	if err != nil {
 		return 0, nil, c.opError(op.String(), err)
@@ -59,7 +65,7 @@ func (c *Conn) ask(ctx context.Context, timeout time.Duration, op Operation, req
 
 // demand is ask for requests whose answer is a code that must be success.
 func (c *Conn) demand(ctx context.Context, op Operation, request []byte) error {
-	code, _, err := c.ask(ctx, packetTimeout, op, request)
+	code, _, err := c.ask(ctx, op, request)
 	if err == nil && !code.ok() {
 		err = c.opError(op.String(), code)
 	}
@@ -91,9 +97,11 @@ func (c *Conn) restBlob(ctx context.Context, request []byte, rsp blobName) (a re
 // or refuses it, is asked once more with another name; one that then says so
 // again uses that code for success (chif-protocol §7 row 15, §10 U7).
 func (c *Conn) create(ctx context.Context) (blobName, error) {
+	ctx, cancel := forPackets(ctx, 2)
+	defer cancel()
 	for second := false; ; second = true {
 		name := newBlobName()
-		code, _, err := c.ask(ctx, packetTimeout, OpCreate, appendCreate(c.out[:0], c.next(), name))
+		code, _, err := c.ask(ctx, OpCreate, appendCreate(c.out[:0], c.next(), name))
 		switch {
 		case err != nil:
 			return name, err
@@ -109,6 +117,8 @@ func (c *Conn) create(ctx context.Context) (blobName, error) {
 
 // store fills a new blob and finalizes it.
 func (c *Conn) store(ctx context.Context, name blobName, data []byte) error {
+	ctx, cancel := forPackets(ctx, len(data)/MaxWrite)
+	defer cancel()
 	for offset := 0; offset < len(data); offset += MaxWrite {
 		piece := data[offset:min(offset+MaxWrite, len(data))]
 		packet := appendWrite(c.out[:0], c.next(), name, uint32(offset), uint32(len(piece)))
@@ -123,7 +133,9 @@ func (c *Conn) store(ctx context.Context, name blobName, data []byte) error {
 // execute the request match ErrNotSent.
 func (c *Conn) rest(ctx context.Context, packet []byte) (restAnswer, error) {
 	op := OpREST.String()
-	code, body, err := c.ask(ctx, restTimeout, OpREST, packet)
+	ctx, cancel := context.WithTimeout(ctx, restTimeout)
+	defer cancel()
+	code, body, err := c.ask(ctx, OpREST, packet)
 	switch {
 	case err != nil:
 		return restAnswer{}, err
@@ -145,7 +157,9 @@ func (c *Conn) rest(ctx context.Context, packet []byte) (restAnswer, error) {
 func (c *Conn) info(ctx context.Context, name blobName) (uint32, error) {
 	op := OpInfo.String()
 	for try := 0; ; try++ {
-		code, body, err := c.ask(ctx, packetTimeout, OpInfo, appendInfo(c.out[:0], c.next(), name))
+		one, cancel := forPackets(ctx, 1)
+		code, body, err := c.ask(one, OpInfo, appendInfo(c.out[:0], c.next(), name))
+		cancel()
 		switch {
 		case err != nil:
 			return 0, err
@@ -176,11 +190,13 @@ func (c *Conn) readBlob(ctx context.Context, name blobName, have []byte) ([]byte
 	if size > maxAnswer {
 		return nil, c.opError(OpInfo.String(), fmt.Errorf("%w: the answer's blob has %d bytes, the limit is %d", ErrTooLarge, size, maxAnswer))
 	}
+	ctx, cancel := forPackets(ctx, int(size)/MaxRead)
+	defer cancel()
 	data := append(make([]byte, 0, size), have...)
 	for restarts := 0; len(data) < int(size); {
 		asked := min(size-uint32(len(data)), MaxRead)
 		packet := appendRead(c.out[:0], c.next(), name, uint32(len(data)), asked)
-		code, body, err := c.ask(ctx, packetTimeout, OpRead, appendZeros(packet, int(asked)))
+		code, body, err := c.ask(ctx, OpRead, appendZeros(packet, int(asked)))
 		if err != nil {
 			return nil, err
 		}
@@ -211,8 +227,10 @@ func (c *Conn) readBlob(ctx context.Context, name blobName, have []byte) ([]byte
 // there because the channel did not serve. A code that says so is not worth more
 // tries: the iLO purges the namespace by itself.
 func (c *Conn) discard(ctx context.Context, name blobName) (left []blobName) {
+	ctx, cancel := forPackets(ctx, deleteTries)
+	defer cancel()
 	for range deleteTries {
-		code, _, err := c.ask(ctx, packetTimeout, OpDelete, appendDelete(c.out[:0], c.next(), name))
+		code, _, err := c.ask(ctx, OpDelete, appendDelete(c.out[:0], c.next(), name))
 		if err != nil {
 			return []blobName{name}
 		}

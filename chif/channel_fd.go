@@ -36,6 +36,8 @@ type fdChannel struct {
 	fd   int
 	wake int // eventfd: ends a poll when the context or the channel ends
 
+	read, write func(fd int, packet []byte) (int, error) // unix.Read and unix.Write
+
 	use    sync.Mutex // held while fd and wake are in use, so that they cannot be closed and given to another file
 	closed atomic.Bool
 	polled [2]unix.PollFd
@@ -47,7 +49,7 @@ func newFDChannel(name string, fd int) (*fdChannel, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	return &fdChannel{name: name, fd: fd, wake: wake}, nil
+	return &fdChannel{name: name, fd: fd, wake: wake, read: unix.Read, write: unix.Write}, nil
 }
 
 func (c *fdChannel) String() string { return c.name }
@@ -98,16 +100,17 @@ func (w *wait) slice(longest time.Duration) (ms int, err error) {
 
 // hook makes the end of the context end the polls that follow.
 func (w *wait) hook() {
-	if w.unhook == nil && w.ctx.Done() != nil {
-		done := make(chan struct{})
-		stop := context.AfterFunc(w.ctx, func() { defer close(done); w.c.signal() })
-		w.unhook = func() bool {
-			if stop() {
-				return true
-			}
-			<-done
-			return false
+	if w.unhook != nil || w.ctx.Done() == nil {
+		return
+	}
+	c, done := w.c, make(chan struct{}) // not w: a wait that needs no hook stays off the heap
+	stop := context.AfterFunc(w.ctx, func() { defer close(done); c.signal() })
+	w.unhook = func() bool {
+		if stop() {
+			return true
 		}
+		<-done
+		return false
 	}
 }
 
@@ -146,7 +149,7 @@ func (c *fdChannel) Send(ctx context.Context, packet []byte) error {
 		if err != nil {
 			return notSent(err)
 		}
-		n, err := unix.Write(c.fd, packet)
+		n, err := c.write(c.fd, packet)
 		switch err {
 		case nil:
 			if n < len(packet) {
@@ -193,7 +196,7 @@ func (c *fdChannel) Receive(ctx context.Context, buf []byte) (int, error) {
 		}
 		switch {
 		case revents&unix.POLLIN != 0:
-			n, err := unix.Read(c.fd, buf)
+			n, err := c.read(c.fd, buf)
 			switch {
 			case err == unix.EAGAIN || err == unix.EINTR:
 				continue
@@ -218,7 +221,7 @@ func (c *fdChannel) Receive(ctx context.Context, buf []byte) (int, error) {
 // busy packet.
 func (c *fdChannel) refused() bool {
 	var b [headerSize + 1]byte
-	n, err := unix.Read(c.fd, b[:])
+	n, err := c.read(c.fd, b[:])
 	return err == nil && isBusyPacket(b[:n])
 }
 

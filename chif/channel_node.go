@@ -32,13 +32,18 @@ const (
 // settle is the pause between the open of a node and its first packet; use
 // DefaultSettle on a real iLO.
 func NodeDevice(dir string, settle time.Duration) Device {
-	return &nodeDevice{dir: dir, settle: settle, sys: "/sys", proc: "/proc"}
+	return &nodeDevice{dir: dir, settle: settle, sys: "/sys", proc: "/proc", open: openNode}
 }
 
 type nodeDevice struct {
 	dir       string
 	settle    time.Duration
 	sys, proc string // roots of sysfs and procfs
+	open      func(name string) (fd int, err error)
+}
+
+func openNode(name string) (int, error) {
+	return unix.Open(name, unix.O_RDWR|unix.O_EXCL|unix.O_CLOEXEC, 0)
 }
 
 func (d *nodeDevice) String() string { return d.dir }
@@ -58,7 +63,10 @@ func (d *nodeDevice) Open(ctx context.Context) (Channel, error) {
 			return nil, contextError(err)
 		}
 		name := d.node((start + i) % count)
-		fd, err := openRetry(name)
+		fd, err := d.open(name)
+		for err == unix.EINTR {
+			fd, err = d.open(name)
+		}
 		switch {
 		case err == nil:
 			return d.opened(ctx, name, fd)
@@ -74,15 +82,6 @@ func (d *nodeDevice) Open(ctx context.Context) (Channel, error) {
 		return nil, fmt.Errorf("%d of %d nodes are taken: %w", taken, count, last)
 	}
 	return nil, fmt.Errorf("%w: %d of %d are taken, or the iLO is resetting", ErrBusy, taken, count)
-}
-
-func openRetry(name string) (int, error) {
-	for {
-		fd, err := unix.Open(name, unix.O_RDWR|unix.O_EXCL|unix.O_CLOEXEC, 0)
-		if err != unix.EINTR {
-			return fd, err
-		}
-	}
 }
 
 func (d *nodeDevice) opened(ctx context.Context, name string, fd int) (Channel, error) {

@@ -9,8 +9,6 @@ import (
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
-	"github.com/ilod/ilod/chif/chiftest/tree"
-	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 // inProcess is a RoundTripper that hands each request to a handler.
@@ -24,9 +22,7 @@ func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func newRedfish(t testing.TB) *redfish.Service {
 	t.Helper()
-	tr, err := tree.Load(filepath.Join(tree.Testdata(t), "trees/ilo5-3.11-dl360-gen10plus.jsonl.gz"))
-	if err != nil { t.Fatal(err) }
-	service, err := redfish.New(redfish.Options{Tree: tr})
+	service, err := redfish.New(redfish.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -171,13 +171,15 @@ var errEmptyAnswer = fmt.Errorf("%w: the HTTP answer is empty", ErrProtocol)
 
 // parseAnswer reads one complete HTTP answer to m. Content-Length, chunked and
 // neither are all right, and so are bytes behind the end; a missing end is not.
+// The answer's body may be a part of raw.
 func (m *message) parseAnswer(raw []byte) (*http.Response, error) {
 	if len(raw) == 0 {
 		return nil, errEmptyAnswer
 	}
-	r := bufio.NewReader(bytes.NewReader(raw))
+	unread := bytes.NewReader(raw)
+	r := bufio.NewReader(unread)
 	resp, err := http.ReadResponse(r, &http.Request{Method: m.method})
-	for skipped := false; err == nil && resp.StatusCode == http.StatusContinue && !skipped; skipped = true {
+	if err == nil && resp.StatusCode == http.StatusContinue {
 		resp, err = http.ReadResponse(r, &http.Request{Method: m.method})
 	}
 	switch {
@@ -188,18 +190,13 @@ func (m *message) parseAnswer(raw []byte) (*http.Response, error) {
 	case resp.ProtoMajor != 1 || resp.StatusCode < 200:
 		return nil, fmt.Errorf("%w: HTTP answer begins %s %s", ErrProtocol, resp.Proto, clip(resp.Status))
 	}
-	body, err := io.ReadAll(resp.Body)
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, errTruncated
-	case err != nil:
-		return nil, fmt.Errorf("%w: HTTP body: %s", ErrProtocol, clip(err.Error()))
+	body, err := content(resp, raw[len(raw)-unread.Len()-r.Buffered():])
+	if err != nil {
+		return nil, err
 	}
-	if m.gunzip && strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") && m.method != http.MethodHead {
-		if len(body) > 0 {
-			if body, err = inflate(body); err != nil {
-				return nil, err
-			}
+	if m.gunzip && len(body) > 0 && strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		if body, err = inflate(body); err != nil {
+			return nil, err
 		}
 		resp.Header.Del("Content-Encoding")
 		resp.Header.Del("Content-Length")
@@ -212,6 +209,28 @@ func (m *message) parseAnswer(raw []byte) (*http.Response, error) {
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
+}
+
+// content cuts an answer's body out of what follows its header.
+func content(resp *http.Response, rest []byte) ([]byte, error) {
+	switch {
+	case resp.Body == http.NoBody: // HEAD, 204, 304, length 0
+		return nil, nil
+	case len(resp.TransferEncoding) > 0:
+		body, err := io.ReadAll(resp.Body)
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, errTruncated
+		case err != nil:
+			return nil, fmt.Errorf("%w: HTTP body: %s", ErrProtocol, clip(err.Error()))
+		}
+		return body, nil
+	case resp.ContentLength < 0:
+		return rest, nil
+	case resp.ContentLength > int64(len(rest)):
+		return nil, errTruncated
+	}
+	return rest[:resp.ContentLength], nil
 }
 
 // clip bounds and quotes text that comes from the iLO.
