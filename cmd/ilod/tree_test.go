@@ -37,19 +37,11 @@ func testGetTree(t *testing.T, file string) {
 	}
 	generation, _ := resources.Generation()
 	// An iLO 7 has no CHIF; its tree is read from behind an iLO 6.
-	service, err := redfish.New(redfish.Options{Tree: resources, Frozen: true, Generation: min(generation, 6)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := chiftest.New(t, chiftest.Options{Handler: service})
-	socket := filepath.Join(t.TempDir(), "ilo.sock")
-	if err := server.ListenUnix(socket); err != nil {
-		t.Fatal(err)
-	}
+	device, service := simulator(t, redfish.Options{Tree: resources, Frozen: true, Generation: min(generation, 6)})
 	ilod := func(args ...string) (stdout []byte, code int, stderr string) {
 		var out, errs bytes.Buffer
 		cmd := exec.Command("ilod", args...)
-		cmd.Env = append(os.Environ(), "ILOD_DEVICE=unix:"+socket)
+		cmd.Env = append(os.Environ(), "ILOD_DEVICE="+device)
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		if err := cmd.Run(); cmd.ProcessState == nil {
 			t.Fatal(err)
@@ -90,6 +82,20 @@ func testGetTree(t *testing.T, file string) {
 		t.Errorf("%d logins and %d deletions, want %d", s.Logins, s.Deletes, logins)
 	}
 	t.Logf("%d resources, %d logins", resources.Len(), logins)
+}
+
+// simulator starts a simulated iLO and returns its device address.
+func simulator(tb testing.TB, o redfish.Options) (device string, service *redfish.Service) {
+	tb.Helper()
+	service, err := redfish.New(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	socket := filepath.Join(tb.TempDir(), "ilo.sock")
+	if err := chiftest.New(tb, chiftest.Options{Handler: service}).ListenUnix(socket); err != nil {
+		tb.Fatal(err)
+	}
+	return "unix:" + socket, service
 }
 
 // difference says where two outputs part.
