@@ -61,12 +61,12 @@ func returned(t *testing.T, c *net.UnixConn) uint64 {
 }
 
 func TestProxyMessages(t *testing.T) {
-	fd, err := unix.MemfdCreate("guest", unix.MFD_CLOEXEC)
+	guest, err := memoryFile(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	guest := os.NewFile(uintptr(fd), "guest")
 	defer guest.Close()
+	fd := int(guest.Fd())
 	if _, err := guest.WriteAt([]byte("RAM of the guest"), 0x3000); err != nil {
 		t.Fatal(err)
 	}

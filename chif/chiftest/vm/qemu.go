@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -39,24 +38,24 @@ const reentrant = "Blocked re-entrant IO"
 // parts of the machine did their work. When ctx ends, or when this process
 // dies, QEMU is killed.
 func (m *Machine) Run(ctx context.Context) (err error) {
-	dir, err := os.MkdirTemp("", "ilod-vm-")
+	initramfs, err := memoryFile(m.Initramfs)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	initramfs := filepath.Join(dir, "initrd.cpio")
-	if err := os.WriteFile(initramfs, m.Initramfs, 0o600); err != nil {
-		return err
-	}
-
 	const memory = "384M"
 	// The processor is emulated (no KVM) and alone: with a second one QEMU
 	// drops doorbells (real-driver-vm, "Pitfalls").
 	cmd := exec.Command("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-accel", "tcg", "-smp", "1", "-m", memory,
 		"-object", "memory-backend-memfd,id=mem,share=on,size="+memory, "-machine", "pc,memory-backend=mem",
-		"-kernel", m.Kernel.Image, "-initrd", initramfs,
+		"-kernel", m.Kernel.Image, "-initrd", "/proc/self/fd/3",
 		"-append", "console=ttyS0 loglevel=1 panic=-1 mitigations=off -- "+strings.Join(m.Arguments, " "))
+	cmd.ExtraFiles = []*os.File{initramfs}
+	defer func() {
+		for _, f := range cmd.ExtraFiles {
+			f.Close()
+		}
+	}()
 	var lines [4]*net.UnixConn // proxy device, qtest, console, control
 	for i := range lines {
 		ours, theirs, err := socketPair()
@@ -64,16 +63,15 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 			return err
 		}
 		defer ours.Close()
-		defer theirs.Close()
 		lines[i] = ours
 		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
 	}
 	proxy, qtest, console, control := lines[0], lines[1], lines[2], lines[3]
 	cmd.Args = append(cmd.Args,
-		"-device", "x-pci-proxy-dev,id=ilo,fd=3,addr=4",
-		"-chardev", "socket,id=qtest,fd=4", "-qtest", "chardev:qtest", "-qtest-log", "none",
-		"-chardev", "socket,id=console,fd=5", "-serial", "chardev:console",
-		"-chardev", "socket,id=control,fd=6", "-serial", "chardev:control")
+		"-device", "x-pci-proxy-dev,id=ilo,fd=4,addr=4",
+		"-chardev", "socket,id=qtest,fd=5", "-qtest", "chardev:qtest", "-qtest-log", "none",
+		"-chardev", "socket,id=console,fd=6", "-serial", "chardev:console",
+		"-chardev", "socket,id=control,fd=7", "-serial", "chardev:control")
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stderr, &stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -118,6 +116,20 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 		ended = errors.Join(ended, fmt.Errorf("qemu said: %s", said))
 	}
 	return errors.Join(append(errs, ended, ctx.Err())...)
+}
+
+// memoryFile returns an unnamed file, which vanishes with its last user.
+func memoryFile(data []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), "initramfs")
+	if _, err := f.Write(data); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // socketPair returns a connection and the file that a child inherits.

@@ -9,21 +9,18 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/ilod/ilod/chif/chiftest"
 )
 
-// fakeQEMU puts a shell script in QEMU's place. Its descriptors are 3: proxy
-// device, 4: qtest, 5: console, 6: control line.
-func fakeQEMU(t *testing.T, script string) {
+// fakeQEMU puts a shell script in QEMU's place. Its descriptors are 3: initial
+// RAM file system, 4: proxy device, 5: qtest, 6: console, 7: control line.
+func fakeQEMU(t *testing.T, text string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "qemu-system-x86_64"), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	script(t, dir, "qemu-system-x86_64", text)
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 
@@ -31,8 +28,8 @@ func TestRunJudgesQEMU(t *testing.T) {
 	for name, try := range map[string]struct{ script, want string }{
 		"dropped doorbell": {"echo 'warning: Blocked re-entrant IO on MemoryRegion: bar-region-3' >&2", "Blocked re-entrant IO"},
 		"failure":          {"echo 'no such device' >&2; exit 1", "no such device"},
-		"bad message":      {"printf '%0100d' 0 >&3; exec sleep 1000", "proxy connection"},
-		"bad control":      {"printf 'no HTTP\\r\\n\\r\\n' >&6; exec sleep 1000", "control line"},
+		"bad message":      {"printf '%0100d' 0 >&4; exec sleep 1000", "proxy connection"},
+		"bad control":      {"printf 'no HTTP\\r\\n\\r\\n' >&7; exec sleep 1000", "control line"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fakeQEMU(t, try.script)
@@ -46,8 +43,8 @@ func TestRunJudgesQEMU(t *testing.T) {
 
 func TestRunConnectsConsoleAndControl(t *testing.T) {
 	fakeQEMU(t, `
-printf 'GET /check HTTP/1.1\r\nHost: ilosim\r\n\r\n' >&6
-head -n 1 <&6 >&5
+printf 'GET /check HTTP/1.1\r\nHost: ilosim\r\n\r\n' >&7
+head -n 1 <&7 >&6
 `)
 	var console bytes.Buffer
 	m := Machine{ILO: chiftest.New(t, chiftest.Options{Handler: http.NotFoundHandler()}), Console: &console}
@@ -62,7 +59,7 @@ type cancelWriter struct{ cancel func() }
 func (w cancelWriter) Write(b []byte) (int, error) { w.cancel(); return len(b), nil }
 
 func TestRunEndsWithContext(t *testing.T) {
-	fakeQEMU(t, "echo started >&5; exec sleep 1000")
+	fakeQEMU(t, "echo started >&6; exec sleep 1000")
 	ctx, cancel := context.WithCancel(t.Context())
 	m := Machine{ILO: chiftest.New(t, chiftest.Options{Handler: http.NotFoundHandler()}), Console: cancelWriter{cancel}}
 	if err := m.Run(ctx); !errors.Is(err, context.Canceled) {
