@@ -173,8 +173,11 @@ var errEmptyAnswer = fmt.Errorf("%w: the HTTP answer is empty", ErrProtocol)
 // neither are all right, and so are bytes behind the end; a missing end is not.
 // The answer's body may be a part of raw.
 func (m *message) parseAnswer(raw []byte) (*http.Response, error) {
-	if len(raw) == 0 {
+	switch {
+	case len(raw) == 0:
 		return nil, errEmptyAnswer
+	case bytes.HasPrefix(raw, []byte("HTTP/")) && !bytes.Contains(raw, []byte("\n\r\n")) && !bytes.Contains(raw, []byte("\n\n")):
+		return nil, errTruncated // inside the header
 	}
 	unread := bytes.NewReader(raw)
 	r := bufio.NewReader(unread)

@@ -1,0 +1,138 @@
+package chif_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/chif/chiftest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestIdleChannelsAreClosed(t *testing.T) {
+	inBubble(t, chif.TransportOptions{IdleTimeout: time.Minute}, nil, func(t *testing.T, i *ilo) {
+		open := func() int { synctest.Wait(); return i.Stats().ChannelsOpen }
+		request := func() {
+			t.Helper()
+			if _, _, err := i.do(t.Context(), "GET", "/small", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		request()
+		time.Sleep(59 * time.Second)
+		if n := open(); n != 1 {
+			t.Errorf("%d channels open before the idle timeout", n)
+		}
+		request()
+		time.Sleep(59 * time.Second)
+		if n := open(); n != 1 {
+			t.Errorf("%d channels open, less than the idle timeout after the last request", n)
+		}
+		time.Sleep(2 * time.Second)
+		if n := open(); n != 0 {
+			t.Errorf("%d channels open after the idle timeout", n)
+		}
+		request()
+		(&http.Client{Transport: i.Transport}).CloseIdleConnections()
+		if n := open(); n != 0 {
+			t.Errorf("%d channels open after CloseIdleConnections", n)
+		}
+		request()
+		if n := i.Stats().Packets[chiftest.OpStatus]; n != 3 {
+			t.Errorf("%d channels were opened, want 3", n)
+		}
+	})
+}
+
+func TestChannelsInUseAreBounded(t *testing.T) {
+	for limit, want := range map[int]int{0: 2, 1: 1, 4: 4} {
+		slow := []chiftest.Rule{{Fault: chiftest.FaultDelay, Op: chiftest.OpREST, Duration: chiftest.Duration(time.Second)}}
+		inBubble(t, chif.TransportOptions{MaxChannels: limit}, slow, func(t *testing.T, i *ilo) {
+			results := make(chan error)
+			for range 20 {
+				go func() { _, _, err := i.do(t.Context(), "GET", "/small", nil); results <- err }()
+			}
+			for range 20 {
+				if err := <-results; err != nil {
+					t.Error(err)
+				}
+			}
+			if n := i.Stats().ChannelsMax; n != want {
+				t.Errorf("MaxChannels %d: %d were open at once, want %d", limit, n, want)
+			}
+		})
+	}
+}
+
+func TestCloseEndsWhatIsInFlight(t *testing.T) {
+	silent := []chiftest.Rule{{Fault: chiftest.FaultDropAnswer, Op: chiftest.OpREST}}
+	inBubble(t, chif.TransportOptions{MaxChannels: 1}, silent, func(t *testing.T, i *ilo) {
+		results := make(chan error)
+		for _, method := range []string{"GET", "POST"} { // one waits for the iLO, the other for the channel
+			go func() { _, _, err := i.do(t.Context(), method, "/small", nil); results <- err }()
+		}
+		synctest.Wait()
+		if err := i.Transport.Close(); err != nil {
+			t.Error(err)
+		}
+		for range 2 {
+			if err := <-results; !errors.Is(err, chif.ErrClosed) {
+				t.Errorf("after Close: %v", err)
+			}
+		}
+		if _, _, err := i.do(t.Context(), "GET", "/small", nil); !errors.Is(err, chif.ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+	})
+}
+
+// All return codes of chif-protocol §3.10, as the iLO would say them to a write:
+// each is a typed error that prints HPE's name.
+func TestReturnCodes(t *testing.T) {
+	names := strings.Fields(`SUCCESS ERROR BADPARAMETER BADCONFIG NOMEMORY TIMEOUT RETRY NOT_AGAIN BADNAME TOOLARGE READONLY
+		WRITEONLY NOTFOUND BUFFERTOOSMALL MOREBLOBS UNAVAILABLE DISABLED UNINITIALIZED UNIMPLEMENTED UNSUPPORTED NOTMODIFIED PRECONDITIONFAILED`)
+	codes := map[chif.Code]string{chif.CodeUnknown: "UNKNOWN", 99: "CODE_0x63"}
+	for n, name := range names {
+		codes[chif.Code(n)] = name
+	}
+	for code, name := range codes {
+		if code.String() != name {
+			t.Errorf("code %d is %s, want %s", uint32(code), code, name)
+		}
+		rules := []chiftest.Rule{{Fault: chiftest.FaultCode, Op: chiftest.OpREST, Code: code}}
+		inBubble(t, chif.TransportOptions{}, rules, func(t *testing.T, i *ilo) {
+			_, _, err := i.do(t.Context(), "POST", "/small", nil)
+			if ok := code == chif.CodeSuccess || code == chif.CodeNotModified; ok {
+				// The fault leaves nothing but the code: the rest of the answer is missing.
+				if !errors.Is(err, chif.ErrProtocol) {
+					t.Errorf("%s: %v", name, err)
+				}
+				return
+			}
+			if !errors.Is(err, code) || !strings.Contains(err.Error(), fmt.Sprintf("%s (%d)", name, uint32(code))) {
+				t.Errorf("%s: %v", name, err)
+			}
+			unknown := code == chif.CodeError || code == chif.CodeTimeout || code == chif.CodeUnknown
+			if errors.Is(err, chif.ErrOutcomeUnknown) != unknown {
+				t.Errorf("%s: outcome unknown is %v", name, !unknown)
+			}
+		})
+	}
+}
+
+func TestTransportRefusesTooManyChannels(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	chif.NewTransport(nil, chif.TransportOptions{MaxChannels: 5})
+}
