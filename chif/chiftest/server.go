@@ -24,8 +24,9 @@ const maxChannels = 32
 // 16 channels and the built-in tree.
 type Options struct {
 	// Handler is the Redfish service; nil: redfish.New with the generated tree.
-	// With a *redfish.Service a reset of either resets both, and Stats, Check and
-	// Control cover its sessions. Each request carries RemoteAddr InBand.
+	// With one of those, or a handler that embeds one, a reset of either resets
+	// both, and Stats, Check and Control cover its sessions. Each request carries
+	// RemoteAddr InBand.
 	Handler http.Handler
 	// MaxChannels is the number of channels: 16 when 0, at most 32.
 	MaxChannels int
@@ -47,7 +48,7 @@ type Options struct {
 // Server is a simulated iLO.
 type Server struct {
 	options Options
-	redfish *redfish.Service // the handler, if it is one; else nil
+	redfish service // the handler, if it is one; else nil
 	blobs   *blobStore
 	faults  faultTable
 
@@ -71,10 +72,25 @@ type Server struct {
 	refused    int
 }
 
+// service is a *redfish.Service or a handler that embeds one.
+type service interface {
+	Reset()
+	OnReset(func())
+	Check() error
+	Sessions() []redfish.Session
+	Stats() redfish.Stats
+	Faults() redfish.Faults
+	SetFaults(redfish.Faults) error
+}
+
 // NewServer starts a simulated iLO; the caller must Close it.
 func NewServer(o Options) (*Server, error) {
 	if o.Handler == nil {
-		o.Handler = http.NotFoundHandler()
+		svc, err := redfish.New(redfish.Options{})
+		if err != nil {
+			return nil, err
+		}
+		o.Handler = svc
 	}
 	if o.MaxChannels == 0 {
 		o.MaxChannels = 16
@@ -104,7 +120,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.boot, s.bootCancel = context.WithCancel(s.ctx)
-	if svc, ok := o.Handler.(*redfish.Service); ok {
+	if svc, ok := o.Handler.(service); ok {
 		s.redfish = svc
 		svc.OnReset(func() { s.resetting.Store(true) })
 	}

@@ -9,11 +9,15 @@ import (
 const statusLen = 100
 
 // DefaultStatus is what a Server reports unless told otherwise: an iLO 5 in
-// Production. Its class and application make HPE's own library negotiate an
-// encrypted channel, which a Server refuses; to serve HPE's tools report a
-// class below 6 (chif-protocol §9).
-func DefaultStatus() chif.Status {
-	return chif.Status{
+// Production.
+func DefaultStatus() chif.Status { return StatusOf(5) }
+
+// StatusOf is a plausible status of an iLO 4, 5 or 6 in Production. The class
+// and application of an iLO 5 and 6 make HPE's own library negotiate an
+// encrypted channel, which a Server refuses; to serve HPE's tools report a class
+// below 6 (chif-protocol §9).
+func StatusOf(generation int) chif.Status {
+	s := chif.Status{
 		FirmwareMajor:    2,
 		FirmwareMinor:    72,
 		HardwareRevision: 6,
@@ -22,6 +26,13 @@ func DefaultStatus() chif.Status {
 		Application:      5,
 		SecurityState:    chif.SecurityProduction,
 	}
+	switch generation {
+	case 4: // no security states
+		s.FirmwareMinor, s.HardwareRevision, s.Class, s.Application, s.SecurityState = 82, 5, 5, 4, chif.SecurityUnknown
+	case 6:
+		s.FirmwareMajor, s.FirmwareMinor, s.HardwareRevision, s.Class = 1, 66, 7, 7
+	}
+	return s
 }
 
 // status answers SMIF 0x0002 (chif-protocol §2.5).
