@@ -1,0 +1,52 @@
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+FUZZTIME ?= 10m
+COUNT   ?= 1
+
+build = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)'
+# The race detector needs a C compiler.
+race := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+
+.PHONY: help build build-all demo test test-vm bench lint fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/ilod and bin/ilosim for this machine
+	$(build) -o bin/ ./cmd/ilod ./cmd/ilosim
+
+build-all: ## build ilod for every platform into build/dist
+	GOOS=linux GOARCH=amd64 $(build) -o build/dist/ilod-linux-amd64 ./cmd/ilod
+	GOOS=linux GOARCH=arm64 $(build) -o build/dist/ilod-linux-arm64 ./cmd/ilod
+	GOOS=windows GOARCH=amd64 $(build) -o build/dist/ilod-windows-amd64.exe ./cmd/ilod
+
+demo: build ## show ilod at work on a simulated iLO
+	cmd/ilosim/demo.sh bin
+
+test: ## run the tests; ILOD_TESTDATA names the trees of real servers
+	$(if $(race),,@echo 'no C compiler: testing without the race detector')
+	$(GO) test $(race) -shuffle=on ./...
+
+test-vm: ## run ilod on the real hpilo driver in a virtual machine
+	ILOD_TEST_VM=1 $(GO) test -count=1 -v -timeout 10m ./chif/chiftest/vm/...
+
+bench: ## measure; each benchmark compares medians of one run
+	$(GO) test -run '^$$' -bench . -benchmem -count=$(COUNT) ./...
+
+lint: ## check format, go vet and staticcheck, for Linux and Windows
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt: $$files"; exit 1; }
+	GOOS=linux $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+clean: ## remove what was built
+	rm -rf bin build
