@@ -79,10 +79,10 @@ func (f *function) close() error {
 
 // powerOn puts the function in the state after power-on.
 func (f *function) powerOn() {
-	f.config.reset()
 	f.forget()
 	f.enable, f.pending = 0, 0
-	f.updateLine()
+	f.updateLine() // while the configuration still says which pin
+	f.config.reset()
 }
 
 // reset is an iLO reset: control blocks are zeroed, channels forgotten, and

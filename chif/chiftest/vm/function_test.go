@@ -174,11 +174,21 @@ func TestFunctionReset(t *testing.T) {
 		if got, err := c.read(); err != nil || !bytes.HasPrefix(got, []byte("again")) {
 			t.Errorf("exchange after the reset: %q, %v", got, err)
 		}
-		d.message(commandDeviceReset, nil)
-		if !ports[15].closed || d.read(registers+registerPending, 4) != 0 {
-			t.Error("power-on left a channel or a register")
-		}
 	})
+}
+
+func TestPowerOn(t *testing.T) {
+	var ports [channels]*echo
+	d := newDriver(t, ILO4, echoes(&ports))
+	c := mustOpen(t, d, 15)
+	if _, err := c.write([]byte("unread")); err != nil {
+		t.Fatal(err)
+	}
+	<-d.interrupt
+	d.message(commandDeviceReset, nil)
+	if !ports[15].closed || d.f.line || d.f.pending != 0 || d.f.config.read(configBAR+4*barRegisters, 4) != 0 {
+		t.Errorf("power-on left a channel, the interrupt line (%v) or a register", d.f.line)
+	}
 }
 
 func TestBadDriver(t *testing.T) {
