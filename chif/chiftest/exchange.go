@@ -1,7 +1,7 @@
 package chiftest
 
 import (
-	"net/http"
+	"context"
 	"time"
 
 	"github.com/ilod/ilod/chif"
@@ -17,8 +17,8 @@ func (s *Server) exchange(p *Port, packet []byte) {
 	if r.op == OpInvalid {
 		return // it does not say whom to answer
 	}
-	h, code, badHTTP := s.httpRequest(p, &r)
-	f := s.faults.take(&r, h)
+	s.loadHTTP(p.boot, &r)
+	f := s.faults.take(&r)
 	if x, ok := f.find(FaultResetBefore); ok {
 		s.Reset(time.Duration(x.Duration))
 		return
@@ -26,7 +26,7 @@ func (s *Server) exchange(p *Port, packet []byte) {
 	if f.has(FaultDropRequest) {
 		return
 	}
-	answer := s.execute(&r, h, code, badHTTP, f)
+	answer := s.execute(&r, f)
 	reset := s.resetting.Swap(false)
 	wait := f.delay()
 	if r.op == OpREST {
@@ -50,25 +50,22 @@ func (s *Server) exchange(p *Port, packet []byte) {
 	}
 }
 
-// httpRequest finds the HTTP request of a REST packet: nil for anything else.
-// code is what BlobStore2 says to a missing request blob, bad why it is no HTTP.
-func (s *Server) httpRequest(p *Port, r *request) (h *http.Request, code chif.Code, bad error) {
+// loadHTTP finds the HTTP request of a REST packet and parses it.
+func (s *Server) loadHTTP(ctx context.Context, r *request) {
 	if r.op != OpREST || r.badSize {
-		return nil, chif.CodeSuccess, nil
+		return
 	}
-	raw := r.data
 	if r.byBlob {
-		if raw, code = s.blobs.request(r.source); code != chif.CodeSuccess {
-			return nil, code, nil
+		if r.data, r.sourceCode = s.blobs.request(r.source); r.sourceCode != chif.CodeSuccess {
+			return
 		}
 	}
-	h, bad = parseHTTP(p.boot, raw)
-	return h, chif.CodeSuccess, bad
+	r.http, r.httpError = parseHTTP(ctx, r.data)
 }
 
 // execute does what a packet asks for and builds the answer (the table of
 // chif-protocol §9).
-func (s *Server) execute(r *request, h *http.Request, code chif.Code, badHTTP error, f faults) []byte {
+func (s *Server) execute(r *request, f faults) []byte {
 	if x, ok := f.find(FaultCode); ok {
 		return r.code(x.Code)
 	}
@@ -100,10 +97,10 @@ func (s *Server) execute(r *request, h *http.Request, code chif.Code, badHTTP er
 	case OpDelete:
 		return r.code(s.blobs.delete(r.blob, f.code(FaultMissing, chif.CodeNotModified)))
 	case OpREST:
-		if code != chif.CodeSuccess {
-			return r.code(code)
+		if r.sourceCode != chif.CodeSuccess {
+			return r.code(r.sourceCode)
 		}
-		return s.restAnswer(r, f.http(s.options.Handler, h, badHTTP), f.has(FaultAsBlob))
+		return s.restAnswer(r, f.http(s.options.Handler, r), f.has(FaultAsBlob))
 	}
 	return r.badCommand()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -146,39 +145,39 @@ type Rule struct {
 type Duration = redfish.Duration
 
 // validate names the first field of a rule that cannot be meant.
-func (r Rule) validate() error {
-	ops, ok := scope[r.Fault]
+func (x Rule) validate() error {
+	ops, ok := scope[x.Fault]
 	switch {
 	case !ok:
-		return fmt.Errorf("unknown fault %q", r.Fault)
-	case r.Op != "" && !slices.Contains(ops, r.Op):
-		return fmt.Errorf("fault %s is for %v, not for op %q", r.Fault, ops, r.Op)
-	case (r.Method != "" || r.Path != "") && (!slices.Contains(ops, OpREST) || r.Op != "" && r.Op != OpREST):
-		return fmt.Errorf("fault %s: method and path are for REST only", r.Fault)
-	case r.Skip < 0 || r.Times < 0 || r.For < 0 || r.Duration < 0 || r.Channels < 0:
-		return fmt.Errorf("fault %s: a count or time is negative", r.Fault)
-	case r.Fault == FaultTruncate && (r.Bytes < 1 || r.Bytes >= chif.MaxPacket):
-		return fmt.Errorf("fault %s: bytes is 1 to %d, not %d", r.Fault, chif.MaxPacket-1, r.Bytes)
-	case slices.Contains([]Fault{FaultReadShort, FaultReadMore, FaultGzipTruncated, FaultGarbage}, r.Fault) && r.Bytes < 0:
-		return fmt.Errorf("fault %s: bytes is negative", r.Fault)
-	case r.Fault == FaultHTTPStatus && (r.Status < 200 || r.Status > 599):
-		return fmt.Errorf("fault %s: status is 200 to 599, not %d", r.Fault, r.Status)
-	case r.Fault == FaultRedirect && (r.Location == "" || strings.ContainsAny(r.Location, "\r\n")):
-		return fmt.Errorf("fault %s: location is missing or has a line end", r.Fault)
+		return fmt.Errorf("unknown fault %q", x.Fault)
+	case x.Op != "" && !slices.Contains(ops, x.Op):
+		return fmt.Errorf("fault %s is for %v, not for op %q", x.Fault, ops, x.Op)
+	case (x.Method != "" || x.Path != "") && (!slices.Contains(ops, OpREST) || x.Op != "" && x.Op != OpREST):
+		return fmt.Errorf("fault %s: method and path are for REST only", x.Fault)
+	case x.Skip < 0 || x.Times < 0 || x.For < 0 || x.Duration < 0 || x.Channels < 0:
+		return fmt.Errorf("fault %s: a count or time is negative", x.Fault)
+	case x.Fault == FaultTruncate && (x.Bytes < 1 || x.Bytes >= chif.MaxPacket):
+		return fmt.Errorf("fault %s: bytes is 1 to %d, not %d", x.Fault, chif.MaxPacket-1, x.Bytes)
+	case slices.Contains([]Fault{FaultReadShort, FaultReadMore, FaultGzipTruncated, FaultGarbage}, x.Fault) && x.Bytes < 0:
+		return fmt.Errorf("fault %s: bytes is negative", x.Fault)
+	case x.Fault == FaultHTTPStatus && (x.Status < 200 || x.Status > 599):
+		return fmt.Errorf("fault %s: status is 200 to 599, not %d", x.Fault, x.Status)
+	case x.Fault == FaultRedirect && (x.Location == "" || strings.ContainsAny(x.Location, "\r\n")):
+		return fmt.Errorf("fault %s: location is missing or has a line end", x.Fault)
 	}
 	return nil
 }
 
-// matches reports a rule made for this operation and, if it is narrowed, this
-// HTTP request, which may be nil.
-func (r Rule) matches(op Op, h *http.Request) bool {
-	if !slices.Contains(scope[r.Fault], op) || r.Op != "" && r.Op != op {
+// matches reports a rule made for the operation of a packet and, if it is
+// narrowed, for its HTTP request.
+func (x Rule) matches(r *request) bool {
+	if !slices.Contains(scope[x.Fault], r.op) || x.Op != "" && x.Op != r.op {
 		return false
 	}
-	if r.Method == "" && r.Path == "" {
+	if x.Method == "" && x.Path == "" {
 		return true
 	}
-	return h != nil && (r.Method == "" || r.Method == h.Method) && strings.HasPrefix(h.RequestURI, r.Path)
+	return r.http != nil && (x.Method == "" || x.Method == r.http.Method) && strings.HasPrefix(r.http.RequestURI, x.Path)
 }
 
 // faultTable holds the rules in force.
@@ -258,22 +257,22 @@ func (t *faultTable) use(hits func(Rule) bool) (f faults) {
 }
 
 // take returns what is to hit a packet while it is executed and answered.
-func (t *faultTable) take(r *request, h *http.Request) faults {
-	return t.use(func(x Rule) bool { return x.Fault != FaultSubmitBusy && x.matches(r.op, h) })
+func (t *faultTable) take(r *request) faults {
+	return t.use(func(x Rule) bool { return x.Fault != FaultSubmitBusy && x.matches(r) })
 }
 
-// submit reports whether the handing over of packet is to fail.
+// submit reports whether the handing over of packet is to fail. The method and
+// path of a REST by blob are not known yet: rules with one of them spare it.
 func (t *faultTable) submit(packet []byte) bool {
 	return len(t.use(func(x Rule) bool {
 		if x.Fault != FaultSubmitBusy {
 			return false
 		}
 		r := parseRequest(packet)
-		var h *http.Request
-		if r.op == OpREST {
-			h, _ = parseHTTP(context.Background(), r.data)
+		if r.op == OpREST && !r.byBlob {
+			r.http, _ = parseHTTP(context.Background(), r.data)
 		}
-		return x.matches(r.op, h)
+		return x.matches(&r)
 	})) > 0
 }
 

@@ -2,7 +2,6 @@ package chiftest
 
 import (
 	"encoding/hex"
-	"os"
 	"testing"
 
 	"github.com/ilod/ilod/chif"
@@ -19,12 +18,10 @@ func FuzzPort(f *testing.F) {
 	} {
 		f.Add(p)
 	}
-	if os.Getenv("ILOD_TESTDATA") != "" { // more seeds where the captures are
-		for _, d := range loadDialogues(f) {
-			for _, p := range d.Packets {
-				if packet, err := hex.DecodeString(p.Hex); err == nil && p.Dir == "req" {
-					f.Add(packet)
-				}
+	for _, d := range loadDialogues(f) {
+		for _, p := range d.Packets {
+			if packet, err := hex.DecodeString(p.Hex); err == nil && p.Dir == "req" {
+				f.Add(packet)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package chiftest
 import (
 	"bytes"
 	"encoding/binary"
+	"net/http"
 
 	"github.com/ilod/ilod/chif"
 )
@@ -73,9 +74,12 @@ type request struct {
 	badSize       bool
 	blob          blobName // of REST: the response blob
 	offset, count uint32
-	data          []byte   // of WRITE; of REST: the HTTP request, unless byBlob
-	byBlob        bool     // REST whose HTTP request is the blob named source
-	source        blobName //
+	data          []byte // of WRITE; of REST: the HTTP request
+	byBlob        bool   // REST whose HTTP request is the blob named source
+	source        blobName
+	sourceCode    chif.Code     // what the blob store says to source
+	http          *http.Request // nil without httpError: no REST, or no source
+	httpError     error         // why data is no HTTP
 }
 
 // parseRequest reads a packet as an iLO does. It accepts what old clients send

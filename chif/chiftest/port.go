@@ -3,7 +3,6 @@ package chiftest
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -134,8 +133,6 @@ func (p *Port) send(packet []byte) {
 func pad(packet []byte) []byte {
 	return append(packet, make([]byte, (8-len(packet)%8)%8)...)
 }
-
-func (p *Port) String() string { return fmt.Sprintf("port %d", p.number) }
 
 // sleep waits, and returns ctx's error when it ends first.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -8,13 +8,13 @@ import (
 )
 
 // http has the handler answer a REST request and spoils the message as the
-// rules say. bad, if any, is why the request is no HTTP.
-func (f faults) http(handler http.Handler, h *http.Request, bad error) []byte {
-	a := f.reply(handler, h, bad)
-	if r, ok := f.find(FaultGzipTruncated); ok {
+// rules say.
+func (f faults) http(handler http.Handler, r *request) []byte {
+	a := f.reply(handler, r)
+	if x, ok := f.find(FaultGzipTruncated); ok {
 		a.header.Set("Content-Encoding", "gzip")
 		a.body = compress(a.body)
-		cut := r.Bytes
+		cut := x.Bytes
 		if cut == 0 {
 			cut = len(a.body) / 2
 		}
@@ -24,8 +24,8 @@ func (f faults) http(handler http.Handler, h *http.Request, bad error) []byte {
 	if f.has(FaultGzipPlain) {
 		a.header.Set("Content-Encoding", "gzip")
 	}
-	if r, ok := f.find(FaultWrongLength); ok {
-		a.header.Set("Content-Length", strconv.Itoa(max(0, len(a.body)+r.Bytes)))
+	if x, ok := f.find(FaultWrongLength); ok {
+		a.header.Set("Content-Length", strconv.Itoa(max(0, len(a.body)+x.Bytes)))
 	}
 	end := byLength
 	switch {
@@ -47,17 +47,17 @@ func (f faults) http(handler http.Handler, h *http.Request, bad error) []byte {
 }
 
 // reply asks the handler, unless a rule or a bad request forestalls it.
-func (f faults) reply(handler http.Handler, h *http.Request, bad error) reply {
-	if r, ok := f.find(FaultHTTPStatus); ok {
-		return errorReply(r.Status)
+func (f faults) reply(handler http.Handler, r *request) reply {
+	if x, ok := f.find(FaultHTTPStatus); ok {
+		return errorReply(x.Status)
 	}
-	if r, ok := f.find(FaultRedirect); ok {
-		return reply{status: http.StatusPermanentRedirect, header: http.Header{"Location": {r.Location}}}
+	if x, ok := f.find(FaultRedirect); ok {
+		return reply{status: http.StatusPermanentRedirect, header: http.Header{"Location": {x.Location}}}
 	}
-	if bad != nil {
+	if r.httpError != nil {
 		return errorReply(http.StatusBadRequest)
 	}
-	return serve(handler, h)
+	return serve(handler, r.http)
 }
 
 func compress(body []byte) []byte {
