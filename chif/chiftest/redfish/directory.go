@@ -1,7 +1,6 @@
 package redfish
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -18,6 +17,7 @@ type directory struct {
 	frame   object  // its body without the list
 	entries []entry // in order
 	body    []byte  // as made last
+	etag    string
 	made    time.Time
 }
 
@@ -27,6 +27,17 @@ type entry struct {
 	ETag        string   `json:",omitempty"`
 	HTTPMethods []string `json:"HttpMethods"`
 	resource    *resource
+	encoded     []byte // with etag in it
+	etag        string
+}
+
+// bytes is the entry with an ETag, encoded anew only when that changed.
+func (e *entry) bytes(etag string) []byte {
+	if e.encoded == nil || e.etag != etag {
+		e.etag, e.ETag = etag, etag
+		e.encoded = encode(e)
+	}
+	return e.encoded
 }
 
 // indexDirectory reads the tree's directory, and from it what each resource
@@ -47,7 +58,7 @@ func (s *Service) indexDirectory() {
 		if x == nil || key == sessionsKey || strings.HasPrefix(key, sessionsKey+"/") {
 			continue
 		}
-		x.methods, e.resource = e.HTTPMethods, x
+		x.methods, e.resource, e.etag = e.HTTPMethods, x, e.ETag
 		s.directory.entries = append(s.directory.entries, e)
 	}
 }
@@ -63,31 +74,27 @@ func (s *Service) unlist(x *resource) {
 }
 
 // directoryBody makes the directory from the current state, unless it may lag.
-func (s *Service) directoryBody() []byte {
+func (s *Service) directoryBody() (body []byte, etag string) {
 	now := s.clock.now()
 	d := &s.directory
 	if d.body != nil && (s.faults.DirectoryFrozen || now.Sub(d.made) < s.o.DirectoryLag) {
-		return d.body
+		return d.body, d.etag
 	}
-	var b bytes.Buffer
-	separator := byte('[')
-	add := func(e entry) {
-		b.WriteByte(separator)
-		b.Write(encode(e))
-		separator = ','
-	}
-	for _, e := range d.entries {
-		e.ETag = e.resource.etag
-		add(e)
+	list := []byte{'['}
+	for i := range d.entries {
+		list = append(append(list, d.entries[i].bytes(d.entries[i].resource.etag)...), ',')
 	}
 	reads := []string{http.MethodGet, http.MethodHead}
 	for _, x := range s.table.live {
-		add(entry{s.uri(x.URI), "#Session.v1_0_0.Session", etagIn(s.sessionBody(x, false)), append(reads, http.MethodDelete), nil})
+		e := entry{ID: s.uri(x.URI), Type: s.sessionType(), HTTPMethods: append(reads, http.MethodDelete)}
+		list = append(append(list, e.bytes(etagIn(s.sessionBody(x, false)))...), ',')
 	}
-	add(entry{s.uri(sessionsURI), "#SessionCollection.SessionCollection", etagIn(s.sessionCollection(nil)), append(reads, http.MethodPost), nil})
-	b.WriteByte(']')
-	frame := append(object(nil), d.frame...)
-	frame.set("Instances", b.Bytes())
-	d.body, d.made = s.newETag(frame, "", shortETag), now
-	return d.body
+	e := entry{ID: s.uri(sessionsURI), Type: "#SessionCollection.SessionCollection", HTTPMethods: append(reads, http.MethodPost)}
+	list = append(append(list, e.bytes(etagIn(s.sessionCollection(nil)))...), ']')
+	d.etag, d.made = s.etagOf(list, shortETag), now
+	frame := slices.Clone(d.frame)
+	frame.set("Instances", list)
+	frame.set("@odata.etag", encode(d.etag))
+	d.body = frame.bytes()
+	return d.body, d.etag
 }

@@ -100,20 +100,18 @@ func (s *Service) view(q *request, key string) *view {
 	reads := []string{http.MethodGet, http.MethodHead}
 	x := s.resources[key]
 	if !s.o.Frozen || x == nil {
-		var v *view
 		switch own := s.session(key); {
 		case key == sessionsKey:
-			v = &view{body: s.sessionCollection(q.session), schema: "SessionCollection", methods: append(reads, http.MethodPost)}
+			body := s.sessionCollection(q.session)
+			return &view{body, etagIn(body), "SessionCollection", http.StatusOK, append(reads, http.MethodPost), nil}
 		case own != nil:
-			v = &view{body: s.sessionBody(own, own == q.session), schema: "Session", methods: append(reads, http.MethodDelete)}
+			body := s.sessionBody(own, own == q.session)
+			return &view{body, etagIn(body), "Session", http.StatusOK, append(reads, http.MethodDelete), nil}
 		case strings.HasPrefix(key, sessionsKey+"/"):
 			return nil
 		case x != nil && key == s.directory.key:
-			v = &view{body: s.directoryBody(), schema: x.schema, methods: reads}
-		}
-		if v != nil {
-			v.etag, v.status = etagIn(v.body), http.StatusOK
-			return v
+			body, etag := s.directoryBody()
+			return &view{body, etag, x.schema, http.StatusOK, reads, nil}
 		}
 	}
 	if x == nil {

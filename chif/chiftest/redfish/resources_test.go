@@ -94,7 +94,7 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if v := w.Header()["X_HP-CHRP-Service-Version"]; len(v) != 1 || v[0] != DefaultServiceVersion {
+	if v := map[string][]string(w.Header())["X_HP-CHRP-Service-Version"]; len(v) != 1 || v[0] != DefaultServiceVersion {
 		t.Errorf("X_HP-CHRP-Service-Version %q", v)
 	}
 	head := c.do("HEAD", "/redfish/v1/Systems/1", "")

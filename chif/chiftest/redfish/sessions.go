@@ -328,14 +328,18 @@ func (s *Service) sessionBody(x *session, mine bool) []byte {
 		Oem         map[string]any
 		UserName    string
 	}{
-		"/redfish/v1/$metadata#Session.Session", "", s.uri(x.URI), "#Session.v1_0_0.Session", x.ID,
+		"/redfish/v1/$metadata#Session.Session", "", s.uri(x.URI), s.sessionType(), x.ID,
 		"Manager User Session", "User Session", s.oem(e), x.UserName,
-	}
-	if s.o.Generation == 4 {
-		body.Type = "#Session.1.0.0.Session"
 	}
 	body.ETag = s.etagOf(encode(body), shortETag)
 	return encode(body)
+}
+
+func (s *Service) sessionType() string {
+	if s.o.Generation == 4 {
+		return "#Session.1.0.0.Session"
+	}
+	return "#Session.v1_0_0.Session"
 }
 
 func (s *Service) privileges(readOnly bool) map[string]bool {
