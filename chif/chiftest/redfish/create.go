@@ -20,11 +20,15 @@ var required = map[string][]string{
 	"EventDestinationCollection": {"Destination"},
 }
 
-// create adds a member to a collection: 201 and its Location.
+// create adds a member to a collection: 201 and its Location. What else an iLO
+// lets clients POST to just takes it.
 func (s *Service) create(q *request, collection *resource) *reply {
 	given, err := parseObject(q.body)
 	if err != nil {
 		return s.message(http.StatusBadRequest, "MalformedJSON")
+	}
+	if !strings.HasSuffix(collection.schema, "Collection") {
+		return s.message(http.StatusOK, "Success")
 	}
 	for _, name := range required[collection.schema] {
 		if given.text(name) == "" {

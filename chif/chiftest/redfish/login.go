@@ -49,6 +49,7 @@ func (s *Service) login(q *request) *reply {
 		return s.message(http.StatusUnauthorized, "UnauthorizedLoginAttempt")
 	}
 	s.failedLogins = 0
+	s.expire(s.clock.now())
 	if s.full(x.UserTag) {
 		s.stats.RefusedLogins++
 		return s.message(s.o.LimitStatus, s.o.LimitMessage)

@@ -57,8 +57,8 @@ const noCredentials = `{"UserName": null, "Password": null}`
 // do sends a request as the host channel does: with an empty Host.
 func (c *caller) do(method, target, body string) *httptest.ResponseRecorder {
 	c.f.t.Helper()
-	r := httptest.NewRequest(method, "/", strings.NewReader(body))
-	r.RequestURI, r.Host = target, ""
+	r := httptest.NewRequest("GET", "/", strings.NewReader(body))
+	r.Method, r.RequestURI, r.Host = method, target, ""
 	_, r.URL.RawQuery, _ = strings.Cut(target, "?")
 	if c.token != "" {
 		r.Header.Set("X-Auth-Token", c.token)

@@ -229,6 +229,13 @@ func TestIdleTimeout(t *testing.T) {
 	}
 }
 
+func TestExpiredSessionsMakeRoom(t *testing.T) {
+	f := newFixture(t, Options{MaxSessions: 1})
+	f.login()
+	f.pass(DefaultIdleTimeout)
+	f.login()
+}
+
 func TestNoIdleTimeout(t *testing.T) {
 	f := newFixture(t, Options{IdleTimeout: NoIdleTimeout})
 	c := f.login()

@@ -264,6 +264,31 @@ func TestSubscriptions(t *testing.T) {
 	}
 }
 
+// TestCapturedCollections: whatever a real iLO lets clients POST to answers.
+func TestCapturedCollections(t *testing.T) {
+	f := newFixture(t, Options{Tree: loadTree(t, capturedTrees[2])})
+	c := f.login()
+	n := 0
+	for _, x := range f.order[:len(f.order):len(f.order)] {
+		if !x.allows("POST") || required[x.schema] != nil || strings.HasPrefix(x.key, sessionsKey) {
+			continue
+		}
+		n++
+		w := c.do("POST", x.uri, `{"Context":"x"}`)
+		if !strings.HasSuffix(x.schema, "Collection") {
+			expect(t, x.uri, w, 200, "Success")
+			continue
+		}
+		expect(t, x.uri, w, 201, "Created")
+		if body := c.get(pathOf(w.Header().Get("Location"))); property(t, body, "Context") != "x" {
+			t.Errorf("%s: %s", x.uri, body)
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d resources allow POST", n)
+	}
+}
+
 func TestFaultAnswers(t *testing.T) {
 	f := newFixture(t, Options{})
 	c := f.login()
