@@ -54,22 +54,25 @@ func (a *app) withSession(ctx context.Context, f func(context.Context, *ilosessi
 		return err
 	}
 	return a.bounded(ctx, func(ctx context.Context) error {
-		return a.withTransport(device, chif.TransportOptions{}, func(t *chif.Transport) error {
+		return a.withTransport(device, chif.TransportOptions{}, func(t *chif.Transport) (err error) {
 			s, err := ilosession.Login(ctx, logged{t, a.log}, ilosession.Options{
 				NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
 			})
 			if err != nil {
 				return err
 			}
-			err = f(ctx, s)
-			if closing := s.Close(ctx); closing != nil {
-				closing = fmt.Errorf("%w: %w", ilosession.ErrMayRemain, closing)
-				if err == nil {
-					return closing
+			defer func() {
+				closing := s.Close(ctx)
+				if closing != nil {
+					closing = fmt.Errorf("%w: %w", ilosession.ErrMayRemain, closing)
 				}
-				a.report(closing)
-			}
-			return err
+				if err == nil {
+					err = closing
+				} else if closing != nil {
+					a.report(closing)
+				}
+			}()
+			return f(ctx, s)
 		})
 	})
 }

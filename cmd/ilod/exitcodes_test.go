@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -51,6 +53,18 @@ func TestClassify(t *testing.T) {
 	for _, reason := range []chif.NoDeviceReason{chif.NoModule, chif.VirtualMachine, chif.NoSocket} {
 		if _, hint := classify(&chif.NoDeviceError{Reason: reason}); hint != reason.Remedy() {
 			t.Errorf("hint %q", hint)
+		}
+	}
+}
+
+func TestReadmeListsExitCodes(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range exitCodes {
+		if line := fmt.Sprintf("| %d | %s | %s |\n", row.code, row.name, row.meaning); !strings.Contains(string(readme), line) {
+			t.Errorf("README.md lacks %s", line)
 		}
 	}
 }

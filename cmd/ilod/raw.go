@@ -134,7 +134,7 @@ func (a *app) readData(data string) ([]byte, error) {
 
 // raw sends the request and prints the answer.
 func (a *app) raw(rt http.RoundTripper, req *http.Request, data []byte) error {
-	if data != nil {
+	if len(data) > 0 {
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
 	}

@@ -33,9 +33,9 @@ func TestMain(m *testing.M) {
 //	faults JSON            faults of its channel (chiftest.Faults)
 //	answers JSON           faults of its Redfish service (redfish.Faults)
 //	reset DURATION         reset it
-//	hold PATH              keep requests for PATH waiting
+//	hold PATH...           keep requests for these paths waiting
 //	held                   wait until one is
-//	release                let them go on
+//	release PATH           let those for PATH go on
 //	sessions N             assert the number of sessions of ours
 //	logins N               assert the number of logins so far
 //	exits CODE ARGS...     run ilod, which must exit with CODE
@@ -96,20 +96,19 @@ func command(run func(*fixture, *testscript.TestScript, []string) error) func(*t
 	}
 }
 
-// gate is a Redfish service that can keep the requests for one path waiting,
-// and that has one resource which is not JSON.
+// gate is a Redfish service that can keep requests waiting, and that has one
+// resource which is not JSON.
 type gate struct {
 	*redfish.Service
-	path     atomic.Value // a string
-	arrived  chan struct{}
-	released chan struct{}
+	held    atomic.Value // a map[string]chan struct{}: closed when the path is released
+	arrived chan struct{}
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == g.path.Load() {
+	if held, _ := g.held.Load().(map[string]chan struct{}); held[r.URL.Path] != nil {
 		g.arrived <- struct{}{}
 		select {
-		case <-g.released:
+		case <-held[r.URL.Path]:
 		case <-r.Context().Done():
 		}
 	}
@@ -151,7 +150,7 @@ func (f *fixture) start(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	f.service = &gate{Service: service, arrived: make(chan struct{}, 16), released: make(chan struct{})}
+	f.service = &gate{Service: service, arrived: make(chan struct{}, 16)}
 	c.Handler, c.Status = f.service, &status
 	if f.server, err = chiftest.NewServer(c); err != nil {
 		return err
@@ -190,7 +189,11 @@ func (f *fixture) reset(_ *testscript.TestScript, args []string) error {
 }
 
 func (f *fixture) hold(_ *testscript.TestScript, args []string) error {
-	f.service.path.Store(args[0])
+	held := map[string]chan struct{}{}
+	for _, path := range args {
+		held[path] = make(chan struct{})
+	}
+	f.service.held.Store(held)
 	return nil
 }
 
@@ -199,8 +202,8 @@ func (f *fixture) held(*testscript.TestScript, []string) error {
 	return nil
 }
 
-func (f *fixture) release(*testscript.TestScript, []string) error {
-	close(f.service.released)
+func (f *fixture) release(_ *testscript.TestScript, args []string) error {
+	close(f.service.held.Load().(map[string]chan struct{})[args[0]])
 	return nil
 }
 
