@@ -30,7 +30,13 @@ type Port struct {
 	cancel context.CancelFunc
 	reset  chan struct{}
 	close  sync.Once
-	hungUp func() bool // reports a host that has closed the channel although Close was not called yet; nil: never
+	line   line // nil: the host is in this process
+}
+
+// line is what connects a port to a host that is another process.
+type line interface {
+	hungUp() bool // the host has closed it, though Close was not called yet
+	hangUp()      // the host sees at once that the iLO is gone
 }
 
 // Number is the channel's number, from 0.

@@ -152,7 +152,7 @@ func New(tb testing.TB, o Options) *Server {
 // syscall.ENODEV after Close.
 func (s *Server) OpenPort(n int) (*Port, error) { return s.openPort(n, nil) }
 
-func (s *Server) openPort(n int, hungUp func() bool) (*Port, error) {
+func (s *Server) openPort(n int, l line) (*Port, error) {
 	if n >= s.options.MaxChannels {
 		return nil, syscall.ENXIO
 	}
@@ -178,7 +178,7 @@ func (s *Server) openPort(n int, hungUp func() bool) (*Port, error) {
 		out:    make(chan []byte, queueLen),
 		boot:   s.boot,
 		reset:  make(chan struct{}),
-		hungUp: hungUp,
+		line:   l,
 	}
 	p.ctx, p.cancel = context.WithCancel(s.boot)
 	s.ports[n] = p
@@ -212,6 +212,9 @@ func (s *Server) endPorts() {
 		case <-p.reset:
 		default:
 			close(p.reset)
+		}
+		if p.line != nil {
+			p.line.hangUp()
 		}
 	}
 	s.bootCancel()
@@ -255,7 +258,7 @@ func (s *Server) Close() error {
 // open names the channels that the host holds; the caller holds mu.
 func (s *Server) open() (names []string) {
 	for _, n := range slices.Sorted(maps.Keys(s.ports)) {
-		if p := s.ports[n]; p.hungUp == nil || !p.hungUp() {
+		if p := s.ports[n]; p.line == nil || !p.line.hungUp() {
 			names = append(names, fmt.Sprintf("channel %d is open", n))
 		}
 	}

@@ -37,7 +37,7 @@ func (s *Server) ListenUnix(path string) error {
 				}
 				continue
 			}
-			p, err := s.openPort(-1, func() bool { return hungUp(c) })
+			p, err := s.openPort(-1, connection{c})
 			if err != nil {
 				s.wg.Go(func() { s.refuse(c) })
 				continue
@@ -46,6 +46,16 @@ func (s *Server) ListenUnix(path string) error {
 			s.wg.Go(func() { takeRequests(c, p) })
 		}
 	})
+}
+
+// connection is the line of a port on a packet socket.
+type connection struct{ *net.UnixConn }
+
+func (c connection) hungUp() bool { return hungUp(c) }
+
+func (c connection) hangUp() {
+	c.CloseRead() // fails only on a connection that has ended
+	c.CloseWrite()
 }
 
 // ListenControl serves Control over HTTP on an AF_UNIX stream socket, with the
