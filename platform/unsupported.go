@@ -1,0 +1,34 @@
+//go:build !linux
+
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+)
+
+func unsupported(what string) error {
+	return fmt.Errorf("%s on %s: %w", what, runtime.GOOS, errors.ErrUnsupported)
+}
+
+// AcquireLock fails with errors.ErrUnsupported.
+func AcquireLock(context.Context, ...string) (*Lock, error) {
+	return nil, unsupported("instance lock")
+}
+
+// Listen fails with errors.ErrUnsupported.
+func (l *Lock) Listen(context.Context, string, string) (net.Listener, error) {
+	return nil, unsupported("listening for local clients")
+}
+
+// PeerOf fails with errors.ErrUnsupported.
+func PeerOf(net.Conn) (Peer, error) { return Peer{}, unsupported("identity of a local client") }
+
+// BootID fails with errors.ErrUnsupported.
+func BootID() (string, error) { return "", unsupported("boot id") }
+
+// Machine knows nothing.
+func Machine() (serial, product string) { return "", "" }
