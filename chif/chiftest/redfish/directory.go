@@ -1,6 +1,7 @@
 package redfish
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -27,6 +28,7 @@ type entry struct {
 	ETag        string   `json:",omitempty"`
 	HTTPMethods []string `json:"HttpMethods"`
 	resource    *resource
+	listed      string // the ETag in the tree's directory, which lists some for resources that show none
 	encoded     []byte // with etag in it
 	etag        string
 }
@@ -58,7 +60,7 @@ func (s *Service) indexDirectory() {
 		if x == nil || key == sessionsKey || strings.HasPrefix(key, sessionsKey+"/") {
 			continue
 		}
-		x.methods, e.resource, e.etag = e.HTTPMethods, x, e.ETag
+		x.methods, e.resource, e.listed = e.HTTPMethods, x, e.ETag
 		s.directory.entries = append(s.directory.entries, e)
 	}
 }
@@ -82,7 +84,8 @@ func (s *Service) directoryBody() (body []byte, etag string) {
 	}
 	list := []byte{'['}
 	for i := range d.entries {
-		list = append(append(list, d.entries[i].bytes(d.entries[i].resource.etag)...), ',')
+		e := &d.entries[i]
+		list = append(append(list, e.bytes(cmp.Or(e.resource.etag, e.listed))...), ',')
 	}
 	reads := []string{http.MethodGet, http.MethodHead}
 	for _, x := range s.table.live {
