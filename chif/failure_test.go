@@ -311,6 +311,18 @@ func TestResetIsToldOnce(t *testing.T) {
 	}
 }
 
+func TestStatusAfterAReset(t *testing.T) {
+	inBubble(t, chif.TransportOptions{}, nil, func(t *testing.T, i *ilo) {
+		for range 2 {
+			s, err := i.Status(t.Context())
+			if want := chiftest.DefaultStatus(); err != nil || s != want {
+				t.Errorf("%+v, %v, want %+v", s, err, want)
+			}
+			i.Server.Reset(time.Second)
+		}
+	})
+}
+
 func TestSecurityStates(t *testing.T) {
 	for state, want := range map[chif.SecurityState]error{
 		chif.SecurityProduction: nil, chif.SecurityHigh: nil,

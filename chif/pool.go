@@ -202,7 +202,7 @@ func (p *pool) openWait(ctx context.Context) (*lease, error) {
 		default:
 		}
 		if ctxErr := sleep(ctx, pause); ctxErr != nil {
-			return nil, errors.Join(err, ctxErr)
+			return nil, fmt.Errorf("%w; %w", err, ctxErr)
 		}
 	}
 }

@@ -88,12 +88,17 @@ func (t *Transport) CloseIdleConnections() { t.pool.closeIdle() }
 
 // Status asks the iLO for its SMIF status.
 func (t *Transport) Status(ctx context.Context) (Status, error) {
-	l, err := t.pool.get(ctx)
-	if err != nil {
-		return Status{}, err
+	for attempt := 0; ; attempt++ {
+		l, err := t.pool.get(ctx)
+		if err != nil {
+			return Status{}, err
+		}
+		s, err := l.Status(ctx)
+		t.pool.put(l)
+		if err == nil || !errors.Is(err, ErrReset) || attempt == maxRetries {
+			return s, err
+		}
 	}
-	defer t.pool.put(l)
-	return l.Status(ctx)
 }
 
 // RoundTrip carries one request to the iLO and reads its whole answer. Errors
@@ -138,7 +143,7 @@ func (t *Transport) deliver(ctx context.Context, m *message) (*http.Response, er
 			continue
 		}
 		if sleepErr := sleep(ctx, pause); sleepErr != nil {
-			return nil, errors.Join(err, sleepErr)
+			return nil, fmt.Errorf("%w; %w", err, sleepErr)
 		}
 		pause *= 2
 	}
@@ -185,7 +190,7 @@ func (t *Transport) attempt(ctx context.Context, m *message) (*http.Response, er
 			// The answer still lies in the iLO: another channel can fetch it.
 			t.pool.put(l)
 			if l, err = t.pool.get(ctx); err != nil {
-				return nil, err
+				return nil, err // nobody serves the deletion of rsp either
 			}
 			resp, err = l.fetch(ctx, m, rsp)
 		}
