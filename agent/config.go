@@ -1,0 +1,334 @@
+// Package agent is the engine of ilod: it stacks the rooms through which a
+// request goes to the iLO, and owns their start and their stop.
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/ilosession"
+)
+
+// Config is the whole configuration. Its zero value is not useful: begin with
+// DefaultConfig.
+type Config struct {
+	Device          string   `toml:"device"`           // the iLO's address, as chif.ParseDevice takes it
+	StateDir        string   `toml:"state-dir"`        // for what must survive a boot
+	RuntimeDir      string   `toml:"runtime-dir"`      // for what must not
+	Socket          string   `toml:"socket"`           // the agent's Unix socket; empty: ilod.sock in RuntimeDir
+	Timeout         Duration `toml:"timeout"`          // limit of one command's work
+	Channels        int      `toml:"channels"`         // how many CHIF channels may be open at once, 1 to 4
+	CredentialsFile string   `toml:"credentials-file"` // see Config.Credentials; empty: log in without any
+
+	Cache   CacheConfig   `toml:"cache"`
+	Session SessionConfig `toml:"session"`
+	Roles   RolesConfig   `toml:"roles"`
+	TLS     TLSConfig     `toml:"tls"`
+	Log     LogConfig     `toml:"log"`
+}
+
+// CacheConfig is about the cached tree.
+type CacheConfig struct {
+	Disabled      bool     `toml:"nocache"`        // nothing on disk: bounded memory instead
+	MaxSize       Size     `toml:"max-size"`       // of what is stored
+	SweepInterval Duration `toml:"sweep-interval"` // how often the tree is compared with the iLO's while it is used
+}
+
+// SessionConfig is about the one session on the iLO.
+type SessionConfig struct {
+	Linger      Duration `toml:"session-linger"` // unused for so long it is deleted
+	KeepAlive   Duration `toml:"keep-alive"`     // in use it is refreshed so often
+	ReapForeign Duration `toml:"reap-foreign"`   // at start, delete other programs' in-band sessions idle for longer; 0: never
+	LimitPolicy string   `toml:"limit-policy"`   // when the iLO's table is full: one of LimitPolicies
+}
+
+// LimitPolicies are what to do when the iLO's session table is full: refuse,
+// refuse with a list to choose from, or end the in-band session idle for longest.
+var LimitPolicies = []string{"reject", "ask", "oldest-idle-inband"}
+
+// RolesConfig says who may do what. Root is always an admin.
+type RolesConfig struct {
+	Admin    Members `toml:"admin"`    // everything
+	Operator Members `toml:"operator"` // reads and writes resources
+	Reader   Members `toml:"reader"`   // reads resources
+}
+
+// Members are those who have a role.
+type Members struct {
+	Users  []string `toml:"users"`
+	Groups []string `toml:"groups"`
+}
+
+// TLSConfig is about the listener for tools that need https://host:port.
+type TLSConfig struct {
+	Listen      string `toml:"listen"`      // a loopback address and port; empty: none
+	Certificate string `toml:"certificate"` // a PEM file; empty: one is made
+	Key         string `toml:"key"`         // a PEM file
+}
+
+// LogConfig is about the log.
+type LogConfig struct {
+	Level  string `toml:"level"`  // one of logrus's
+	Format string `toml:"format"` // one of LogFormats
+}
+
+// LogFormats are the forms of the log: the journal if standard error is that,
+// else text; text; JSON.
+var LogFormats = []string{"auto", "text", "json"}
+
+// DefaultConfig is the configuration without file, environment and flags.
+func DefaultConfig(stateDir, runtimeDir string) Config {
+	return Config{
+		Device: "auto", StateDir: stateDir, RuntimeDir: runtimeDir,
+		Timeout: Duration(time.Minute), Channels: 2,
+		Cache:   CacheConfig{MaxSize: 64 << 20, SweepInterval: Duration(time.Minute)},
+		Session: SessionConfig{Linger: Duration(10 * time.Minute), KeepAlive: Duration(5 * time.Minute), LimitPolicy: "reject"},
+		Log:     LogConfig{Level: "info", Format: "auto"},
+	}
+}
+
+// ErrConfig: the configuration, or the file of credentials, is not usable as it
+// is.
+var ErrConfig = errors.New("configuration")
+
+// ReadFile adds what the file says to c. A key that is not known is an error, and
+// so is a file that does not exist, unless it is optional.
+func (c *Config) ReadFile(name string, optional bool) error {
+	text, err := os.ReadFile(name)
+	if optional && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return decode(name, string(text), c)
+}
+
+// decode is a strict reading of TOML: it names the line of what is wrong.
+func decode(name, text string, into any) error {
+	meta, err := toml.Decode(text, into)
+	if parse, ok := errors.AsType[toml.ParseError](err); ok {
+		err = fmt.Errorf("%s:%d: %s", name, parse.Position.Line, cmp.Or(parse.Message, parse.Error()))
+	} else if unknown := meta.Undecoded(); err == nil && len(unknown) > 0 {
+		err = fmt.Errorf("%s:%d: unknown key %s", name, lineOf(text, unknown[0]), unknown[0])
+	} else if err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return nil
+}
+
+// lineOf finds the line on which a key ends: the first one up to which the text
+// defines it.
+func lineOf(text string, key toml.Key) int {
+	lines := strings.SplitAfter(text, "\n")
+	for n := range lines {
+		var any map[string]any
+		meta, err := toml.Decode(strings.Join(lines[:n+1], ""), &any)
+		if err == nil && meta.IsDefined(key...) {
+			return n + 1
+		}
+	}
+	return len(lines)
+}
+
+// SocketPath is where the agent listens.
+func (c *Config) SocketPath() string {
+	return cmp.Or(c.Socket, filepath.Join(c.RuntimeDir, "ilod.sock"))
+}
+
+// Validate says what is wrong with the values, all of it.
+func (c *Config) Validate() error {
+	var errs []error
+	wrong := func(key string, value any, want string) {
+		errs = append(errs, fmt.Errorf("%w: %s is %v, want %s", ErrConfig, key, value, want))
+	}
+	for _, s := range []struct{ key, value string }{{"device", c.Device}, {"state-dir", c.StateDir}, {"runtime-dir", c.RuntimeDir}} {
+		if s.value == "" {
+			wrong(s.key, "empty", "a value")
+		}
+	}
+	for _, p := range []struct{ key, path string }{
+		{"state-dir", c.StateDir}, {"runtime-dir", c.RuntimeDir}, {"socket", c.Socket}, {"credentials-file", c.CredentialsFile},
+		{"tls.certificate", c.TLS.Certificate}, {"tls.key", c.TLS.Key},
+	} {
+		if p.path != "" && !filepath.IsAbs(p.path) {
+			wrong(p.key, p.path, "an absolute path")
+		}
+	}
+	for _, d := range []struct {
+		key   string
+		value Duration
+	}{{"timeout", c.Timeout}, {"cache.sweep-interval", c.Cache.SweepInterval}, {"session.session-linger", c.Session.Linger}, {"session.keep-alive", c.Session.KeepAlive}} {
+		if d.value <= 0 {
+			wrong(d.key, d.value, "more than 0")
+		}
+	}
+	if c.Channels < 1 || c.Channels > 4 {
+		wrong("channels", c.Channels, "1 to 4")
+	}
+	if c.Cache.MaxSize < 1<<20 {
+		wrong("cache.max-size", c.Cache.MaxSize, "at least 1MiB")
+	}
+	if r := c.Session.ReapForeign; r != 0 && r < Duration(time.Minute) {
+		wrong("session.reap-foreign", r, "0 or at least 1m")
+	}
+	if !slices.Contains(LimitPolicies, c.Session.LimitPolicy) {
+		wrong("session.limit-policy", c.Session.LimitPolicy, "one of "+strings.Join(LimitPolicies, ", "))
+	}
+	if _, err := logrus.ParseLevel(c.Log.Level); err != nil {
+		wrong("log.level", c.Log.Level, "one of error, warn, info, debug")
+	}
+	if !slices.Contains(LogFormats, c.Log.Format) {
+		wrong("log.format", c.Log.Format, "one of "+strings.Join(LogFormats, ", "))
+	}
+	if c.TLS.Listen != "" && !isLoopback(c.TLS.Listen) {
+		wrong("tls.listen", c.TLS.Listen, "a loopback address and a port, such as 127.0.0.1:8443")
+	}
+	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+		wrong("tls", "a certificate without key or a key without certificate", "both or none")
+	}
+	return errors.Join(errs...)
+}
+
+// isLoopback reports an address that only this host can reach.
+func isLoopback(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Credentials reads those of an iLO account: from CredentialsFile, or else from
+// ilo-credentials in the directory that systemd keeps credentials in
+// (systemd.exec(5), LoadCredential=). It returns nil if there is neither. The
+// file is TOML with the keys username and password; CredentialsFile may be open
+// to nobody but its owner.
+func (c *Config) Credentials(getenv func(string) string) (*ilosession.Credentials, error) {
+	name := c.CredentialsFile
+	if dir := getenv("CREDENTIALS_DIRECTORY"); name == "" && dir != "" {
+		name = filepath.Join(dir, "ilo-credentials")
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+	}
+	if name == "" {
+		return nil, nil
+	}
+	if info, err := os.Stat(name); err != nil {
+		return nil, fmt.Errorf("%w: credentials: %w", ErrConfig, err)
+	} else if mode := info.Mode().Perm(); mode&0o077 != 0 && name == c.CredentialsFile && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("%w: credentials: others than the owner of %s have access (%s); run 'chmod 600' on it", ErrConfig, name, mode)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: credentials: %w", ErrConfig, err)
+	}
+	var file struct {
+		UserName string `toml:"username"`
+		Password string `toml:"password"`
+	}
+	if err := decode(name, string(text), &file); err != nil {
+		// The parser's own words may quote the password.
+		return nil, fmt.Errorf("%w: credentials: %s wants the lines username = \"…\" and password = \"…\", and nothing else", ErrConfig, name)
+	}
+	if file.UserName == "" || file.Password == "" {
+		return nil, fmt.Errorf("%w: credentials: %s lacks the user name or the password", ErrConfig, name)
+	}
+	return &ilosession.Credentials{UserName: file.UserName, Password: file.Password}, nil
+}
+
+// Write prints the configuration as a file that says the same. It has no
+// secret: those are in files of their own.
+func (c *Config) Write(w io.Writer) error {
+	encoder := toml.NewEncoder(w)
+	encoder.Indent = ""
+	return encoder.Encode(c)
+}
+
+// Duration is a time.Duration written as "10m" or "1m30s".
+type Duration time.Duration
+
+// UnmarshalText reads it.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as 90s or 10m", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalText writes it.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// String is the short form: "10m", not "10m0s".
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+// Size is a number of bytes written as "64MiB".
+type Size int64
+
+var units = []struct {
+	name  string
+	bytes Size
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
+
+// UnmarshalText reads it.
+func (s *Size) UnmarshalText(text []byte) error {
+	number, factor := string(text), Size(1)
+	for _, unit := range units {
+		if rest, ok := strings.CutSuffix(number, unit.name); ok {
+			number, factor = strings.TrimSpace(rest), unit.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return fmt.Errorf("%q is not a size such as 64MiB", text)
+	}
+	*s = Size(n) * factor
+	return nil
+}
+
+// MarshalText writes it.
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// String is in the largest unit that makes it a whole number.
+func (s Size) String() string {
+	for _, unit := range units {
+		if s >= unit.bytes && s%unit.bytes == 0 {
+			return strconv.FormatInt(int64(s/unit.bytes), 10) + unit.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
