@@ -5,4 +5,5 @@ package platform
 type Directories struct {
 	State   string // survives a boot of the host
 	Runtime string // does not; in memory where the system offers that
+	Config  string // the administrator's
 }

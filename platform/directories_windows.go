@@ -10,5 +10,5 @@ import (
 // memory.
 func DefaultDirectories() Directories {
 	base := filepath.Join(cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`), "ilod")
-	return Directories{State: filepath.Join(base, "state"), Runtime: filepath.Join(base, "run")}
+	return Directories{State: filepath.Join(base, "state"), Runtime: filepath.Join(base, "run"), Config: base}
 }

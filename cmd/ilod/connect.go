@@ -21,7 +21,7 @@ const busyTimeout = 30 * time.Second
 func (a *app) bounded(ctx context.Context, f func(context.Context) error) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	limited, cancel := context.WithTimeout(ctx, time.Duration(a.timeout))
+	limited, cancel := context.WithTimeout(ctx, time.Duration(a.config.Timeout))
 	defer cancel()
 	err := f(limited)
 	var signal interrupted
@@ -36,7 +36,7 @@ func (a *app) bounded(ctx context.Context, f func(context.Context) error) error 
 
 // withTransport runs f with a transport whose channels are closed in the end.
 func (a *app) withTransport(d chif.Device, o chif.TransportOptions, f func(*chif.Transport) error) error {
-	o.BusyTimeout = min(cmp.Or(o.BusyTimeout, busyTimeout), time.Duration(a.timeout))
+	o.BusyTimeout = min(cmp.Or(o.BusyTimeout, busyTimeout), time.Duration(a.config.Timeout))
 	o.OnReset = func() { a.log.Warn("the iLO was reset") }
 	t := chif.NewTransport(d, o)
 	err := f(t)
@@ -49,7 +49,7 @@ func (a *app) withTransport(d chif.Device, o chif.TransportOptions, f func(*chif
 // withSession runs f with an iLO session that is deleted in the end, whatever
 // happens.
 func (a *app) withSession(ctx context.Context, f func(context.Context, *ilosession.Session) error) error {
-	device, err := chif.ParseDevice(a.device)
+	device, err := chif.ParseDevice(a.config.Device)
 	if err != nil {
 		return err
 	}

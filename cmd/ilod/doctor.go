@@ -86,7 +86,7 @@ func (a *app) printFindings(x findings) error {
 // examine makes the checks. One that needs what an earlier one lacked is
 // skipped.
 func (a *app) examine(ctx context.Context) (x findings) {
-	device, err := chif.ParseDevice(a.device)
+	device, err := chif.ParseDevice(a.config.Device)
 	if err != nil {
 		x.problem("device", err)
 		return x
@@ -97,7 +97,7 @@ func (a *app) examine(ctx context.Context) (x findings) {
 		err = channel.Close()
 	}
 	explained := false
-	if runtime.GOOS == "linux" && !strings.HasPrefix(a.device, "unix:") {
+	if runtime.GOOS == "linux" && !strings.HasPrefix(a.config.Device, "unix:") {
 		explained = x.host(device.String(), err)
 	}
 	switch {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/chif"
@@ -33,7 +34,7 @@ var exitCodes = []exitCode{
 	{0, "SUCCESS", "success", "", nil},
 	{2, "USAGE", "bad flag, path, method, header or file", "see 'ilod help'", func(err error) bool {
 		_, usage := errors.AsType[*usageError](err)
-		return usage || errors.Is(err, chif.ErrInvalidRequest)
+		return usage || is(chif.ErrInvalidRequest, agent.ErrConfig)(err)
 	}},
 	{5, "USER_NOT_ADMIN", "this user may not open an iLO channel",
 		"run as root: whoever can open a channel is the iLO's administrator", is(chif.ErrPermission)},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -11,17 +12,16 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/platform"
 )
 
 // app is what the commands share: the global flags and the standard streams.
 type app struct {
-	device               string
-	stateDir, runtimeDir string
-	timeout              positiveDuration
-	json                 bool
-	verbose              int
-	nocache              bool
+	config     agent.Config
+	configFile string
+	json       bool
+	verbose    int
 
 	stdin  io.Reader
 	stdout *output
@@ -31,8 +31,7 @@ type app struct {
 
 func newApp(stdin io.Reader, stdout *os.File, stderr io.Writer) *app {
 	return &app{
-		timeout: positiveDuration(time.Minute),
-		stdin:   stdin, stdout: newOutput(stdout), stderr: stderr,
+		stdin: stdin, stdout: newOutput(stdout), stderr: stderr,
 		log: newLogger(stderr),
 	}
 }
@@ -59,8 +58,12 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 			return &usageError{fmt.Sprintf("unknown command %q", args[0]), hint}
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			a.log.SetLevel(min(logrus.WarnLevel+logrus.Level(max(a.verbose, 0)), logrus.DebugLevel))
+			if cmd.Annotations[unconfigured] != "" {
+				return nil
+			}
+			return a.configure(cmd.Root().PersistentFlags())
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
@@ -82,17 +85,44 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	})
 
 	defaults := platform.DefaultDirectories()
+	a.config = agent.DefaultConfig(defaults.State, defaults.Runtime)
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.device, "device", "auto", "the iLO's `ADDRESS`: auto, a directory such as /dev/hpilo, or unix:PATH")
-	flags.StringVar(&a.stateDir, "state-dir", defaults.State, "where to keep what must survive a boot, in `DIR`")
-	flags.StringVar(&a.runtimeDir, "runtime-dir", defaults.Runtime, "where to keep what need not, in `DIR`")
-	flags.Var(&a.timeout, "timeout", "`LIMIT` of the work; deleting the session has time of its own")
+	flags.StringVar(&a.configFile, "config", filepath.Join(defaults.Config, "ilod.toml"), "the configuration's `FILE`")
+	flags.StringVar(&a.config.Device, "device", a.config.Device, "the iLO's `ADDRESS`: auto, a directory such as /dev/hpilo, or unix:PATH")
+	flags.StringVar(&a.config.StateDir, "state-dir", a.config.StateDir, "where to keep what must survive a boot, in `DIR`")
+	flags.StringVar(&a.config.RuntimeDir, "runtime-dir", a.config.RuntimeDir, "where to keep what must not, in `DIR`")
+	flags.StringVar(&a.config.Socket, "socket", "", "the agent's socket; default: ilod.sock in the directory of --runtime-dir")
+	flags.Var((*positiveDuration)(&a.config.Timeout), "timeout", "`LIMIT` of the work; deleting the session has time of its own")
 	flags.BoolVar(&a.json, "json", false, "JSON for programs, errors included")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say on stderr what is done; twice for more")
-	flags.BoolVar(&a.nocache, "nocache", false, "accepted for later use; there is no cache yet")
+	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "keep nothing on disk but what must survive to delete the session")
 
-	root.AddCommand(a.getCommand(), a.rawCommand(), a.doctorCommand(), a.versionCommand(), exitCodesTopic())
+	root.AddCommand(a.getCommand(), a.rawCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
 	return root
+}
+
+// unconfigured marks commands that need no configuration.
+const unconfigured = "unconfigured"
+
+// configure reads the configuration file below what flags and environment have
+// set.
+func (a *app) configure(flags *pflag.FlagSet) error {
+	given := map[*pflag.Flag]string{}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed {
+			given[f] = f.Value.String()
+		}
+	})
+	_, chosen := given[flags.Lookup("config")]
+	if err := a.config.ReadFile(a.configFile, !chosen); err != nil {
+		return err
+	}
+	for f, value := range given {
+		if err := f.Value.Set(value); err != nil {
+			return err
+		}
+	}
+	return a.config.Validate()
 }
 
 // bindEnvironment gives each flag the value of its environment variable, if
@@ -101,6 +131,7 @@ func bindEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) (
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "ILOD_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if value, _ := lookup(name); value != "" && err == nil {
+			f.Changed = true
 			if e := f.Value.Set(value); e != nil {
 				err = &usageError{fmt.Sprintf("environment variable %s: invalid value %q for --%s: %v", name, value, f.Name, e), "correct or unset " + name}
 			}

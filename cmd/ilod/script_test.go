@@ -51,6 +51,16 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			f := &fixture{dir: e.WorkDir}
+			e.Setenv("ILOD_CONFIG", filepath.Join(e.WorkDir, "ilod.toml"))
+			config, err := os.OpenFile(filepath.Join(e.WorkDir, "ilod.toml"), os.O_CREATE, 0o600)
+			if err != nil {
+				return err
+			}
+			if err := config.Close(); err != nil {
+				return err
+			}
+			e.Setenv("ILOD_STATE_DIR", filepath.Join(e.WorkDir, "state"))
+			e.Setenv("ILOD_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
 			e.Values[fixtureKey{}] = f
 			e.Defer(func() {
 				if err := f.end(); err != nil {

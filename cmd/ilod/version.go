@@ -42,6 +42,8 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version of ilod",
 		Args:  noArguments,
+
+		Annotations: map[string]string{unconfigured: "yes"},
 		RunE: func(*cobra.Command, []string) error {
 			b := build()
 			if a.json {
