@@ -1,0 +1,77 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+)
+
+// Class is the kind of work that a request is. The zero value is Interactive.
+type Class int
+
+const (
+	// Interactive is a read that somebody waits for.
+	Interactive Class = iota
+	// Write is any request that may change something. Every method other than
+	// GET, HEAD and OPTIONS is a Write, whatever its context says.
+	Write
+	// Background is work that nobody waits for: sweeps and warming.
+	Background
+	// Bulk is a read whose answer is large or slow: logs, registries, downloads.
+	Bulk
+
+	classes = iota
+)
+
+var classNames = [classes]string{"interactive", "write", "background", "bulk"}
+
+// String is the lower-case name of the class.
+func (c Class) String() string {
+	if c < 0 || c >= classes {
+		return fmt.Sprintf("Class(%d)", int(c))
+	}
+	return classNames[c]
+}
+
+type classKey struct{}
+
+// WithClass gives the requests of a context a class. It panics if there is no
+// such class.
+func WithClass(ctx context.Context, c Class) context.Context {
+	if c < 0 || c >= classes {
+		panic("schedule: there is no " + c.String())
+	}
+	return context.WithValue(ctx, classKey{}, c)
+}
+
+// ClassOf is the class that WithClass gave to the context, else Interactive.
+func ClassOf(ctx context.Context) Class {
+	c, _ := ctx.Value(classKey{}).(Class)
+	return c
+}
+
+type peerKey struct{}
+
+// WithPeer names whose the requests of a context are. Peers take turns within a
+// class, and the writes of one peer reach the iLO one by one, in their order.
+func WithPeer(ctx context.Context, peer string) context.Context {
+	return context.WithValue(ctx, peerKey{}, peer)
+}
+
+// PeerOf is the peer that WithPeer named, else empty, which is a peer too.
+func PeerOf(ctx context.Context) string {
+	peer, _ := ctx.Value(peerKey{}).(string)
+	return peer
+}
+
+func classOf(r *http.Request) Class {
+	switch r.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
+	default:
+		return Write
+	}
+	if c := ClassOf(r.Context()); c != Write {
+		return c
+	}
+	return Interactive
+}

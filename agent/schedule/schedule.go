@@ -1,0 +1,303 @@
+// Package schedule decides which request may use the iLO's few channels next.
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+var (
+	// ErrQueueFull: too many requests of the class wait already. The error is a
+	// *QueueFullError.
+	ErrQueueFull = errors.New("too many requests are waiting for the iLO")
+	// ErrClosed: the scheduler takes no more requests.
+	ErrClosed = errors.New("the scheduler is closed")
+	// ErrNotSent marks every error of this package: the request never left its
+	// queue, so the iLO has certainly not seen it.
+	ErrNotSent = errors.New("the request was not sent")
+)
+
+// QueueFullError is ErrQueueFull with a guess of when to come back.
+type QueueFullError struct {
+	Class      Class
+	RetryAfter time.Duration // whole seconds, 1 s to 60 s
+}
+
+func (e *QueueFullError) Error() string {
+	return fmt.Sprintf("%v (%s requests); retry in %v", ErrQueueFull, e.Class, e.RetryAfter)
+}
+
+// Is makes the error ErrQueueFull and ErrNotSent.
+func (e *QueueFullError) Is(target error) bool { return target == ErrQueueFull || target == ErrNotSent }
+
+// Defaults of Options.
+const (
+	DefaultSlots      = 2
+	DefaultQueue      = 256
+	DefaultWriteQueue = 64
+	DefaultBulkQueue  = 16
+)
+
+// Options configures a Scheduler; only Next is required.
+type Options struct {
+	// Next carries the requests. A request holds its slot until Next.RoundTrip
+	// returns, so Next must have the answer's body by then, as chif.Transport
+	// does; a client that never reads then holds no slot.
+	Next http.RoundTripper
+	// Slots is how many requests run at once: the number of channels. With one
+	// slot nothing can be reserved and only the order of requests is decided.
+	Slots int
+	// Queue bounds the waiting requests by class; 0 is the class's default.
+	Queue [classes]int
+	// Log receives refusals; nil: nobody.
+	Log logrus.FieldLogger
+}
+
+// weights are the shares of the classes while all of them wait: a class is
+// preferred by them and starved by none.
+var weights = [classes]int{Interactive: 8, Write: 4, Background: 2, Bulk: 1}
+
+// Scheduler is an http.RoundTripper that has requests wait for their turn.
+//
+// Background and bulk work together hold all slots but one at most, and so do
+// writes, so that with two slots a slow download leaves the other one to reads.
+type Scheduler struct {
+	o Options
+
+	mu      sync.Mutex
+	queues  [classes]queue
+	running [classes]int
+	writing map[string]bool // peers of which a write runs
+	credit  [classes]int    // smooth weighted round robin
+	took    time.Duration   // moving average of how long a request holds a slot
+	stats   Stats
+	closed  bool
+	wg      sync.WaitGroup // running requests; Add only while not closed
+}
+
+// Stats is what a Scheduler does and did, by name of class.
+type Stats map[string]ClassStats
+
+// ClassStats is the part of Stats about one class.
+type ClassStats struct {
+	Queued    int           `json:"queued"`    // wait now
+	Running   int           `json:"running"`   // hold a slot now
+	Started   int64         `json:"started"`   // got a slot
+	Refused   int64         `json:"refused"`   // ErrQueueFull
+	Abandoned int64         `json:"abandoned"` // context ended, or closed, while waiting
+	Waited    time.Duration `json:"waitedNs"`  // in the queue, all that got a slot together
+}
+
+// New makes a Scheduler. It panics without Next.
+func New(o Options) *Scheduler {
+	if o.Next == nil {
+		panic("schedule: Options.Next is nil")
+	}
+	if o.Slots <= 0 {
+		o.Slots = DefaultSlots
+	}
+	for c, n := range [classes]int{DefaultQueue, DefaultWriteQueue, DefaultQueue, DefaultBulkQueue} {
+		if o.Queue[c] <= 0 {
+			o.Queue[c] = n
+		}
+	}
+	if o.Log == nil {
+		l := logrus.New()
+		l.SetOutput(io.Discard)
+		o.Log = l
+	}
+	s := &Scheduler{o: o, writing: map[string]bool{}, stats: Stats{}}
+	for c := range Class(classes) {
+		s.stats[c.String()] = ClassStats{}
+	}
+	return s
+}
+
+// RoundTrip waits for a slot and carries the request. It returns ErrQueueFull at
+// once when too many wait, ErrClosed after Close, and the cause of the context's
+// end if that comes first; those errors match ErrNotSent. All others are Next's.
+func (s *Scheduler) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx := r.Context()
+	j := &job{class: classOf(r), peer: PeerOf(ctx), decided: make(chan error, 1)}
+	began := time.Now()
+	err := s.enqueue(ctx, j)
+	if err == nil {
+		select {
+		case err = <-j.decided:
+		case <-ctx.Done():
+			err = s.abandon(ctx, j)
+		}
+	}
+	if err != nil {
+		if r.Body != nil {
+			r.Body.Close() // an http.RoundTripper closes it in any case
+		}
+		return nil, err
+	}
+	started := time.Now()
+	defer s.release(j, started.Sub(began), started)
+	return s.o.Next.RoundTrip(r)
+}
+
+// Stats returns the counts.
+func (s *Scheduler) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(Stats, classes)
+	for c := range Class(classes) {
+		st := s.stats[c.String()]
+		st.Queued, st.Running = s.queues[c].len, s.running[c]
+		out[c.String()] = st
+	}
+	return out
+}
+
+// Close refuses all waiting and further requests with ErrClosed and waits for
+// those that run: a write is never cut.
+func (s *Scheduler) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	for c := range s.queues {
+		for q := &s.queues[c]; q.len > 0; {
+			j := q.pop(0)
+			s.count(j.class, func(st *ClassStats) { st.Abandoned++ })
+			j.decided <- notSent(ErrClosed)
+		}
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	return nil
+}
+
+func notSent(err error) error { return fmt.Errorf("%w: %w", ErrNotSent, err) }
+
+func (s *Scheduler) count(c Class, f func(*ClassStats)) {
+	st := s.stats[c.String()]
+	f(&st)
+	s.stats[c.String()] = st
+}
+
+func (s *Scheduler) enqueue(ctx context.Context, j *job) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := context.Cause(ctx); err != nil || s.closed {
+		if err == nil {
+			err = ErrClosed
+		}
+		s.count(j.class, func(st *ClassStats) { st.Abandoned++ })
+		return notSent(err)
+	}
+	q := &s.queues[j.class]
+	if q.len >= s.o.Queue[j.class] && !s.mayStart(j.class, j.peer) {
+		out := q.makeRoom(j.peer)
+		s.count(j.class, func(st *ClassStats) { st.Refused++ })
+		full := &QueueFullError{Class: j.class, RetryAfter: s.retryAfter(j.class)}
+		s.o.Log.WithField("class", j.class.String()).Debug("the queue for the iLO is full")
+		if out == nil {
+			return full
+		}
+		out.decided <- full
+	}
+	q.push(j)
+	s.dispatch()
+	return nil
+}
+
+// abandon takes a job whose context has ended out of its queue. If it has just
+// been given a slot, it gives that back.
+func (s *Scheduler) abandon(ctx context.Context, j *job) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.queues[j.class].remove(j) {
+		if err := <-j.decided; err != nil {
+			return err
+		}
+		s.free(j)
+	}
+	s.count(j.class, func(st *ClassStats) { st.Abandoned++ })
+	s.dispatch() // the line behind it may be free now
+	return notSent(context.Cause(ctx))
+}
+
+func (s *Scheduler) release(j *job, waited time.Duration, started time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.took += (time.Since(started) - s.took) / 8
+	s.count(j.class, func(st *ClassStats) { st.Started++; st.Waited += waited })
+	s.free(j)
+	s.dispatch()
+}
+
+func (s *Scheduler) free(j *job) {
+	s.running[j.class]--
+	if j.class == Write {
+		delete(s.writing, j.peer)
+	}
+	s.wg.Done()
+}
+
+// mayStart tells whether a slot is free for a job.
+func (s *Scheduler) mayStart(c Class, peer string) bool {
+	low, all := s.running[Background]+s.running[Bulk], 0
+	for _, n := range s.running {
+		all += n
+	}
+	open := max(1, s.o.Slots-1) // those that are not reserved
+	switch {
+	case all >= s.o.Slots:
+		return false
+	case c == Write:
+		return s.running[Write] < open && !s.writing[peer]
+	case c == Background || c == Bulk:
+		return low < open
+	}
+	return true
+}
+
+// dispatch starts what may start.
+func (s *Scheduler) dispatch() {
+	for {
+		best, line := -1, 0
+		total := 0
+		for c := range s.queues {
+			var blocked map[string]bool
+			if Class(c) == Write {
+				blocked = s.writing
+			}
+			i := s.queues[c].next(blocked)
+			if i < 0 || !s.mayStart(Class(c), s.queues[c].lines[i].peer) {
+				continue
+			}
+			s.credit[c] += weights[c]
+			total += weights[c]
+			if best < 0 || s.credit[c] > s.credit[best] {
+				best, line = c, i
+			}
+		}
+		if best < 0 {
+			return
+		}
+		s.credit[best] -= total
+		j := s.queues[best].pop(line)
+		s.running[best]++
+		if j.class == Write {
+			s.writing[j.peer] = true
+		}
+		s.wg.Add(1)
+		j.decided <- nil
+	}
+}
+
+// retryAfter guesses when a queue will have room: in half the time that it takes
+// to work it off.
+func (s *Scheduler) retryAfter(c Class) time.Duration {
+	d := s.took * time.Duration(s.queues[c].len) / time.Duration(2*s.o.Slots)
+	return min(max(d.Round(time.Second), time.Second), time.Minute)
+}
