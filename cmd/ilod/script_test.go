@@ -203,6 +203,9 @@ func (f *fixture) hold(_ *testscript.TestScript, args []string) error {
 	for _, path := range args {
 		held[path] = make(chan struct{})
 	}
+	for len(f.service.arrived) > 0 { // what nobody waited for
+		<-f.service.arrived
+	}
 	f.service.held.Store(held)
 	return nil
 }
