@@ -51,7 +51,12 @@ func newSession(rt http.RoundTripper, h http.Header) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Session{rt: rt, path: path, authorize: func(h http.Header) { h.Set(tokenHeader, token) }}, nil
+	return &Session{rt: rt, path: path, authorize: authorizer(token)}, nil
+}
+
+// authorizer returns a function that adds the token to a request.
+func authorizer(token string) func(http.Header) {
+	return func(h http.Header) { h.Set(tokenHeader, token) }
 }
 
 // Path is the path of the session on the iLO, escaped.

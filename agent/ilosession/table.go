@@ -1,0 +1,404 @@
+package ilosession
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ilod/ilod/agent/redfisherror"
+)
+
+var (
+	// ErrNoSession: the iLO's table has no session with this id.
+	ErrNoSession = errors.New("the iLO has no such session")
+	// ErrProtected: the session is of a kind that is never ended from here, or
+	// the one that this process works in.
+	ErrProtected = errors.New("the session is protected")
+	// ErrNotTerminated: the iLO accepted the deletion and still shows the session.
+	ErrNotTerminated = errors.New("the session is still there")
+)
+
+const (
+	// inBandTag is the kind of the sessions opened over the host channel, in the
+	// schema of iLO 5 and later (ilo-behaviour §2).
+	inBandTag = "RESTHost"
+	// inBandUser owns the sessions opened without credentials (ilo-behaviour §0.7).
+	inBandUser = "System Administrator"
+	// minVictimIdle spares sessions that are in use from OldestIdleInBand.
+	minVictimIdle = time.Minute
+)
+
+// TableEntry is one session in the iLO's own table. Times are by the iLO's
+// clock, which may be wrong by decades; Age and Idle are differences to the time
+// of its answer and negative if it does not tell.
+type TableEntry struct {
+	ID       string        `json:"id"`
+	Path     string        `json:"path"` // escaped
+	UserName string        `json:"userName"`
+	Kind     string        `json:"kind"` // its UserTag, such as "Remote Console" (ilo-behaviour §2)
+	UserType string        `json:"userType"`
+	UserIP   string        `json:"userIP"`
+	Login    time.Time     `json:"login"`
+	Access   time.Time     `json:"access"` // of its last request
+	Age      time.Duration `json:"age"`    // nanoseconds
+	Idle     time.Duration `json:"idle"`   // nanoseconds
+	InBand   bool          `json:"inBand"` // opened over a host channel, by us or another program
+	Ours     bool          `json:"ours"`   // in our ledger
+	Current  bool          `json:"current"`
+}
+
+// sessionResource is a session as all generations with Redfish show it, expanded
+// or as a bare link.
+type sessionResource struct {
+	Link     string `json:"@odata.id"`
+	UserName string
+	Oem      struct{ Hp, Hpe *sessionExt }
+}
+
+type sessionExt struct {
+	AccessTime, LoginTime, UserExpires stamp
+	UserTag, UserType, UserIP          string
+}
+
+// stamp is a time in a body, zero if it is none.
+type stamp struct{ time.Time }
+
+func (s *stamp) UnmarshalJSON(text []byte) error {
+	_ = s.Time.UnmarshalJSON(text)
+	return nil
+}
+
+type sessionCollection struct {
+	Members []sessionResource
+	Count   int `json:"Members@odata.count"`
+	Oem     struct {
+		Hp, Hpe struct {
+			Links struct {
+				MySession struct {
+					Link string `json:"@odata.id"`
+				}
+			}
+		}
+	}
+}
+
+func (c *sessionCollection) mine() string {
+	if c.Oem.Hpe.Links.MySession.Link != "" {
+		return c.Oem.Hpe.Links.MySession.Link
+	}
+	return c.Oem.Hp.Links.MySession.Link
+}
+
+// sessionID is the id in a session's path or link: the spelling of the path
+// varies, in its final slash, its blanks and its case.
+func sessionID(path string) string {
+	path = strings.TrimRight(path, "/")
+	id := path[strings.LastIndexByte(path, '/')+1:]
+	if plain, err := url.PathUnescape(id); err == nil {
+		id = plain
+	}
+	return strings.ToLower(id)
+}
+
+// loginTime reads the login time out of a session's id, in which it follows the
+// user's name as 16 hexadecimal digits (ilo-behaviour §0.6).
+func loginTime(id, user string) (time.Time, bool) {
+	digits, ok := strings.CutPrefix(id, strings.ToLower(user))
+	if !ok || len(digits) <= 16 || len(digits) > 24 {
+		return time.Time{}, false
+	}
+	seconds, err := strconv.ParseInt(digits[:16], 16, 64)
+	_, rest := strconv.ParseUint(digits[16:], 16, 32)
+	return time.Unix(seconds, 0).UTC(), err == nil && rest == nil
+}
+
+// readTable reads the table with the rights of rt. A session that vanishes
+// meanwhile is left out; a list that is not complete is an error.
+func readTable(ctx context.Context, rt http.RoundTripper) ([]TableEntry, error) {
+	var list sessionCollection
+	resp, err := getJSON(ctx, rt, collection+"?$expand=.", &list)
+	if err != nil {
+		return nil, fmt.Errorf("read the iLO's sessions: %w", err)
+	}
+	if len(list.Members) < list.Count {
+		return nil, fmt.Errorf("read the iLO's sessions: %d of %d are shown", len(list.Members), list.Count)
+	}
+	now := date(resp)
+	table := make([]TableEntry, 0, len(list.Members))
+	for _, m := range list.Members {
+		path, err := locationPath(m.Link)
+		if err != nil {
+			return nil, fmt.Errorf("read the iLO's sessions: %w", err)
+		}
+		if m.Oem.Hpe == nil && m.Oem.Hp == nil { // not expanded, as on an iLO 4
+			resp, err := getJSON(ctx, rt, path, &m)
+			if isStatus(err, http.StatusNotFound) {
+				continue
+			} else if err != nil {
+				return nil, fmt.Errorf("read the iLO's sessions: %w", err)
+			}
+			now = date(resp)
+		}
+		table = append(table, m.entry(path, now))
+	}
+	return table, nil
+}
+
+func (m *sessionResource) entry(path string, now time.Time) TableEntry {
+	e := TableEntry{ID: sessionID(path), Path: path, UserName: m.UserName, Age: -1, Idle: -1}
+	ext := m.Oem.Hpe
+	if ext == nil {
+		ext = m.Oem.Hp
+	}
+	if ext == nil {
+		return e
+	}
+	e.Kind, e.UserType, e.UserIP, e.Login, e.Access = ext.UserTag, ext.UserType, ext.UserIP, ext.LoginTime.Time, ext.AccessTime.Time
+	// UserExpires tells nothing: without an idle timeout it equals AccessTime
+	// (ilo-behaviour §0.5).
+	if !now.IsZero() && !e.Login.IsZero() {
+		e.Age = max(now.Sub(e.Login), -1)
+	}
+	if !now.IsZero() && !e.Access.IsZero() {
+		e.Idle = max(now.Sub(e.Access), -1)
+	}
+	// The schema of iLO 4 has no tag for host programs (ilo-behaviour §2).
+	e.InBand = e.Kind == inBandTag || m.Oem.Hpe == nil && strings.EqualFold(m.UserName, inBandUser) &&
+		slices.Contains([]string{"", "Unknown", "RIBCL"}, e.Kind)
+	return e
+}
+
+func isStatus(err error, status int) bool {
+	e, ok := errors.AsType[*redfisherror.Error](err)
+	return ok && e.Status == status
+}
+
+// Table reads the iLO's session table, in the order in which the iLO lists it.
+func (k *Keeper) Table(ctx context.Context) ([]TableEntry, error) { return k.table(ctx, k) }
+
+// table is readTable with our own sessions marked. What it lists is remembered:
+// none of it can be the session of a later login.
+func (k *Keeper) table(ctx context.Context, rt http.RoundTripper) ([]TableEntry, error) {
+	table, err := readTable(ctx, rt)
+	if err != nil {
+		return nil, err
+	}
+	ours := map[string]bool{}
+	for _, e := range k.o.Ledger.entries() {
+		if e.Path != "" {
+			ours[sessionID(e.Path)] = true
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.known = k.known[:0:0]
+	for i, e := range table {
+		current := k.current != nil && e.ID == sessionID(k.current.session.path)
+		table[i].Ours, table[i].Current = ours[e.ID] || current, current
+		k.known = append(k.known, e.ID)
+	}
+	return table, nil
+}
+
+// TerminateOptions are what Terminate may be told.
+type TerminateOptions struct {
+	DryRun bool // check everything and delete nothing
+}
+
+// Terminate ends one session, given by its id or path, for an operator who asked
+// for it. Only sessions of host programs can be ended, never people's, consoles'
+// or the one in use here: ErrProtected. The table is read anew just before, and
+// the result is verified.
+//
+// Errors: ErrNoSession, ErrProtected, ErrNotTerminated, a refusal as a
+// *redfisherror.Error (403: the privilege to administer users is missing).
+func (k *Keeper) Terminate(ctx context.Context, id string, o TerminateOptions) (TableEntry, error) {
+	return k.terminate(ctx, k, id, o.DryRun, func(TableEntry) bool { return true })
+}
+
+// terminate is Terminate with the rights of rt, if the session is still one that
+// is meant.
+func (k *Keeper) terminate(ctx context.Context, rt http.RoundTripper, id string, dryRun bool, meant func(TableEntry) bool) (TableEntry, error) {
+	table, err := k.table(ctx, rt)
+	if err != nil {
+		return TableEntry{}, err
+	}
+	i := slices.IndexFunc(table, func(e TableEntry) bool { return e.ID == sessionID(id) })
+	if i < 0 {
+		return TableEntry{}, fmt.Errorf("%w: %s", ErrNoSession, sessionID(id))
+	}
+	e := table[i]
+	switch {
+	case e.Current:
+		return e, fmt.Errorf("%w: it is the one in use: %s", ErrProtected, e.ID)
+	case !e.InBand:
+		return e, fmt.Errorf("%w: kind %q of user %s: %s", ErrProtected, e.Kind, e.UserName, e.ID)
+	case !meant(e):
+		return e, fmt.Errorf("%w: it was used meanwhile: %s", ErrProtected, e.ID)
+	case dryRun:
+		return e, nil
+	}
+	if err := deleteSession(ctx, rt, e.Path); err != nil {
+		return e, fmt.Errorf("terminate session %s: %w", e.ID, err)
+	}
+	var left sessionResource
+	if _, err := getJSON(ctx, rt, e.Path, &left); err == nil {
+		return e, fmt.Errorf("terminate session %s: %w", e.ID, ErrNotTerminated)
+	} else if !isStatus(err, http.StatusNotFound) {
+		return e, fmt.Errorf("verify the end of session %s: %w", e.ID, err)
+	}
+	k.log.WithField("session", e.ID).WithField("idle", e.Idle).Info("terminated an iLO session")
+	return e, nil
+}
+
+// deleteSession deletes a session with the rights of rt. One that is not there
+// counts as deleted (ilo-behaviour §4.5).
+func deleteSession(ctx context.Context, rt http.RoundTripper, path string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, "https://ilo"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusAccepted, http.StatusNoContent, http.StatusNotFound:
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
+		return nil
+	}
+	return redfisherror.FromResponse(resp)
+}
+
+// SessionLimitError is an ErrSessionLimit with the iLO's session table, where it
+// can be read without a session of our own: with Basic authentication, if there
+// are credentials. Sessions with InBand and without Ours are the candidates for
+// Terminate.
+type SessionLimitError struct {
+	Sessions []TableEntry // nil: the table cannot be read
+	Err      error        // the refusal; wraps ErrSessionLimit
+}
+
+func (e *SessionLimitError) Error() string {
+	if e.Sessions == nil {
+		return e.Err.Error()
+	}
+	kinds := map[string]int{}
+	var text []string
+	for _, s := range e.Sessions {
+		kinds[s.Kind]++
+	}
+	for kind, n := range kinds {
+		text = append(text, fmt.Sprintf("%d %s", n, kind))
+	}
+	slices.Sort(text)
+	return fmt.Sprintf("%v (%s)", e.Err, strings.Join(text, ", "))
+}
+
+// Unwrap returns the refusal.
+func (e *SessionLimitError) Unwrap() error { return e.Err }
+
+// LimitPolicy says what to do when the iLO refuses a login because its session
+// table is full.
+type LimitPolicy string
+
+const (
+	// Reject returns a *SessionLimitError; "ask" is Reject with a caller who
+	// shows the candidates.
+	Reject LimitPolicy = "reject"
+	// OldestIdleInBand ends the session of another host program that is idle for
+	// longest by the iLO's clock, at least a minute, and logs in again.
+	OldestIdleInBand LimitPolicy = "oldest-idle-inband"
+)
+
+// basic is an http.RoundTripper that authenticates each request by itself.
+type basic struct {
+	next        http.RoundTripper
+	credentials *Credentials
+}
+
+func (b basic) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.SetBasicAuth(b.credentials.UserName, b.credentials.Password)
+	return b.next.RoundTrip(req)
+}
+
+// makeRoom deals with a refused login; it returns nil if another attempt may
+// succeed.
+func (k *Keeper) makeRoom(ctx context.Context, c *Credentials, refusal error) error {
+	limit := &SessionLimitError{Err: refusal}
+	if c == nil {
+		return limit
+	}
+	rt := basic{k.o.Next, c}
+	table, err := k.table(ctx, rt)
+	if err != nil {
+		k.log.WithError(err).Debug("the full session table cannot be read")
+		return limit
+	}
+	limit.Sessions = table
+	if k.o.LimitPolicy != OldestIdleInBand {
+		return limit
+	}
+	victim := TableEntry{Idle: minVictimIdle}
+	for _, e := range table {
+		if e.InBand && !e.Ours && e.Idle >= victim.Idle {
+			victim = e
+		}
+	}
+	if victim.ID == "" {
+		return limit
+	}
+	if _, err := k.terminate(ctx, rt, victim.ID, false, victim.unused); err != nil {
+		return fmt.Errorf("%w; %w", limit, err)
+	}
+	return nil
+}
+
+// unused reports whether a session was not used since e was read.
+func (e TableEntry) unused(now TableEntry) bool { return now.Access.Equal(e.Access) }
+
+// idleForeign is how long a foreign session was seen without use.
+type idleForeign struct {
+	access time.Time // by the iLO's clock
+	since  time.Time // by ours
+}
+
+// reap ends the sessions of other host programs that have been idle for
+// ReapForeign by the iLO's clock, if they were also seen unused for so long: a
+// clock that jumps makes everything look old (ilo-behaviour §0.10).
+func (k *Keeper) reap(ctx context.Context, rt http.RoundTripper) error {
+	table, err := k.table(ctx, rt)
+	if err != nil {
+		return err
+	}
+	now := k.now()
+	seen := map[string]idleForeign{}
+	var errs []error
+	for _, e := range table {
+		if e.Kind != inBandTag || e.Ours || e.Access.IsZero() {
+			continue
+		}
+		idle, known := k.foreign[e.ID]
+		if !known || !idle.access.Equal(e.Access) {
+			idle = idleForeign{e.Access, now}
+		}
+		seen[e.ID] = idle
+		if e.Idle < k.o.ReapForeign || now.Sub(idle.since) < k.o.ReapForeign {
+			continue
+		}
+		if _, err := k.terminate(ctx, rt, e.ID, false, e.unused); err != nil && !errors.Is(err, ErrNoSession) {
+			errs = append(errs, err)
+		}
+	}
+	k.foreign = seen
+	return errors.Join(errs...)
+}
