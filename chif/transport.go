@@ -86,6 +86,17 @@ func (t *Transport) Close() error {
 // http.Client.CloseIdleConnections calls it.
 func (t *Transport) CloseIdleConnections() { t.pool.closeIdle() }
 
+// Connect waits until a channel is open, as a request would, and leaves it to
+// the next request. A request that must not be abandoned once it was sent can so
+// have its waiting abandoned.
+func (t *Transport) Connect(ctx context.Context) error {
+	l, err := t.pool.get(ctx)
+	if err == nil {
+		t.pool.put(l)
+	}
+	return err
+}
+
 // Status asks the iLO for its SMIF status.
 func (t *Transport) Status(ctx context.Context) (Status, error) {
 	for attempt := 0; ; attempt++ {

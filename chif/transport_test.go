@@ -1,6 +1,7 @@
 package chif_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,6 +49,28 @@ func TestIdleChannelsAreClosed(t *testing.T) {
 		request()
 		if n := i.Stats().Packets[chiftest.OpStatus]; n != 3 {
 			t.Errorf("%d channels were opened, want 3", n)
+		}
+	})
+}
+
+func TestConnect(t *testing.T) {
+	inBubble(t, chif.TransportOptions{}, []chiftest.Rule{{Fault: chiftest.FaultOpenBusy}}, func(t *testing.T, i *ilo) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := i.Connect(ctx); !errors.Is(err, chif.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if err := i.SetFaults(chiftest.Faults{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := i.Connect(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := i.do(t.Context(), "POST", "/small", nil); err != nil {
+			t.Error(err)
+		}
+		if n := i.Stats().Packets[chiftest.OpStatus]; n != 1 {
+			t.Errorf("%d channels were opened, want 1", n)
 		}
 	})
 }
