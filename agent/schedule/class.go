@@ -44,10 +44,11 @@ func WithClass(ctx context.Context, c Class) context.Context {
 	return context.WithValue(ctx, classKey{}, c)
 }
 
-// ClassOf is the class that WithClass gave to the context, else Interactive.
-func ClassOf(ctx context.Context) Class {
-	c, _ := ctx.Value(classKey{}).(Class)
-	return c
+// ClassOf is the class that WithClass gave to the context; without one it is
+// Interactive, and ok is false.
+func ClassOf(ctx context.Context) (c Class, ok bool) {
+	c, ok = ctx.Value(classKey{}).(Class)
+	return c, ok
 }
 
 type peerKey struct{}
@@ -70,7 +71,7 @@ func classOf(r *http.Request) Class {
 	default:
 		return Write
 	}
-	if c := ClassOf(r.Context()); c != Write {
+	if c, _ := ClassOf(r.Context()); c != Write {
 		return c
 	}
 	return Interactive

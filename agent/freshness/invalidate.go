@@ -1,0 +1,300 @@
+package freshness
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Identity is what an answer depends on beside its path. Empty fields are not
+// known.
+type Identity struct {
+	UUID       string `json:"uuid,omitempty"`       // of the iLO
+	Serial     string `json:"serial,omitempty"`     // of the server
+	Generation int    `json:"generation,omitempty"` // of the iLO
+	Firmware   string `json:"firmware,omitempty"`   // of the iLO
+	BootID     string `json:"bootId,omitempty"`     // of the host's operating system
+}
+
+// update takes over what is known of other. another tells that it is another
+// server, changed that it is the same one after something that changes
+// everything.
+func (i *Identity) update(other Identity) (another, changed, news bool) {
+	for _, f := range []struct {
+		mine   *string
+		other  string
+		differ *bool
+	}{
+		{&i.UUID, other.UUID, &another}, {&i.Serial, other.Serial, &another},
+		{&i.Firmware, other.Firmware, &changed}, {&i.BootID, other.BootID, &changed},
+	} {
+		if f.other == "" || f.other == *f.mine {
+			continue
+		}
+		*f.differ = *f.differ || *f.mine != ""
+		*f.mine, news = f.other, true
+	}
+	if other.Generation != 0 && other.Generation != i.Generation {
+		another = another || i.Generation != 0
+		i.Generation, news = other.Generation, true
+	}
+	return another, changed, news
+}
+
+// metaKey is where meta is kept; the keys of entries begin with a slash.
+const metaKey = "meta"
+
+// meta is what the cache remembers across restarts beside its entries.
+type meta struct {
+	Version  int      `json:"version"`
+	Epoch    uint64   `json:"epoch"`
+	Identity Identity `json:"identity"`
+	Early    bool     `json:"early"` // the host has not finished POST
+	Host     bool     `json:"host"`  // and whether Early is known
+}
+
+const metaVersion = 1
+
+// load reads the store. What belongs to another epoch is dropped, and without
+// meta nothing can be trusted.
+func (c *Cache) load() {
+	now := c.o.Now()
+	value, ok := c.o.Store.Get(metaKey)
+	if !ok || json.Unmarshal(value, &c.meta) != nil || c.meta.Version != metaVersion {
+		c.meta = meta{Version: metaVersion, Epoch: uint64(now.UnixNano())}
+		c.epoch = c.meta.Epoch
+		if err := c.clear(); err != nil {
+			c.o.Log.WithError(err).Warn("the cache could not be emptied")
+		}
+		return
+	}
+	c.epoch, c.early = c.meta.Epoch, c.meta.Early
+	var useless []string
+	for key, value := range c.o.Store.All() {
+		if key == metaKey {
+			continue
+		}
+		e, _, err := decode(key, value, false)
+		if err != nil || e.epoch != c.epoch || len(c.entries) >= c.o.MaxEntries {
+			useless = append(useless, key)
+			continue
+		}
+		age := now.Round(0).Sub(time.Unix(0, e.wall))
+		if age < 0 { // from the future: the clock was set
+			useless = append(useless, key)
+			continue
+		}
+		e.fetched = now.Add(-age)
+		e.validated = e.fetched
+		c.entries[key] = e
+	}
+	for _, key := range useless {
+		c.o.Store.Drop(key)
+	}
+}
+
+// saveMeta writes meta; the caller holds disk.
+func (c *Cache) saveMeta() error {
+	value, err := json.Marshal(c.meta)
+	if err == nil {
+		err = c.o.Store.Put(metaKey, value)
+	}
+	if err != nil {
+		return fmt.Errorf("remember the epoch: %w", err)
+	}
+	return nil
+}
+
+// Invalidate makes everything that is kept too old, such as after a reset of the
+// iLO. Only a client that takes an answer of any age (max-stale, or
+// stale-if-error without a number) still gets it. What is being read now is not
+// kept.
+func (c *Cache) Invalidate(reason string) {
+	c.disk.Lock()
+	defer c.disk.Unlock()
+	c.invalidate(reason)
+}
+
+func (c *Cache) invalidate(reason string) {
+	c.mu.Lock()
+	c.epoch = max(c.epoch+1, uint64(c.o.Now().UnixNano()))
+	c.meta.Epoch = c.epoch
+	c.dir, c.debt = directory{}, 0
+	c.stats.Invalidations++
+	for f := range c.active {
+		f.discard = true
+	}
+	clear(c.flights)
+	var refusals []*entry
+	for _, e := range c.entries {
+		if e.negative() {
+			refusals = append(refusals, e)
+		}
+	}
+	for _, e := range refusals {
+		c.forget(e)
+	}
+	c.mu.Unlock()
+	c.o.Log.WithField("reason", reason).Info("the cache is invalid")
+	if err := c.saveMeta(); err != nil {
+		c.o.Log.WithError(err).Warn("the epoch of the cache could not be kept")
+		_ = c.o.Store.Clear() // else it would be believed after a restart; if this fails too, it is out of order
+	}
+}
+
+// SetIdentity tells what iLO and host this is now. If that differs from what is
+// remembered, everything is invalid; and if it is another server, nothing of the
+// former one is left.
+func (c *Cache) SetIdentity(id Identity) {
+	c.disk.Lock()
+	defer c.disk.Unlock()
+	c.setIdentity(id)
+}
+
+func (c *Cache) setIdentity(id Identity) {
+	another, changed, news := c.meta.Identity.update(id)
+	var err error
+	switch {
+	case another:
+		c.invalidate("another server")
+		err = c.clear()
+	case changed:
+		c.invalidate("another firmware or boot")
+	case news:
+		err = c.saveMeta()
+	}
+	if err != nil {
+		c.o.Log.WithError(err).Warn("the identity of the iLO could not be kept")
+	}
+}
+
+// observe looks for another identity or a host that boots in what was read; the
+// caller holds disk.
+func (c *Cache) observe(path string, body []byte) {
+	type oem struct {
+		Manager []struct {
+			ManagerFirmwareVersion string
+		}
+		PostState               string
+		DeviceDiscoveryComplete struct{ DeviceDiscovery string }
+	}
+	var doc struct {
+		UUID string
+		Oem  struct{ Hp, Hpe oem }
+	}
+	isRoot := path == root
+	if !isRoot && path != root+"/systems/1" || json.Unmarshal(body, &doc) != nil {
+		return
+	}
+	o := doc.Oem.Hpe
+	if o.PostState == "" && o.Manager == nil {
+		o = doc.Oem.Hp
+	}
+	if isRoot {
+		id := Identity{UUID: doc.UUID}
+		if len(o.Manager) > 0 {
+			id.Firmware = o.Manager[0].ManagerFirmwareVersion
+		}
+		c.setIdentity(id)
+		return
+	}
+	if o.PostState == "" {
+		return
+	}
+	// A tree read before is incomplete (ilo-behaviour §8).
+	early := o.PostState != "FinishedPost" || o.DeviceDiscoveryComplete.DeviceDiscovery == "vAuxDeviceDiscoveryComplete"
+	if c.meta.Host && c.meta.Early == early {
+		return
+	}
+	known := c.meta.Host
+	c.meta.Host, c.meta.Early = true, early
+	c.mu.Lock()
+	c.early = early
+	c.mu.Unlock()
+	if known {
+		c.invalidate("the host boots: " + o.PostState)
+	} else if err := c.saveMeta(); err != nil {
+		c.o.Log.WithError(err).Warn("the state of the host could not be kept")
+	}
+}
+
+// write carries a request that may change something. What it may have changed is
+// dropped before it is sent, in case this process ends before the answer comes,
+// and again when it is over, whatever the answer: a GET that ran meanwhile may
+// have seen the time before.
+func (c *Cache) write(r *http.Request) (*http.Response, error) {
+	var affected func(*entry) bool
+	key, ok := appendKey(nil, r.URL)
+	if ok {
+		affected = c.affected(pathOf(string(key)))
+	} else {
+		affected = func(*entry) bool { return true } // no telling what it is about
+	}
+	c.drop(affected)
+	defer c.drop(affected)
+	c.mu.Lock()
+	c.stats.Writes++
+	c.mu.Unlock()
+	resp, err := c.o.Next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	resp.Header.Set("Cache-Status", "ilod; fwd=method")
+	return resp, nil
+}
+
+// affected tells which entries a write to a path may have changed: the resource
+// with all below it, or for an action that on which it acts; the collection that
+// it is in; what names it as its settings, and what it names.
+func (c *Cache) affected(path string) func(*entry) bool {
+	path, _, _ = strings.Cut(path, "/actions/")
+	above := []string{directoryPath, parent(path)}
+	if strings.HasSuffix(path, "/settings") {
+		above = append(above, parent(parent(path)))
+	}
+	own := hash(path)
+	var twins []uint64
+	c.mu.Lock()
+	for _, e := range c.entries {
+		if e.path == path && e.twin != 0 {
+			twins = append(twins, e.twin)
+		}
+	}
+	c.mu.Unlock()
+	return func(e *entry) bool {
+		_, member := slices.BinarySearch(e.members, own)
+		return member || within(e.path, path) || slices.Contains(above, e.path) || e.twin == own ||
+			len(twins) > 0 && slices.Contains(twins, hash(e.path))
+	}
+}
+
+// drop takes entries out of index and store, and sees to it that no GET of them
+// under way is kept or joined.
+func (c *Cache) drop(which func(*entry) bool) {
+	c.disk.Lock()
+	defer c.disk.Unlock()
+	var keys []string
+	c.mu.Lock()
+	for _, e := range c.entries {
+		if which(e) {
+			c.forget(e)
+			keys = append(keys, e.key)
+		}
+	}
+	for f := range c.active {
+		// What it will read is not known yet; what was read before may tell.
+		if which(&entry{key: f.key, path: f.path}) || slices.Contains(keys, f.key) {
+			f.discard = true
+			if c.flights[f.key] == f {
+				delete(c.flights, f.key)
+			}
+		}
+	}
+	c.mu.Unlock()
+	for _, key := range keys {
+		c.o.Store.Drop(key)
+	}
+}

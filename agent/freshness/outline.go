@@ -1,0 +1,80 @@
+package freshness
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/ilod/ilod/agent/redfisherror"
+)
+
+// outlineOf reads from a body what entry.outline holds. A body that is no JSON
+// has none.
+func outlineOf(body []byte) (o outline) {
+	type link struct {
+		ID string `json:"@odata.id"`
+	}
+	var doc struct {
+		Members  *[]link
+		Settings struct{ SettingsObject link } `json:"@Redfish.Settings"`
+	}
+	// A part of the wrong type does not hide the others.
+	_ = json.Unmarshal(body, &doc)
+	if o.collection = doc.Members != nil; o.collection {
+		for _, m := range *doc.Members {
+			o.members = append(o.members, hash(pathOfLink(m.ID)))
+		}
+		slices.Sort(o.members)
+	}
+	if path := pathOfLink(doc.Settings.SettingsObject.ID); path != "" {
+		o.twin = hash(path)
+	}
+	return o
+}
+
+// links are the links in a body, in order, without those into a resource.
+func links(body []byte) (all []string) {
+	for _, name := range []string{`"@odata.id"`, `"Members@odata.nextLink"`} {
+		for rest := body; ; {
+			i := bytes.Index(rest, []byte(name))
+			if i < 0 {
+				break
+			}
+			rest = bytes.TrimLeft(rest[i+len(name):], " \t\r\n")
+			var link string
+			if after, ok := bytes.CutPrefix(rest, []byte(":")); ok && json.NewDecoder(bytes.NewReader(after)).Decode(&link) == nil &&
+				!strings.Contains(link, "#") {
+				all = append(all, link)
+			}
+		}
+	}
+	return all
+}
+
+// refusals are the messages of a resource that will not be there, or not in a
+// moment, while the rest of the tree is well (ilo-behaviour §8). Those that ask
+// to try again are not among them.
+var refusals = []string{
+	"ResourceMissingAtURI", "ResourceTemporarilyUnavailable", "LicenseKeyRequired",
+	"InvalidOperationForSystemState", "UnsupportedOperation", "SamplesNotCaptured",
+}
+
+// maxRefusal bounds a refusal that is kept, in bytes.
+const maxRefusal = 64 << 10
+
+// refuses tells whether an answer is a refusal worth repeating for a while. The
+// BIOS provider registers late, after a reset of the iLO, and must be asked
+// again at once.
+func refuses(path string, d *document) bool {
+	if d.status < 400 || d.gzip || len(d.body) > maxRefusal || strings.Contains(path, "/bios") {
+		return false
+	}
+	if d.status == http.StatusNotFound && len(d.body) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(redfisherror.Parse(d.body), func(m redfisherror.Message) bool {
+		return slices.Contains(refusals, m.Key())
+	})
+}
