@@ -1,0 +1,235 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/agent/schedule"
+)
+
+// Cache is what the gateway needs of the cached tree. Each function must be
+// there and safe for concurrent use.
+type Cache struct {
+	// Stats returns what GET shows; it must encode as a JSON object.
+	Stats func() any
+	// Clear forgets everything.
+	Clear func() error
+	// Warm reads the whole tree. progress is called in order, from one goroutine
+	// at a time, and not after Warm has returned.
+	Warm func(ctx context.Context, progress func(done, total int)) error
+}
+
+// ILOSessions is the iLO's own session table; *ilosession.Keeper has it.
+type ILOSessions interface {
+	Table(context.Context) ([]ilosession.TableEntry, error)
+	Terminate(context.Context, string, ilosession.TerminateOptions) (ilosession.TableEntry, error)
+}
+
+const ownPath = "/ilod/v1"
+
+// get answers a GET, HEAD or OPTIONS of one of the agent's own resources.
+func (g *Gateway) get(w http.ResponseWriter, c *call, resource func() (any, *failure)) *failure {
+	if len(c.URL.RawQuery) > 0 {
+		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported"}
+	}
+	if c.Method == http.MethodOptions {
+		g.reply(w, http.StatusNoContent, nil)
+		return nil
+	}
+	v, bad := resource()
+	if bad != nil {
+		return bad
+	}
+	g.reply(w, http.StatusOK, v)
+	return nil
+}
+
+func showIndex(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	return g.get(w, c, func() (any, *failure) {
+		index := map[string]any{"@odata.id": ownPath, "Id": "ilod", "Name": "ilod"}
+		for name, there := range map[string]bool{
+			"Status": g.o.Status != nil, "Metrics": true, "Cache": g.o.Cache != nil, "ILO-Sessions": g.o.ILOSessions != nil,
+		} {
+			if there {
+				index[name] = map[string]string{"@odata.id": ownPath + "/" + strings.ToLower(name)}
+			}
+		}
+		return index, nil
+	})
+}
+
+func showStatus(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	if g.o.Status == nil {
+		return missing(c.URL.Path)
+	}
+	return g.get(w, c, func() (any, *failure) { return g.o.Status(c.Context()), nil })
+}
+
+func showCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	if g.o.Cache == nil {
+		return missing(c.URL.Path)
+	}
+	return g.get(w, c, func() (any, *failure) { return g.o.Cache.Stats(), nil })
+}
+
+func clearCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	if g.o.Cache == nil {
+		return missing(c.URL.Path)
+	}
+	if err := g.o.Cache.Clear(); err != nil {
+		return g.explain(c, err)
+	}
+	g.log.WithField("by", c.who.name).Info("cache cleared")
+	g.reply(w, http.StatusNoContent, nil)
+	return nil
+}
+
+// WarmProgress is a line of the answer to POST /ilod/v1/cache, which is
+// application/x-ndjson: one line each time that the numbers change, and a last
+// one with Finished or Error.
+type WarmProgress struct {
+	Done     int             `json:"done"`
+	Total    int             `json:"total"`
+	Finished bool            `json:"finished,omitempty"`
+	Error    json.RawMessage `json:"error,omitempty"` // as in an error body
+}
+
+// warmCache has the whole tree read and reports on it as it goes. It ends with
+// the client, so that ^C stops it.
+func warmCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	if g.o.Cache == nil {
+		return missing(c.URL.Path)
+	}
+	if !g.warming.TryLock() {
+		return &failure{status: http.StatusConflict, key: "ResourceInUse", text: "The cache is being warmed already."}
+	}
+	defer g.warming.Unlock()
+	_, release, bad := g.readBody(w, c, maxLogin) // it says nothing, and its end shows that the client is gone
+	if bad != nil {
+		return bad
+	}
+	release()
+	h := w.Header()
+	h.Set("OData-Version", "4.0")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/x-ndjson")
+	limitWriting(w)
+	w.WriteHeader(http.StatusOK)
+	lines, flush := json.NewEncoder(w), http.NewResponseController(w)
+	var last WarmProgress
+	report := func(p WarmProgress) {
+		limitWriting(w)
+		_ = lines.Encode(p) // a client that is gone ends the context
+		_ = flush.Flush()
+	}
+	report(last)
+	err := g.o.Cache.Warm(c.Context(), func(done, total int) {
+		if now := (WarmProgress{Done: done, Total: total}); done != last.Done || total != last.Total {
+			last = now
+			report(now)
+		}
+	})
+	if last.Finished = err == nil; err != nil {
+		last.Error = encode(g.explain(c, err).body().Error)
+	}
+	report(last)
+	return nil
+}
+
+func listILOSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	if g.o.ILOSessions == nil {
+		return missing(c.URL.Path)
+	}
+	return g.get(w, c, func() (any, *failure) {
+		table, bad := g.table(c)
+		if table == nil {
+			table = []ilosession.TableEntry{}
+		}
+		return map[string]any{"@odata.id": ownPath + "/ilo-sessions", "Members": table, "Members@odata.count": len(table)}, bad
+	})
+}
+
+func showILOSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	if g.o.ILOSessions == nil {
+		return missing(c.URL.Path)
+	}
+	return g.get(w, c, func() (any, *failure) {
+		table, bad := g.table(c)
+		i := slices.IndexFunc(table, func(e ilosession.TableEntry) bool { return strings.EqualFold(e.ID, lastSegment(c)) })
+		switch {
+		case bad != nil:
+			return nil, bad
+		case i < 0:
+			return nil, missing(c.URL.Path)
+		}
+		return table[i], nil
+	})
+}
+
+func (g *Gateway) table(c *call) ([]ilosession.TableEntry, *failure) {
+	table, err := g.o.ILOSessions.Table(tag(c, schedule.Interactive))
+	if err != nil {
+		return nil, g.below(c, err)
+	}
+	return table, nil
+}
+
+// terminateILOSession ends a session of the iLO and answers with what it was.
+func terminateILOSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	if g.o.ILOSessions == nil {
+		return missing(c.URL.Path)
+	}
+	dry, ok := dryRun(c.URL.RawQuery)
+	if !ok { // a parameter misspelt must not turn a trial into the real thing
+		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The only query parameter is dry-run, with true, false or nothing."}
+	}
+	e, err := g.o.ILOSessions.Terminate(tag(c, schedule.Interactive), lastSegment(c), ilosession.TerminateOptions{DryRun: dry})
+	if err != nil {
+		return g.below(c, err)
+	}
+	g.log.WithFields(logrus.Fields{"session": e.ID, "kind": e.Kind, "by": c.who.name, "dry-run": dry}).Info("iLO session terminated")
+	g.reply(w, http.StatusOK, e)
+	return nil
+}
+
+// below explains an error of a room below, unless nobody waits for it any more.
+func (g *Gateway) below(c *call, err error) *failure {
+	if c.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return g.explain(c, err)
+}
+
+// dryRun reads the query of a termination.
+func dryRun(query string) (dry, ok bool) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return false, false
+	}
+	for name, list := range values {
+		if name != "dry-run" || len(list) != 1 {
+			return false, false
+		}
+		switch list[0] {
+		case "", "true":
+			dry = true
+		case "false":
+		default:
+			return false, false
+		}
+	}
+	return dry, true
+}
+
+// lastSegment is the last segment of the path, decoded.
+func lastSegment(c *call) string {
+	path := strings.TrimRight(c.URL.Path, "/")
+	return path[strings.LastIndexByte(path, '/')+1:]
+}

@@ -1,0 +1,241 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	tokenHeader = "X-Auth-Token"
+	// classHeader lets a client that does not wait for the answer step back:
+	// "background" is its only value.
+	classHeader = "Ilod-Class"
+
+	maxBody   = 32 << 20    // bytes of one request's body
+	maxBodies = 2 * maxBody // of all that are in memory
+)
+
+// proxy hands the request on to the iLO and its answer back.
+func (g *Gateway) proxy(w http.ResponseWriter, c *call) *failure {
+	if c.Method == http.MethodOptions {
+		return g.allow(w, c)
+	}
+	var body []byte
+	if !isRead(c.Method) && c.ContentLength != 0 {
+		var release func()
+		var bad *failure
+		if body, release, bad = g.readBody(w, c, maxBody); bad != nil {
+			return bad
+		}
+		defer release()
+	}
+	resp, bad := g.roundTrip(c, c.Method, body)
+	if bad != nil {
+		return bad
+	}
+	defer resp.Body.Close()
+	if !isRead(c.Method) {
+		g.log.WithFields(logrus.Fields{
+			"method": c.Method, "path": c.URL.Path, "peer": c.who.name, "owner": c.who.key(), "status": resp.StatusCode,
+		}).Info("write")
+	}
+	g.relay(w, resp)
+	return nil
+}
+
+// allow answers OPTIONS with what the iLO allows, which it says with a HEAD.
+func (g *Gateway) allow(w http.ResponseWriter, c *call) *failure {
+	resp, bad := g.roundTrip(c, http.MethodHead, nil)
+	if bad != nil {
+		return bad
+	}
+	defer resp.Body.Close()
+	allow := resp.Header.Get("Allow")
+	if allow == "" {
+		g.relay(w, resp)
+		return nil
+	}
+	w.Header().Set("Allow", allow)
+	g.reply(w, http.StatusNoContent, nil)
+	return nil
+}
+
+// roundTrip sends the request to Next, with that method and body.
+func (g *Gateway) roundTrip(c *call, method string, body []byte) (*http.Response, *failure) {
+	req, bad := g.outgoing(c, method, body)
+	if bad != nil {
+		return nil, bad
+	}
+	resp, err := g.next.RoundTrip(req)
+	switch {
+	case err != nil && c.Context().Err() != nil:
+		panic(http.ErrAbortHandler) // nobody is there to be told
+	case err != nil:
+		f := g.explain(c, err)
+		g.log.WithError(err).WithFields(logrus.Fields{"method": method, "path": c.URL.Path, "status": f.status}).Warn("no answer from the iLO")
+		return nil, f
+	case resp.StatusCode < 200 || resp.StatusCode > 599:
+		resp.Body.Close()
+		return nil, &failure{status: http.StatusBadGateway, key: "OperationFailed", text: "The iLO answered with the status " + strconv.Itoa(resp.StatusCode) + "."}
+	}
+	if resp.Header.Get(tokenHeader) != "" {
+		g.log.WithFields(logrus.Fields{"method": method, "path": c.URL.Path}).Error("the iLO opened a session that nobody asked for")
+	}
+	return resp, nil
+}
+
+// outgoing is the request for the iLO.
+func (g *Gateway) outgoing(c *call, method string, body []byte) (*http.Request, *failure) {
+	class, bad := classOf(c)
+	if bad != nil {
+		return nil, bad
+	}
+	req := (&http.Request{
+		Method: method,
+		URL:    &url.URL{Scheme: "https", Host: "ilo", Path: c.URL.Path, RawPath: c.URL.RawPath, RawQuery: c.URL.RawQuery},
+		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: outgoingHeader(c.Header),
+		Host:   "ilo",
+		Body:   http.NoBody,
+	}).WithContext(tag(c, class))
+	if len(body) > 0 {
+		req.ContentLength = int64(len(body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		req.Body, _ = req.GetBody()
+	}
+	if !c.who.known {
+		// What is open to everybody costs the iLO no more than the cache asks for.
+		req.URL.RawQuery = ""
+		req.Header.Del("Cache-Control")
+		req.Header.Del("Pragma")
+	}
+	return req, nil
+}
+
+// outgoingHeader is a header for the iLO: without the client's credentials, of
+// which the cookie of the iLO's web pages is one, and without what concerns this
+// connection alone.
+func outgoingHeader(in http.Header) http.Header {
+	out := make(http.Header, len(in)+1)
+	for name, values := range in {
+		switch name {
+		case tokenHeader, "Authorization", "Cookie", classHeader, "Expect", "Referer", "Content-Length":
+		default:
+			if !isHop(name) {
+				out[name] = values
+			}
+		}
+	}
+	dropNamed(out, in)
+	return out
+}
+
+// isHop reports header fields that concern one connection (RFC 9110 §7.6.1).
+func isHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// dropNamed removes from h the fields that the Connection fields of in name.
+func dropNamed(h, in http.Header) {
+	for _, value := range in["Connection"] {
+		for name := range strings.SplitSeq(value, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+}
+
+// relay writes the iLO's answer.
+func (g *Gateway) relay(w http.ResponseWriter, resp *http.Response) {
+	h := w.Header()
+	for name, values := range resp.Header {
+		if name != tokenHeader && name != "Set-Cookie" && !isHop(name) {
+			h[name] = values
+		}
+	}
+	dropNamed(h, resp.Header)
+	if _, given := h["Content-Length"]; !given && resp.ContentLength >= 0 && bodyAllowed(resp.StatusCode) {
+		h.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
+	}
+	limitWriting(w)
+	w.WriteHeader(resp.StatusCode)
+	if _, err := io.Copy(w, resp.Body); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
+		panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
+	}
+}
+
+func bodyAllowed(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+func isRead(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// readBody reads a body of at most limit bytes before anything else is done, so
+// that a client which stops in the middle holds no place at the iLO. release
+// gives its memory free.
+func (g *Gateway) readBody(w http.ResponseWriter, c *call, limit int64) (body []byte, release func(), bad *failure) {
+	if c.ContentLength > limit {
+		return nil, nil, tooLarge()
+	}
+	size := c.ContentLength
+	if size < 0 {
+		size = limit
+	}
+	if g.bodies.Add(size) > maxBodies {
+		g.bodies.Add(-size)
+		return nil, nil, &failure{status: http.StatusServiceUnavailable, key: "ServiceTemporarilyUnavailable", retry: 5 * time.Second}
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			g.bodies.Add(-size)
+		}
+	}()
+	var buf bytes.Buffer
+	_, err := buf.ReadFrom(http.MaxBytesReader(unwrap(w), c.Body, limit))
+	var timeout net.Error
+	switch {
+	case err == nil:
+	case errors.As(err, new(*http.MaxBytesError)):
+		return nil, nil, tooLarge()
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return nil, nil, &failure{status: http.StatusRequestTimeout, key: "OperationTimeout", text: "The request's body did not come in time."}
+	case c.Context().Err() != nil, errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
+		panic(http.ErrAbortHandler)
+	default:
+		return nil, nil, &failure{status: http.StatusBadRequest, key: "MalformedJSON", text: "The request's body cannot be read: " + err.Error()}
+	}
+	// From here on the iLO takes its time.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	kept = true
+	return buf.Bytes(), func() { g.bodies.Add(-size) }, nil
+}
+
+// unwrap returns the server's own writer, which closes the connection after too
+// large a body.
+func unwrap(w http.ResponseWriter) http.ResponseWriter {
+	if s, ok := w.(*statusWriter); ok {
+		return s.ResponseWriter
+	}
+	return w
+}
+
+func tooLarge() *failure {
+	return &failure{status: http.StatusRequestEntityTooLarge, key: "PayloadTooLarge"}
+}

@@ -1,0 +1,168 @@
+package gateway
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// handler answers one request; it returns a failure if it has not done so.
+type handler func(*Gateway, http.ResponseWriter, *call) *failure
+
+// route says who may do what with the resources under a pattern.
+type route struct {
+	methods string // blank-separated
+	pattern string // of canonical paths; see match
+	need    Role
+	handle  handler // nil: a matter of the iLO
+}
+
+const (
+	reads  = "GET HEAD OPTIONS"
+	writes = "POST PUT PATCH DELETE"
+)
+
+// routes is the table. Of those that match a path the first one with the method
+// counts. A legacy path /rest/… has the routes of /redfish/….
+//
+// The roles follow the Redfish privilege registry (DSP8011): what needs Login
+// there is for readers, ConfigureComponents for operators, ConfigureManager and
+// ConfigureUsers for admins. Accounts are for admins even to read, since a
+// query option can unfold the users of the iLO from the service above them.
+var routes = []route{
+	{reads, "/redfish", Anyone, nil},
+	{reads, "/redfish/v1", Anyone, nil},
+	{reads, "/redfish/v1/odata", Anyone, nil},
+	{reads, "/redfish/v1/$metadata", Anyone, nil},
+
+	{"POST", "/redfish/v1/sessionservice/sessions", Anyone, createSession},
+	{"POST", "/redfish/v1/sessionservice/sessions/members", Anyone, createSession},
+	{"POST", "/redfish/v1/sessions", Anyone, createSession},
+	{reads, "/redfish/v1/sessionservice/sessions", Reader, listSessions},
+	{reads, "/redfish/v1/sessionservice/sessions/members", Reader, listSessions},
+	{reads, "/redfish/v1/sessions", Reader, listSessions},
+	{reads, "/redfish/v1/sessionservice/sessions/ilod-*", Reader, showSession},
+	{"DELETE", "/redfish/v1/sessionservice/sessions/ilod-*", Reader, endSession},
+	{"DELETE", "/redfish/v1/sessionservice/sessions/*", Admin, nil},
+	{"DELETE", "/redfish/v1/sessions/*", Admin, nil},
+	{"PATCH PUT", "/redfish/v1/sessionservice", Admin, nil},
+	{reads, "/redfish/v1/sessionservice/**", Reader, nil},
+	{reads, "/redfish/v1/sessions/*", Reader, nil},
+
+	{reads + " " + writes, "/redfish/v1/accountservice/**", Admin, nil},
+	{writes, "/redfish/v1/certificateservice/**", Admin, nil},
+	{writes, "/redfish/v1/managers/**", Admin, nil},
+	{writes, "/redfish/v1/registries/**", Admin, nil},
+	{reads, "/redfish/**", Reader, nil},
+	{writes, "/redfish/**", Operator, nil},
+
+	{reads, "/ilod/v1", Reader, showIndex},
+	{reads, "/ilod/v1/status", Reader, showStatus},
+	{reads, "/ilod/v1/metrics", Reader, showMetrics},
+	{reads, "/ilod/v1/cache", Reader, showCache},
+	{"POST", "/ilod/v1/cache", Operator, warmCache},
+	{"DELETE", "/ilod/v1/cache", Admin, clearCache},
+	{reads, "/ilod/v1/ilo-sessions", Reader, listILOSessions},
+	{reads, "/ilod/v1/ilo-sessions/*", Reader, showILOSession},
+	{"DELETE", "/ilod/v1/ilo-sessions/*", Admin, terminateILOSession},
+}
+
+// sessionRoots are paths where only the routes that name them count, so that no
+// login and nothing else of the iLO's sessions is a write like any other.
+var sessionRoots = []string{"/redfish/v1/sessionservice", "/redfish/v1/sessions"}
+
+// knownMethods are those that have a meaning here; TRACE and CONNECT are known
+// and allowed nowhere.
+var knownMethods = map[string]bool{
+	"GET": true, "HEAD": true, "OPTIONS": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true,
+	"TRACE": true, "CONNECT": true,
+}
+
+// login reports a route whose request brings its own credentials, so that a
+// token that has expired is no reason to refuse it.
+func (r *route) login() bool { return r.need == Anyone && r.methods == "POST" }
+
+// allows reports whether the route is one for the method.
+func (r *route) allows(method string) bool {
+	for list := r.methods; list != ""; {
+		var m string
+		if m, list, _ = strings.Cut(list, " "); m == method {
+			return true
+		}
+	}
+	return false
+}
+
+// matching are the routes of a canonical path, in order.
+func matching(path string) []*route {
+	path = strings.TrimSuffix(path, "/")
+	own := slices.ContainsFunc(sessionRoots, func(root string) bool {
+		rest, under := strings.CutPrefix(path, root)
+		return under && (rest == "" || rest[0] == '/')
+	})
+	var found []*route
+	for i := range routes {
+		r := &routes[i]
+		if own && strings.HasPrefix(r.pattern, "/redfish/**") {
+			continue
+		}
+		if match(r.pattern, path) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// choose returns the first of them with the method, nil if there is none.
+func choose(among []*route, method string) *route {
+	for _, r := range among {
+		if r.allows(method) {
+			return r
+		}
+	}
+	return nil
+}
+
+// allowed is the Allow header of a path.
+func allowed(of []*route) string {
+	var list []string
+	for _, r := range of {
+		for m := range strings.FieldsSeq(r.methods) {
+			if !slices.Contains(list, m) {
+				list = append(list, m)
+			}
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// match compares a path with a pattern, segment by segment. A segment that ends
+// in * stands for one that begins so and goes on; a final ** for any number of
+// segments.
+func match(pattern, path string) bool {
+	for pattern != "" {
+		if pattern == "/**" {
+			return true
+		}
+		if path == "" {
+			return false
+		}
+		var want, have string
+		want, pattern = segment(pattern)
+		have, path = segment(path)
+		if prefix, open := strings.CutSuffix(want, "*"); !open && have != want ||
+			open && (len(have) <= len(prefix) || !strings.HasPrefix(have, prefix)) {
+			return false
+		}
+	}
+	return path == ""
+}
+
+// segment splits "/a/b" into "a" and "/b".
+func segment(path string) (first, rest string) {
+	path = path[1:]
+	if i := strings.IndexByte(path, '/'); i >= 0 {
+		return path[:i], path[i:]
+	}
+	return path, ""
+}

@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	stdlog "log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Times after which a client that does not read or write loses its connection.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = time.Minute     // for a whole request body
+	writeTimeout  = 2 * time.Minute // for a whole answer, once there is one
+	idleTimeout   = 2 * time.Minute // between two requests
+)
+
+// maxHeader bounds the header of a request in bytes.
+const maxHeader = 64 << 10
+
+// NewServer returns a server for h with limits in time and size, so that no
+// client can hold anything for ever: neither one that sends no request or half
+// of one, nor one that does not read the answer. connContext puts the Peer into
+// the context of a connection; nil for the TLS listener, which has none. What
+// net/http has to say goes to log.
+//
+// HTTP/1.1 alone is spoken.
+func NewServer(h http.Handler, connContext func(context.Context, net.Conn) context.Context, log logrus.FieldLogger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:                      h,
+		ConnContext:                  connContext,
+		ReadHeaderTimeout:            headerTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeader,
+		Protocols:                    protocols,
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     stdlog.New(lineWriter{log}, "", 0),
+	}
+}
+
+// limitWriting starts the time in which the answer must be taken. It is called
+// when there is one: before that the iLO takes as long as it takes.
+func limitWriting(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+}
+
+// lineWriter logs what package log writes.
+type lineWriter struct{ log logrus.FieldLogger }
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w.log.Debug(string(bytes.TrimSpace(line)))
+	return len(line), nil
+}
