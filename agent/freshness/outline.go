@@ -71,10 +71,7 @@ func refuses(path string, d *document) bool {
 	if d.status < 400 || d.gzip || len(d.body) > maxRefusal || strings.Contains(path, "/bios") {
 		return false
 	}
-	if d.status == http.StatusNotFound && len(d.body) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(redfisherror.Parse(d.body), func(m redfisherror.Message) bool {
+	return d.status == http.StatusNotFound || slices.ContainsFunc(redfisherror.Parse(d.body), func(m redfisherror.Message) bool {
 		return slices.Contains(refusals, m.Key())
 	})
 }

@@ -1,0 +1,116 @@
+package freshness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ilod/ilod/agent/schedule"
+)
+
+// site is a tree with everything that Warm must leave out.
+func site() *resources {
+	r := newResources()
+	r.set("/redfish/v1/", `W/"R"`, `{"Systems":{"@odata.id":"/redfish/v1/Systems"},"Oem":{"Hpe":{"x":{"@odata.id":"/redfish/v1/Oem/x/"}}},
+		"JsonSchemas":{"@odata.id":"/redfish/v1/JsonSchemas"},"Sessions":{"@odata.id":"/redfish/v1/SessionService/Sessions"}}`)
+	r.set("/redfish/v1/Systems", `W/"S"`, `{"Members":[{"@odata.id":"/redfish/v1/Systems/1"}],"Members@odata.nextLink":"/redfish/v1/Page"}`)
+	r.set("/redfish/v1/Page", "", `{"Members":[]}`)
+	r.set("/redfish/v1/Systems/1", `W/"1"`, `{"Log":{"@odata.id":"/redfish/v1/Systems/1/LogServices/IML/Entries"},"Self":{"@odata.id":"/redfish/v1/Systems/1/"},
+		"Gone":{"@odata.id":"/redfish/v1/Gone"},"Part":{"@odata.id":"/redfish/v1/Systems#/Members"},"Blank":{"@odata.id":"/redfish/v1/a b"}}`)
+	r.set("/redfish/v1/Systems/1/LogServices/IML/Entries", `W/"E"`, `{"Members":[{"@odata.id":"/redfish/v1/Systems/1/LogServices/IML/Entries/1","Message":"big"}]}`)
+	r.set("/redfish/v1/Oem/x/", `W/"X"`, `{}`)
+	r.set("/redfish/v1/a%20b", `W/"B"`, `{}`)
+	return r
+}
+
+func TestWarm(t *testing.T) {
+	want := []string{
+		"GET /redfish/v1/Gone", "GET /redfish/v1/Oem/x/", "GET /redfish/v1/Systems", "GET /redfish/v1/Systems/1",
+		"GET /redfish/v1/Systems/1/LogServices/IML/Entries", "GET /redfish/v1/a%20b",
+	}
+	for _, listed := range []bool{true, false} {
+		t.Run(fmt.Sprint("listed ", listed), func(t *testing.T) {
+			r, want := site(), slices.Clone(want)
+			if listed {
+				r.list("/redfish/v1/", "/redfish/v1/Systems", "/redfish/v1/Systems/1", "/redfish/v1/Systems/1/LogServices/IML/Entries", "/redfish/v1/Oem/x/",
+					"/redfish/v1/a b", "/redfish/v1/Gone", "/redfish/v1/SessionService/Sessions", "/redfish/v1/SessionService/Sessions/1",
+					"/redfish/v1/JsonSchemas/Bios", "/redfish/v1/Systems/1/LogServices/IML/Entries/1")
+			} else {
+				want = append(want, "GET /redfish/v1/Page")
+			}
+			want = append(want, directoryRequest, "GET /redfish/v1/")
+			c, next, _ := open(t, r)
+			var last, calls int
+			err := c.Warm(t.Context(), func(done, total int) {
+				if done != last+1 || done > total {
+					t.Errorf("progress %d of %d after %d", done, total, last)
+				}
+				last, calls = done, calls+1
+			})
+			if err != nil || last != len(want)-1 {
+				t.Errorf("%v, %d resources", err, last)
+			}
+			seen := next.seen()
+			slices.Sort(seen)
+			slices.Sort(want)
+			if !slices.Equal(seen, want) {
+				t.Errorf("requests %q\nwant     %q", seen, want)
+			}
+			// Again, nothing but the directory is asked for.
+			if err := c.Warm(t.Context(), nil); err != nil {
+				t.Error(err)
+			}
+			wantRequests(t, next, directoryRequest)
+		})
+	}
+}
+
+func TestWarmGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := site()
+		next := &ilo{handler: r}
+		boom := errors.New("the channel broke")
+		fails := 2 // in a row do not matter
+		var classes []schedule.Class
+		c := New(Options{Workers: 1, Store: newMemory(), Next: roundTripper(func(req *http.Request) (*http.Response, error) {
+			class, _ := schedule.ClassOf(req.Context())
+			classes = append(classes, class)
+			if !strings.Contains(req.URL.Path, "Directory") && req.URL.Path != "/redfish/v1/" && fails > 0 {
+				fails--
+				return nil, boom
+			}
+			return next.RoundTrip(req)
+		})})
+		defer c.Close()
+		if err := c.Warm(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+		c.Invalidate("test")
+		fails = 1000
+		if err := c.Warm(schedule.WithClass(t.Context(), schedule.Interactive), nil); err != nil && !errors.Is(err, boom) {
+			t.Error(err)
+		}
+		if !slices.Contains(classes, schedule.Background) || !slices.Contains(classes, schedule.Interactive) {
+			t.Errorf("classes %v", classes)
+		}
+		next.setFail(boom)
+		if err := c.Warm(t.Context(), nil); !errors.Is(err, boom) {
+			t.Errorf("an iLO that does not answer: %v", err)
+		}
+		next.setFail(nil)
+		next.latency = time.Second
+		fails = 0
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		c.Invalidate("test")
+		if err := c.Warm(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a context that ends: %v", err)
+		}
+	})
+}
