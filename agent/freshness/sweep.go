@@ -213,7 +213,7 @@ func (c *Cache) apply(ctx context.Context, dir directory, epoch uint64) error {
 		}
 		e.listed, e.renewable = listed, dir.renews(e, listedHash)
 		left := wasListed && !listed
-		appeared := listed && e.negative()
+		appeared := listed && !wasListed && e.negative()
 		changed := listed && etag != "" && (e.etag != "" && !e.query() && etag != e.etag ||
 			e.query() && before.etags[e.path] != "" && before.etags[e.path] != etag)
 		switch {
