@@ -45,12 +45,14 @@ func (c *Cache) Warm(ctx context.Context, progress func(done, total int)) error 
 	default:
 		w.add(listed)
 	}
+	defer context.AfterFunc(ctx, func() { w.stop(context.Cause(ctx)) })()
 	var wg sync.WaitGroup
 	for range c.o.Workers {
 		wg.Go(w.work)
 	}
-	defer context.AfterFunc(ctx, func() { w.stop(context.Cause(ctx)) })()
 	wg.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.err != nil {
 		return fmt.Errorf("warm: %w", w.err)
 	}
