@@ -40,7 +40,12 @@ func classOf(c *call) (schedule.Class, *failure) {
 	return schedule.Interactive, nil
 }
 
-// tag tells package schedule whose the request is and what kind of work.
+// tag tells package schedule what kind of work the request is, and whose if that
+// is not the peer of the connection.
 func tag(c *call, class schedule.Class) context.Context {
-	return schedule.WithClass(schedule.WithPeer(c.Context(), c.who.key()), class)
+	ctx := c.Context()
+	if c.who.session != nil || c.who.peer == nil {
+		ctx = schedule.WithPeer(ctx, c.who.key())
+	}
+	return schedule.WithClass(ctx, class)
 }

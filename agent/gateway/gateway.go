@@ -145,9 +145,8 @@ func lookupGroup(name string) (uint32, error) {
 // call is one request on its way through the gateway.
 type call struct {
 	*http.Request
-	who    caller
-	path   string // canonical, see canonicalPath
-	routes []*route
+	who  caller
+	path string // canonical, see canonicalPath
 }
 
 // ServeHTTP answers one request. Nothing goes to Next unless the caller is known
@@ -183,8 +182,7 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 	if bad := g.checkHeaders(c); bad != nil {
 		return bad
 	}
-	c.routes = matching(c.path)
-	route := choose(c.routes, c.Method)
+	route, exists := find(c.path, c.Method)
 	switch {
 	case !valid && (route == nil || !route.login()):
 		return noValidSession()
@@ -192,10 +190,10 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 		return noValidSession()
 	case c.who.known && c.who.role == Anyone:
 		return insufficientPrivilege()
-	case len(c.routes) == 0:
+	case !exists:
 		return missing(c.URL.Path)
 	case route == nil:
-		w.Header().Set("Allow", allowed(c.routes))
+		w.Header().Set("Allow", allowed(c.path))
 		return &failure{status: http.StatusMethodNotAllowed, key: "OperationNotAllowed"}
 	case c.who.role < route.need:
 		return insufficientPrivilege()
@@ -206,7 +204,7 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 	if version := c.Header.Get("OData-Version"); version != "" && version != "4.0" {
 		return &failure{status: http.StatusPreconditionFailed, key: "HeaderInvalid", args: []string{"OData-Version"}}
 	}
-	w.Header().Set("Allow", allowed(c.routes))
+	w.Header().Set("Allow", allowed(c.path))
 	return route.handle(g, w, c)
 }
 

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/ilod/ilod/agent/schedule"
 )
 
 // Peer is who is at the other end of a connection, as the kernel knows it. UID 0
@@ -30,7 +32,8 @@ type knownPeer struct {
 // WithPeer returns a context for the requests of a connection; see
 // http.Server.ConnContext. The Peer comes from the kernel, never from a request.
 func WithPeer(ctx context.Context, p Peer) context.Context {
-	return context.WithValue(ctx, peerKey{}, &knownPeer{p, "uid:" + strconv.FormatUint(uint64(p.UID), 10)})
+	owner := "uid:" + strconv.FormatUint(uint64(p.UID), 10)
+	return schedule.WithPeer(context.WithValue(ctx, peerKey{}, &knownPeer{p, owner}), owner)
 }
 
 // name is the user's name, or the number of one without.

@@ -100,14 +100,12 @@ func (g *Gateway) outgoing(c *call, method string, body []byte) (*http.Request, 
 	if bad != nil {
 		return nil, bad
 	}
-	req := (&http.Request{
-		Method: method,
-		URL:    &url.URL{Scheme: "https", Host: "ilo", Path: c.URL.Path, RawPath: c.URL.RawPath, RawQuery: c.URL.RawQuery},
-		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: outgoingHeader(c.Header),
-		Host:   "ilo",
-		Body:   http.NoBody,
-	}).WithContext(tag(c, class))
+	req := c.Request.WithContext(tag(c, class)) // a shallow copy
+	req.Method = method
+	req.URL = &url.URL{Scheme: "https", Host: "ilo", Path: c.URL.Path, RawPath: c.URL.RawPath, RawQuery: c.URL.RawQuery}
+	req.Host, req.RequestURI, req.RemoteAddr, req.TLS = "ilo", "", "", nil
+	req.Header, req.Trailer, req.TransferEncoding, req.Close = outgoingHeader(c.Header), nil, nil, false
+	req.Body, req.ContentLength = http.NoBody, 0
 	if len(body) > 0 {
 		req.ContentLength = int64(len(body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }

@@ -93,46 +93,48 @@ func (r *route) allows(method string) bool {
 	return false
 }
 
-// matching are the routes of a canonical path, in order.
-func matching(path string) []*route {
-	path = strings.TrimSuffix(path, "/")
+// matching calls f with the routes of a canonical path, in order, until f has
+// enough.
+func matching(path string, f func(*route) (enough bool)) {
 	own := slices.ContainsFunc(sessionRoots, func(root string) bool {
 		rest, under := strings.CutPrefix(path, root)
 		return under && (rest == "" || rest[0] == '/')
 	})
-	var found []*route
 	for i := range routes {
 		r := &routes[i]
-		if own && strings.HasPrefix(r.pattern, "/redfish/**") {
+		if own && strings.HasPrefix(r.pattern, "/redfish/**") || !match(r.pattern, path) {
 			continue
 		}
-		if match(r.pattern, path) {
-			found = append(found, r)
+		if f(r) {
+			return
 		}
 	}
-	return found
 }
 
-// choose returns the first of them with the method, nil if there is none.
-func choose(among []*route, method string) *route {
-	for _, r := range among {
+// find returns the route of a path and a method; nil if there is none, and
+// whether the path has any.
+func find(path, method string) (found *route, exists bool) {
+	matching(path, func(r *route) bool {
+		exists = true
 		if r.allows(method) {
-			return r
+			found = r
 		}
-	}
-	return nil
+		return found != nil
+	})
+	return found, exists
 }
 
 // allowed is the Allow header of a path.
-func allowed(of []*route) string {
+func allowed(path string) string {
 	var list []string
-	for _, r := range of {
+	matching(path, func(r *route) bool {
 		for m := range strings.FieldsSeq(r.methods) {
 			if !slices.Contains(list, m) {
 				list = append(list, m)
 			}
 		}
-	}
+		return false
+	})
 	return strings.Join(list, ", ")
 }
 
@@ -140,10 +142,13 @@ func allowed(of []*route) string {
 // in * stands for one that begins so and goes on; a final ** for any number of
 // segments.
 func match(pattern, path string) bool {
+	if star := strings.IndexByte(pattern, '*'); star < 0 {
+		return pattern == path
+	} else if pattern[star:] == "**" {
+		rest, under := strings.CutPrefix(path, pattern[:star-1])
+		return under && (rest == "" || rest[0] == '/')
+	}
 	for pattern != "" {
-		if pattern == "/**" {
-			return true
-		}
 		if path == "" {
 			return false
 		}

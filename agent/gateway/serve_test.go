@@ -21,7 +21,10 @@ import (
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// A server lingers half a second over a connection that it closes.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 // Users of the tests; testRoles says what they may do.
 var (
