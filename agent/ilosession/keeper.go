@@ -634,13 +634,13 @@ func (k *Keeper) due() (next time.Time) {
 	defer cancel()
 	switch {
 	case left:
-		if err := k.recover(ctx, false); err != nil {
+		if err := k.recover(ctx, false); err != nil && k.ctx.Err() == nil {
 			k.log.WithError(err).Warn("an iLO session may be left; it will be looked for again")
 		}
 	case alive:
 		k.refresh(ctx, h)
 	case reap:
-		if err := k.reap(ctx, internal{k}); err != nil {
+		if err := k.reap(ctx, internal{k}); err != nil && k.ctx.Err() == nil {
 			k.log.WithError(err).Warn("reap foreign iLO sessions")
 		}
 		k.mu.Lock()

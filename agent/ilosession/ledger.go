@@ -51,7 +51,7 @@ type Ledger struct {
 	memory map[string]entry // what could not be written
 	err    error            // why the state directory is not used
 	warn   func(msg string, err error)
-	step   func(op string) error // called before each change of a file; tests let it end there
+	step   func(op, name string) error // called before each change of a file; tests let it fail
 }
 
 // entry is one login of ours. It is an intent as long as Path is empty.
@@ -209,16 +209,17 @@ func (l *Ledger) failed(err error) error {
 // replace gives a file new content so that a crash or a power loss leaves the
 // old or the new one.
 func (l *Ledger) replace(dir, name string, content []byte) (err error) {
-	if err := l.before("create " + name); err != nil {
+	temp, name := filepath.Join(dir, tempPrefix+name), filepath.Join(dir, name)
+	if err := l.before("create", temp); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, tempPrefix+name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
+			err = errors.Join(err, os.Remove(temp))
 		}
 	}()
 	_, err = f.Write(content)
@@ -228,21 +229,21 @@ func (l *Ledger) replace(dir, name string, content []byte) (err error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := l.before("rename " + name); err != nil {
+	if err := l.before("rename", name); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
+	if err := os.Rename(temp, name); err != nil {
 		return err
 	}
 	// Not undone if this fails: the new content is valid, only not durable yet.
 	return syncDir(dir)
 }
 
-func (l *Ledger) before(op string) error {
+func (l *Ledger) before(op, name string) error {
 	if l.step == nil {
 		return nil
 	}
-	return l.step(op)
+	return l.step(op, name)
 }
 
 // syncDir makes the names in a directory durable. Windows has no such call and
@@ -268,7 +269,7 @@ func (l *Ledger) remove(nonce string) {
 			continue
 		}
 		name := filepath.Join(dir, nonce+entrySuffix)
-		err := l.before("remove " + name)
+		err := l.before("remove", name)
 		if err == nil {
 			if err = os.Remove(name); err == nil {
 				err = syncDir(dir)

@@ -69,12 +69,17 @@ func (k *Keeper) recover(ctx context.Context, resume bool) error {
 	k.retry.at = time.Time{} // an event from now on asks for another round
 	k.mu.Unlock()
 	err := k.settle(ctx, resume)
-	left := len(k.unsettled()) > 0
+	left, now := k.unsettled(), k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
-	case left:
-		k.retry.later(k.now())
+	case len(left) > 0:
+		k.retry.later(now)
+		for _, e := range left {
+			if old := e.oldAt(); e.Path == "" && old.After(now) && old.Before(k.retry.at) {
+				k.retry.at = old
+			}
+		}
 	case k.retry.at.IsZero():
 		k.retry = schedule{}
 	}
@@ -140,7 +145,11 @@ func (k *Keeper) settle(ctx context.Context, resume bool) error {
 }
 
 func (k *Keeper) settled(e entry) {
-	k.log.WithField("session", e.Path).WithField("opened", e.Opened).Info("a session that was left is gone")
+	if e.Path != "" {
+		k.log.WithField("session", e.Path).WithField("opened", e.Opened).Info("a session that was left is gone")
+	} else {
+		k.log.WithField("tried", e.Time).Info("a login without a record is settled")
+	}
 	k.forget(e.Nonce)
 }
 
@@ -288,7 +297,7 @@ func (k *Keeper) searchOrphans(ctx context.Context, intents []entry, iloNow time
 		}
 		for _, e := range group {
 			// Without a session the login may still come to be executed.
-			if found == len(group) || found == len(sessions) && e.tooOld(now) {
+			if found == len(group) || found == len(sessions) && (!e.oldAt().After(now) || e.Time.After(now)) {
 				k.settled(e)
 			}
 		}
@@ -296,14 +305,13 @@ func (k *Keeper) searchOrphans(ctx context.Context, intents []entry, iloNow time
 	return errors.Join(errs...)
 }
 
-// tooOld reports an intent whose login the iLO will not execute any more. A time
-// in the future is that of another clock, and old.
-func (e entry) tooOld(now time.Time) bool {
-	last := e.Time
-	if !e.End.IsZero() {
-		last = e.End
+// oldAt is when the iLO will not execute an intent's login any more. An intent
+// from the future is that of another clock, and old.
+func (e entry) oldAt() time.Time {
+	if e.End.After(e.Time) {
+		return e.End.Add(lateness)
 	}
-	return last.After(now) || now.Sub(last) > lateness
+	return e.Time.Add(lateness)
 }
 
 // related takes the first intent, and all that compete with it for sessions,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -292,14 +293,13 @@ func (e *SessionLimitError) Error() string {
 		return e.Err.Error()
 	}
 	kinds := map[string]int{}
-	var text []string
 	for _, s := range e.Sessions {
 		kinds[s.Kind]++
 	}
-	for kind, n := range kinds {
-		text = append(text, fmt.Sprintf("%d %s", n, kind))
+	var text []string
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		text = append(text, fmt.Sprintf("%d %s", kinds[kind], kind))
 	}
-	slices.Sort(text)
 	return fmt.Sprintf("%v (%s)", e.Err, strings.Join(text, ", "))
 }
 
