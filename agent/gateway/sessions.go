@@ -106,7 +106,7 @@ func (s *clientSession) resource() map[string]any {
 // replySession answers with a session, and with its ETag.
 func (g *Gateway) replySession(w http.ResponseWriter, status int, s clientSession) {
 	resource := s.resource()
-	tag := etag(s.hash[:])
+	tag := etag([]byte(s.id))
 	resource["@odata.etag"] = tag
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Link", "</redfish/v1/JsonSchemas/Session>; rel=describedby")
@@ -140,7 +140,7 @@ func showSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		g.reply(w, http.StatusNoContent, nil)
 		return nil
 	}
-	if tag := etag(s.hash[:]); matches(c.Header.Values("If-None-Match"), tag) {
+	if tag := etag([]byte(s.id)); matches(c.Header.Values("If-None-Match"), tag) {
 		w.Header().Set("ETag", tag)
 		g.reply(w, http.StatusNotModified, nil)
 		return nil
