@@ -93,7 +93,7 @@ type Cache struct {
 	active   map[*flight]bool   // all of them
 	sweep    *sweep             // under way
 	dir      directory
-	early    bool          // the host has not finished POST: the tree is incomplete
+	early    bool          // the host discovers its devices: the tree is incomplete
 	debt     time.Duration // time spent since the last sweep on what a sweep would have renewed
 	stats    Stats
 }

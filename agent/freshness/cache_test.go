@@ -192,12 +192,13 @@ func TestNotKept(t *testing.T) {
 		r := newResources()
 		uris := []string{
 			"/redfish/v1/SessionService/Sessions", "/redfish/v1/SessionService/Sessions/x", "/redfish/v1/Sessions/",
-			"/redfish/v1/systems/1/bios/settings/", "/redfish/v1/UpdateService", "/ahsdata/x.ahs", "/sol.log.gz", "/redfish/v1/a%2Fb",
+			"/redfish/v1/systems/1/bios/settings/", "/redfish/v1/updateservice/", "/ahsdata/x.ahs", "/sol.log.gz", "/redfish/v1/a%2Fb",
 			"/redfish/v1/cookie", "/redfish/v1/token", "/redfish/v1/nostore", "/redfish/v1/brotli", "/redfish/v1/created",
 		}
 		for _, uri := range uris {
 			r.set(uri, "", "{}")
 		}
+		r.set("/redfish/v1/updateservice/", "", `{"Oem":{"Hpe":{"State":"Updating","FlashProgressPercent":3}}}`)
 		r.header["/redfish/v1/cookie"] = http.Header{"Set-Cookie": {"a=b"}}
 		r.header["/redfish/v1/token"] = http.Header{"X-Auth-Token": {"secret"}}
 		r.header["/redfish/v1/nostore"] = http.Header{"Cache-Control": {"no-store"}}
@@ -662,8 +663,13 @@ func TestObserve(t *testing.T) {
 			t.Error("it has not finished yet")
 		}
 		host("FinishedPost", "vMainDeviceDiscoveryComplete")
-		if epoch(system) == third {
+		fourth := epoch(system)
+		if fourth == third {
 			t.Error("a complete tree leaves the epoch")
+		}
+		host("InPostDiscoveryComplete", "vMainDeviceDiscoveryComplete")
+		if epoch(system) == fourth {
+			t.Error("a host that left FinishedPost leaves the epoch")
 		}
 		if g := ask(t, c, "GET", account); !strings.Contains(g.how, "ttl=120") {
 			t.Errorf("%+v", g)

@@ -80,8 +80,6 @@ var rules = []rule{
 	{"**/actions/**", Never, false},
 	{"eventservice/sse", Never, true},
 	{"taskservice/taskmonitors/**", Never, false},
-	{"updateservice", Never, false}, // tells the progress of a flash
-	{"updateservice/updatetaskqueue/**", Never, false},
 	{"**/settings", Never, false},
 
 	{"jsonschemas/**", Immutable, false},
@@ -106,6 +104,8 @@ var rules = []rule{
 	{"**/workloadperformanceadvisor/**", Volatile, false},
 	{"telemetryservice/*reports/**", Volatile, false},
 	{"taskservice/tasks/**", Volatile, false},
+	{"updateservice", Volatile, false}, // and not kept while a flash runs
+	{"updateservice/updatetaskqueue/**", Volatile, false},
 	{"accountservice/directorytest", Volatile, false},
 
 	{"**/logservices/*/entries", Slow, true},

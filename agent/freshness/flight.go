@@ -128,6 +128,7 @@ func (c *Cache) settle(f *flight) {
 			c.observe(f.path, plain) // may begin a new epoch
 		}
 		e.outline = outlineOf(plain)
+		keep = !flashing(f.path, plain)
 	}
 	c.mu.Lock()
 	old := c.entries[f.key]

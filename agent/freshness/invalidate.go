@@ -52,8 +52,14 @@ type meta struct {
 	Version  int      `json:"version"`
 	Epoch    uint64   `json:"epoch"`
 	Identity Identity `json:"identity"`
-	Early    bool     `json:"early"` // the host has not finished POST
-	Host     bool     `json:"host"`  // and whether Early is known
+	Host     host     `json:"host"`
+}
+
+// host is how far the host was when it was looked at last (ilo-behaviour §8).
+type host struct {
+	Known    bool `json:"known"`
+	Finished bool `json:"finished"` // its POST
+	Early    bool `json:"early"`    // devices are still being discovered: the tree is incomplete
 }
 
 const metaVersion = 1
@@ -71,7 +77,7 @@ func (c *Cache) load() {
 		}
 		return
 	}
-	c.epoch, c.early = c.meta.Epoch, c.meta.Early
+	c.epoch, c.early = c.meta.Epoch, c.meta.Host.Early
 	var useless []string
 	for key, value := range c.o.Store.All() {
 		if key == metaKey {
@@ -204,17 +210,19 @@ func (c *Cache) observe(path string, body []byte) {
 	if o.PostState == "" {
 		return
 	}
-	// A tree read before is incomplete (ilo-behaviour §8).
-	early := o.PostState != "FinishedPost" || o.DeviceDiscoveryComplete.DeviceDiscovery == "vAuxDeviceDiscoveryComplete"
-	if c.meta.Host && c.meta.Early == early {
+	now := host{Known: true, Finished: o.PostState == "FinishedPost", Early: o.PostState != "FinishedPost"}
+	if discovery := o.DeviceDiscoveryComplete.DeviceDiscovery; discovery != "" {
+		now.Early = discovery != "vMainDeviceDiscoveryComplete"
+	}
+	before := c.meta.Host
+	if now == before {
 		return
 	}
-	known := c.meta.Host
-	c.meta.Host, c.meta.Early = true, early
+	c.meta.Host = now
 	c.mu.Lock()
-	c.early = early
+	c.early = now.Early
 	c.mu.Unlock()
-	if known {
+	if before.Known && (before.Finished && !now.Finished || before.Early != now.Early) {
 		c.invalidate("the host boots: " + o.PostState)
 	} else if err := c.saveMeta(); err != nil {
 		c.o.Log.WithError(err).Warn("the state of the host could not be kept")

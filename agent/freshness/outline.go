@@ -34,6 +34,17 @@ func outlineOf(body []byte) (o outline) {
 	return o
 }
 
+// flashing tells whether the UpdateService shows a flash under way, whose
+// progress must be live.
+func flashing(path string, body []byte) bool {
+	type oem struct{ State string }
+	var doc struct{ Oem struct{ Hp, Hpe oem } }
+	if path != root+"/updateservice" || json.Unmarshal(body, &doc) != nil {
+		return false
+	}
+	return !slices.Contains([]string{"", "Idle", "Complete", "Completed", "Error"}, doc.Oem.Hpe.State+doc.Oem.Hp.State)
+}
+
 // links are the links in a body, in order, without those into a resource.
 func links(body []byte) (all []string) {
 	for _, name := range []string{`"@odata.id"`, `"Members@odata.nextLink"`} {

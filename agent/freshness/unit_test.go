@@ -63,7 +63,7 @@ func TestClassify(t *testing.T) {
 		"/redfish/v1/sessions":                                               Never,
 		"/redfish/v1/systems/1/actions/computersystem.reset":                 Never,
 		"/redfish/v1/systems/1/bios/settings":                                Never,
-		"/redfish/v1/updateservice":                                          Never,
+		"/redfish/v1/updateservice":                                          Volatile,
 		"/redfish/v1/taskservice/taskmonitors/3":                             Never,
 		"/ahsdata":                                                           Never,
 		"/sol.log.gz":                                                        Never,
