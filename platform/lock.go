@@ -22,7 +22,7 @@ func (e *LockedError) Error() string {
 	if e.PID != 0 {
 		holder = fmt.Sprintf(" (process %d)", e.PID)
 	}
-	return fmt.Sprintf("%v%s: it holds the lock of %s: %v", ErrLocked, holder, e.Dir, e.Err)
+	return fmt.Sprintf("%v%s: it holds the lock of %s", ErrLocked, holder, e.Dir)
 }
 
 // Is makes errors.Is(err, ErrLocked) true.

@@ -1,0 +1,70 @@
+package agent
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ilod/ilod/"
+
+// TestDependencies keeps the rule of architecture §2: who may import whom.
+func TestDependencies(t *testing.T) {
+	// What each prefix of packages may not depend on, directly or not.
+	forbidden := []struct {
+		prefix   string
+		never    []string // of this module, with all below
+		external []string
+	}{
+		{"chif", []string{"agent", "cache", "platform", "cmd"}, []string{"github.com/sirupsen/logrus", "github.com/dgraph-io/badger", "github.com/coreos/go-systemd"}},
+		{"cache", []string{"agent", "chif", "platform", "cmd"}, []string{"github.com/sirupsen/logrus", "github.com/coreos/go-systemd"}},
+		{"platform", []string{"agent", "chif", "cache", "cmd"}, []string{"github.com/dgraph-io/badger"}},
+		{"agent", []string{"chif", "cache", "platform", "cmd"}, []string{"github.com/dgraph-io/badger", "github.com/coreos/go-systemd"}},
+		// The rooms, from left to right: each knows only those to its right.
+		{"agent/freshness", []string{"agent/gateway"}, nil},
+		{"agent/schedule", []string{"agent/gateway", "agent/freshness"}, nil},
+		{"agent/ilosession", []string{"agent/gateway", "agent/freshness", "agent/schedule"}, nil},
+		{"agent/redfisherror", []string{"agent/gateway", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
+		// What is made for tests is in no program but the simulator.
+		{"cmd/ilod", []string{"chif/chiftest"}, []string{"testing"}},
+	}
+	below := func(path, prefix string) bool {
+		return path == prefix || strings.HasPrefix(path, prefix+"/")
+	}
+	for _, goos := range []string{"linux", "windows"} {
+		list := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Deps " "}}`, module+"...")
+		list.Env = append(list.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+		out, err := list.Output()
+		if err != nil {
+			t.Fatalf("%v: %v", list, err)
+		}
+		checked := map[string]bool{}
+		for line := range strings.Lines(string(out)) {
+			fields := strings.Fields(line)
+			name := strings.TrimPrefix(fields[0], module)
+			for _, rule := range forbidden {
+				if !below(name, rule.prefix) || below(name, "chif/chiftest") {
+					continue
+				}
+				checked[rule.prefix] = true
+				for _, dep := range fields[1:] {
+					for _, never := range rule.never {
+						if below(dep, module+never) {
+							t.Errorf("%s: %s depends on %s", goos, name, dep)
+						}
+					}
+					for _, never := range rule.external {
+						if below(dep, never) {
+							t.Errorf("%s: %s depends on %s", goos, name, dep)
+						}
+					}
+				}
+			}
+		}
+		for _, rule := range forbidden {
+			if !checked[rule.prefix] {
+				t.Errorf("%s: there is no package %s", goos, rule.prefix)
+			}
+		}
+	}
+}

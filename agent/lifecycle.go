@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+)
+
+// guard runs f and makes a panic in it an error, so that whatever has to be done
+// at the end is done.
+func guard(what string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: panic: %v\n%s", what, p, debug.Stack())
+		}
+	}()
+	if err := f(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// lifecycle is what has been acquired, to be given back in the opposite order,
+// and the goroutines that run meanwhile.
+type lifecycle struct {
+	stops []stop
+	// ctx ends when a goroutine has failed, with its error as the cause, or
+	// when the goroutines are stopped.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	tasks  sync.WaitGroup
+	mu     sync.Mutex
+	failed error
+}
+
+type stop struct {
+	what string
+	do   func() error
+}
+
+// errStopping is the cause of the end of goroutines that are stopped.
+var errStopping = errors.New("the agent stops")
+
+func newLifecycle(ctx context.Context) *lifecycle {
+	l := &lifecycle{}
+	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	return l
+}
+
+// onStop adds what is to be done before everything that was added earlier.
+func (l *lifecycle) onStop(what string, do func() error) { l.stops = append(l.stops, stop{what, do}) }
+
+// spawn runs a goroutine. If it fails or panics, ctx ends.
+func (l *lifecycle) spawn(what string, f func(context.Context) error) {
+	l.tasks.Go(func() {
+		err := guard(what, func() error { return f(l.ctx) })
+		if err == nil || context.Cause(l.ctx) == errStopping {
+			return
+		}
+		l.mu.Lock()
+		l.failed = errors.Join(l.failed, err)
+		l.mu.Unlock()
+		l.cancel(err)
+	})
+}
+
+// stopTasks ends the goroutines and waits for them. It returns what they failed
+// with.
+func (l *lifecycle) stopTasks() error {
+	l.cancel(errStopping)
+	l.tasks.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
+// stop does what onStop has collected, each step whatever became of the others.
+func (l *lifecycle) stop() error {
+	var errs []error
+	for _, s := range slices.Backward(l.stops) {
+		errs = append(errs, guard(s.what, s.do))
+	}
+	l.stops = nil
+	return errors.Join(errs...)
+}

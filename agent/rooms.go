@@ -1,0 +1,183 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/freshness"
+	"github.com/ilod/ilod/agent/gateway"
+	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/agent/schedule"
+)
+
+// Options is what an Engine is made of: the configuration, and what it must not
+// know by itself. All but Guardian and Info are needed; Run needs Listen, Peer and
+// Manager, too.
+type Options struct {
+	Config Config
+	Log    logrus.FieldLogger
+
+	// Unlock gives the instance lock back, which the caller of Start has.
+	Unlock func() error
+	// Store opens the store of the cached tree.
+	Store func(context.Context) (Store, error)
+	// Transport makes the way to the iLO, which calls onReset when it sees that
+	// the iLO was reset.
+	Transport func(onReset func()) (Transport, error)
+	// NotSent reports errors of the transport after which the iLO has certainly
+	// not seen the request.
+	NotSent func(error) bool
+	// Problem explains errors of the transport to clients.
+	Problem func(error) gateway.Problem
+	// Credentials are those of an iLO account, nil for none.
+	Credentials func() (*ilosession.Credentials, error)
+	// Serial is the serial number of the iLO's board; see ilosession.
+	Serial func(context.Context) (string, error)
+	Boot   string // the host's boot id
+	// Identity is what is known, without asking the iLO, of the server that the
+	// cached tree must be of.
+	Identity freshness.Identity
+	// Guardian deletes the session if this process is killed.
+	Guardian *ilosession.Guardian
+	// Info is shown with the status.
+	Info map[string]any
+
+	// Listen opens the Unix socket, or takes the listeners that it was given.
+	Listen func(context.Context) ([]net.Listener, error)
+	// Peer is who has connected.
+	Peer    func(net.Conn) (gateway.Peer, error)
+	Manager ServiceManager
+}
+
+// Store keeps the cached tree; see package freshness.
+type Store interface {
+	freshness.Store
+	State() any // for people; must encode as JSON
+	Close() error
+}
+
+// rooms are those that the engine itself has something to do with.
+type rooms struct {
+	gateway   http.Handler
+	freshness interface{ Sweep(context.Context) error }
+	keeper    interface{ Recover(context.Context) error }
+}
+
+// stack makes the rooms, from the iLO to the clients, and plans their end in the
+// opposite order.
+func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
+	ledger, err := ilosession.OpenLedger(o.Config.StateDir, o.Config.RuntimeDir)
+	if err != nil {
+		return r, err
+	}
+	store, err := o.Store(ctx)
+	if err != nil {
+		return r, err
+	}
+	e.life.onStop("cache store", store.Close)
+
+	var cache *freshness.Cache
+	transport, err := o.Transport(func() {
+		o.Log.Warn("the iLO was reset")
+		cache.Invalidate("the iLO was reset")
+	})
+	if err != nil {
+		return r, err
+	}
+	e.life.onStop("channels", transport.Close)
+
+	keeper := ilosession.NewKeeper(ilosession.KeeperOptions{
+		Next: transport, Ledger: ledger, NotSent: o.NotSent, Credentials: o.Credentials, Serial: o.Serial, Boot: o.Boot,
+		Linger: time.Duration(o.Config.Session.Linger), KeepAlive: time.Duration(o.Config.Session.KeepAlive),
+		ReapForeign: time.Duration(o.Config.Session.ReapForeign), LimitPolicy: ilosession.LimitPolicy(o.Config.Session.LimitPolicy),
+		Guardian: o.Guardian, Log: o.Log.WithField(component, "session"),
+	})
+	e.life.onStop("iLO session", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
+		defer cancel()
+		return keeper.Close(ctx)
+	})
+
+	scheduler := schedule.New(schedule.Options{Next: uncut{keeper}, Slots: o.Config.Channels, Log: o.Log.WithField(component, "schedule")})
+	e.life.onStop("scheduler", scheduler.Close)
+
+	cache = freshness.New(freshness.Options{Next: scheduler, Store: store, Log: o.Log.WithField(component, "cache")})
+	e.life.onStop("refresher", cache.Close)
+	cache.SetIdentity(o.Identity)
+
+	accounts, err := o.Config.tlsAccounts()
+	if err != nil {
+		return r, err
+	}
+	front, err := gateway.New(gateway.Options{
+		Next: reporting{cache}, Roles: o.Config.Roles.gateway(), Accounts: accounts, Problem: o.problem,
+		Status: func(context.Context) any {
+			return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats()}
+		},
+		Metrics: func() []gateway.Metric { return metrics(keeper.Status(), scheduler.Stats(), cache.Stats()) },
+		Cache: &gateway.Cache{
+			Stats: func() any {
+				return struct {
+					freshness.Stats
+					Store any `json:"store"`
+				}{cache.Stats(), store.State()}
+			},
+			Clear: cache.Clear,
+			Warm:  cache.Warm,
+		},
+		ILOSessions: keeper,
+		Log:         o.Log.WithField(component, "gateway"),
+	})
+	if err != nil {
+		return r, err
+	}
+	return rooms{gateway: front, freshness: cache, keeper: keeper}, nil
+}
+
+// writeGrace is how long a write goes on after its client has left.
+const writeGrace = 30 * time.Second
+
+// problem explains an error to a client of the gateway.
+func (o *Options) problem(err error) gateway.Problem {
+	p := o.Problem(err)
+	switch limit, ok := errors.AsType[*ilosession.SessionLimitError](err); {
+	case ok && limit.Sessions != nil:
+		p.Candidates = slices.DeleteFunc(slices.Clone(limit.Sessions), func(e ilosession.TableEntry) bool { return !e.InBand || e.Ours })
+	case errors.Is(err, ilosession.ErrNoSession):
+		p.Cause = gateway.NotFound
+	case errors.Is(err, ilosession.ErrProtected):
+		p.Cause = gateway.Guarded
+	}
+	return p
+}
+
+// component is the field that says which room has written a line of the log.
+const component = "component"
+
+func (r *RolesConfig) gateway() gateway.Roles {
+	return gateway.Roles{Admin: gateway.Members(r.Admin), Operator: gateway.Members(r.Operator), Reader: gateway.Members(r.Reader)}
+}
+
+// uncut has a write that was given its turn go on when its client leaves: half
+// of one would leave nobody knowing what became of it.
+type uncut struct{ next http.RoundTripper }
+
+func (u uncut) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return u.next.RoundTrip(r)
+	}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	defer cancel(nil)
+	defer context.AfterFunc(r.Context(), func() {
+		cause := context.Cause(r.Context())
+		timer := time.AfterFunc(writeGrace, func() { cancel(cause) })
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	})()
+	return u.next.RoundTrip(r.WithContext(ctx))
+}

@@ -1,0 +1,208 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/gateway"
+)
+
+// Times of the stop. Their sum, and that of a log-out (20 s), is what a service
+// manager must wait before it kills.
+const (
+	// drainTimeout is how long clients may take to finish what they began. Then
+	// reads are cut; a write goes on until it has its answer.
+	drainTimeout = 10 * time.Second
+	// logoutTimeout bounds the deletion of the iLO session.
+	logoutTimeout = 30 * time.Second
+)
+
+// Transport is the way to the iLO.
+type Transport interface {
+	http.RoundTripper
+	Close() error
+}
+
+// ServiceManager is told how the agent is doing.
+type ServiceManager interface {
+	Ready()
+	Stopping()
+	Status(text string)
+	Alive()
+	Watchdog() time.Duration // how often Alive is to be called, 0 for never
+}
+
+// Engine is the rooms, one on the other, with what keeps them going.
+type Engine struct {
+	o       Options
+	log     logrus.FieldLogger
+	life    *lifecycle
+	rooms   rooms
+	handler http.Handler
+	started time.Time
+	used    atomic.Bool // since the last sweep
+}
+
+// Start stacks the rooms. Nothing goes to the iLO before a request does. Stop
+// must be called.
+func Start(ctx context.Context, o Options) (*Engine, error) {
+	e := &Engine{o: o, log: o.Log, life: newLifecycle(ctx), started: time.Now()}
+	e.life.onStop("instance lock", o.Unlock)
+	if err := guard("start", func() error { return e.start(ctx) }); err != nil {
+		return nil, errors.Join(err, e.Stop())
+	}
+	return e, nil
+}
+
+// Stop refuses new work, finishes what is in flight, deletes the session on the
+// iLO and gives everything back, in the opposite order of Start. It returns what
+// went wrong then, and what the engine's own goroutines failed with.
+func (e *Engine) Stop() error { return e.life.stop() }
+
+func (e *Engine) start(ctx context.Context) error {
+	var err error
+	if e.rooms, err = e.o.stack(ctx, e); err != nil {
+		return err
+	}
+	e.handler = e.rooms.gateway
+	// Before the rooms, so that nothing can log in again while they stop.
+	e.life.onStop("background work", e.life.stopTasks)
+	return nil
+}
+
+// Run is an engine that serves the listeners until ctx ends or it fails itself.
+func Run(ctx context.Context, o Options) error {
+	e, err := Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	err = guard("serve", func() error { return e.serve(ctx) })
+	o.Manager.Stopping()
+	return errors.Join(err, e.Stop())
+}
+
+func (e *Engine) serve(ctx context.Context) error {
+	listeners, err := e.o.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	if e.o.Config.TLS.Listen != "" {
+		l, err := e.o.Config.listenTLS(ctx)
+		if err != nil {
+			for _, l := range listeners {
+				err = errors.Join(err, l.Close())
+			}
+			return err
+		}
+		listeners = append(listeners, l)
+	}
+	server := gateway.NewServer(http.HandlerFunc(e.serveHTTP), e.identify, e.log)
+	e.life.onStop("server", func() error { return shutdown(server) })
+	for _, l := range listeners {
+		e.life.spawn("listener "+l.Addr().String(), func(context.Context) error {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+		e.log.WithField("address", l.Addr().String()).Info("listening")
+	}
+	e.life.spawn("recovery", e.recoverSessions)
+	e.life.spawn("sweep", e.sweep)
+	e.life.spawn("watchdog", e.feedWatchdog)
+	e.o.Manager.Ready()
+	e.o.Manager.Status("serving")
+	select {
+	case <-ctx.Done():
+		e.log.WithField("cause", context.Cause(ctx)).Info("stopping")
+		return nil
+	case <-e.life.ctx.Done(): // stopTasks returns the error
+		e.log.WithError(context.Cause(e.life.ctx)).Error("stopping")
+		return nil
+	}
+}
+
+// shutdown takes no more requests and waits for those that are under way, for
+// drainTimeout. Clients that do not take their answers are cut then.
+func shutdown(s *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return errors.Join(err, s.Close())
+	}
+	return s.Close()
+}
+
+func (e *Engine) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	e.used.Store(true)
+	e.handler.ServeHTTP(w, r)
+}
+
+// identify gives the requests of a connection the identity of its peer; without
+// one they may do nothing.
+func (e *Engine) identify(ctx context.Context, c net.Conn) context.Context {
+	if c.LocalAddr().Network() != "unix" {
+		return ctx
+	}
+	peer, err := e.o.Peer(c)
+	if err != nil {
+		e.log.WithError(err).Warn("a client cannot be identified")
+		return ctx
+	}
+	return gateway.WithPeer(ctx, peer)
+}
+
+// Recover deletes the sessions that an engine left which was killed. What it
+// cannot delete now is tried again, as long as the engine lives; the error says
+// why.
+func (e *Engine) Recover(ctx context.Context) error { return e.rooms.keeper.Recover(ctx) }
+
+func (e *Engine) recoverSessions(ctx context.Context) error {
+	if err := e.Recover(ctx); err != nil && ctx.Err() == nil {
+		e.log.WithError(err).Warn("sessions of an earlier run cannot be deleted yet")
+	}
+	return nil
+}
+
+// sweep compares the cached tree with the iLO's now and then, but only while
+// somebody uses the agent: an unused session is to end.
+func (e *Engine) sweep(ctx context.Context) error {
+	for wait(ctx, time.Duration(e.o.Config.Cache.SweepInterval)) {
+		if !e.used.Swap(false) {
+			continue
+		}
+		if err := e.rooms.freshness.Sweep(ctx); err != nil && ctx.Err() == nil {
+			e.log.WithError(err).Warn("the cached tree cannot be compared with the iLO's")
+		}
+	}
+	return nil
+}
+
+func (e *Engine) feedWatchdog(ctx context.Context) error {
+	every := e.o.Manager.Watchdog()
+	if every <= 0 {
+		return nil
+	}
+	for wait(ctx, every) {
+		e.o.Manager.Alive()
+	}
+	return nil
+}
+
+// wait pauses; it reports false if ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

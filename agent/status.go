@@ -1,0 +1,62 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ilod/ilod/agent/freshness"
+	"github.com/ilod/ilod/agent/gateway"
+	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/agent/schedule"
+)
+
+// Status is what GET /ilod/v1/status shows.
+type Status struct {
+	Info     map[string]any    `json:"agent,omitempty"` // who it is
+	Started  time.Time         `json:"started"`
+	Session  ilosession.Status `json:"session"`  // on the iLO
+	Schedule schedule.Stats    `json:"schedule"` // requests for the iLO, by class
+	Cache    freshness.Stats   `json:"cache"`
+}
+
+// metrics are those of the rooms behind the gateway.
+func metrics(session ilosession.Status, classes schedule.Stats, cache freshness.Stats) []gateway.Metric {
+	one := func(name, help string, kind gateway.MetricType, value float64) gateway.Metric {
+		return gateway.Metric{Name: name, Help: help, Type: kind, Samples: []gateway.Sample{{Value: value}}}
+	}
+	byClass := func(name, help string, kind gateway.MetricType, value func(schedule.ClassStats) float64) gateway.Metric {
+		m := gateway.Metric{Name: name, Help: help, Type: kind}
+		for _, class := range slices.Sorted(maps.Keys(classes)) {
+			m.Samples = append(m.Samples, gateway.Sample{Labels: []gateway.Label{{Name: "class", Value: class}}, Value: value(classes[class])})
+		}
+		return m
+	}
+	byResult := gateway.Metric{Name: "ilod_cache_requests_total", Help: "Reads, by how the cache answered them.", Type: gateway.Counter}
+	for result, n := range map[string]int64{
+		"hit": cache.Hits, "miss": cache.Misses, "stale": cache.Stale, "collapsed": cache.Collapsed, "bypass": cache.Bypassed,
+	} {
+		byResult.Samples = append(byResult.Samples, gateway.Sample{Labels: []gateway.Label{{Name: "result", Value: result}}, Value: float64(n)})
+	}
+	slices.SortFunc(byResult.Samples, func(a, b gateway.Sample) int { return strings.Compare(a.Labels[0].Value, b.Labels[0].Value) })
+	present := 0.0
+	if session.Session != "" {
+		present = 1
+	}
+	return []gateway.Metric{
+		one("ilod_ilo_session", "1 while there is a session on the iLO.", gateway.Gauge, present),
+		one("ilod_ilo_logins_total", "Logins to the iLO.", gateway.Counter, float64(session.Logins)),
+		one("ilod_ilo_login_failures_total", "Logins to the iLO that failed.", gateway.Counter, float64(session.Refusals)),
+		one("ilod_ilo_replays_total", "Requests sent again since the iLO had ended the session.", gateway.Counter, float64(session.Replays)),
+		one("ilod_ledger_entries", "Sessions that the iLO may have of ours.", gateway.Gauge, float64(session.LedgerEntries)),
+		byClass("ilod_ilo_requests_total", "Requests that were sent to the iLO.", gateway.Counter, func(c schedule.ClassStats) float64 { return float64(c.Started) }),
+		byClass("ilod_ilo_requests_queued", "Requests that wait for the iLO.", gateway.Gauge, func(c schedule.ClassStats) float64 { return float64(c.Queued) }),
+		byClass("ilod_ilo_requests_refused_total", "Requests refused since too many waited.", gateway.Counter, func(c schedule.ClassStats) float64 { return float64(c.Refused) }),
+		byClass("ilod_ilo_wait_seconds_total", "Time that requests waited for the iLO.", gateway.Counter, func(c schedule.ClassStats) float64 { return c.Waited.Seconds() }),
+		byResult,
+		one("ilod_cache_entries", "Answers in the cache.", gateway.Gauge, float64(cache.Entries)),
+		one("ilod_cache_sweeps_total", "Comparisons of the cached tree with the iLO's.", gateway.Counter, float64(cache.Sweeps)),
+		one("ilod_cache_invalidations_total", "Events after which nothing in the cache was good any more.", gateway.Counter, float64(cache.Invalidations)),
+	}
+}

@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ilod/ilod/agent/gateway"
+)
+
+const (
+	// tlsUser is the local account of the TLS listener; its password is in
+	// tlsLogin in the runtime directory, new at each start.
+	tlsUser  = "ilod"
+	tlsLogin = "tls-login.toml"
+	// tlsCertificate is the self-made certificate in the runtime directory, for
+	// clients that check it.
+	tlsCertificate = "tls-certificate.pem"
+	// certificateLife is how long a self-made certificate is good for; a new one
+	// is made at each start.
+	certificateLife = 398 * 24 * time.Hour
+)
+
+// tlsAccounts are the logins of the TLS listener: one, for whom may read its
+// password.
+func (c *Config) tlsAccounts() ([]gateway.Account, error) {
+	if c.TLS.Listen == "" {
+		return nil, nil
+	}
+	a := gateway.Account{Name: tlsUser, Password: rand.Text(), Role: gateway.Admin}
+	text := fmt.Sprintf("username = %q\npassword = %q\n", a.Name, a.Password)
+	if err := replaceFile(filepath.Join(c.RuntimeDir, tlsLogin), []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	return []gateway.Account{a}, nil
+}
+
+// listenTLS makes the listener for tools that need https://host:port.
+func (c *Config) listenTLS(ctx context.Context) (net.Listener, error) {
+	certificate, err := c.certificate()
+	if err != nil {
+		return nil, fmt.Errorf("TLS listener: %w", err)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.TLS.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("TLS listener: %w", err)
+	}
+	return tls.NewListener(l, &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   []string{"http/1.1"},
+	}), nil
+}
+
+func (c *Config) certificate() (tls.Certificate, error) {
+	if c.TLS.Certificate != "" {
+		return tls.LoadX509KeyPair(c.TLS.Certificate, c.TLS.Key)
+	}
+	certificate, err := selfSigned(time.Now())
+	if err != nil {
+		return certificate, err
+	}
+	var text bytes.Buffer
+	if err := pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}); err != nil {
+		return certificate, err
+	}
+	return certificate, replaceFile(filepath.Join(c.RuntimeDir, tlsCertificate), text.Bytes(), 0o644)
+}
+
+// selfSigned makes a certificate for this host's loopback addresses, whose key is
+// in no file.
+func selfSigned(now time.Time) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: "ilod on this host"},
+		// The clock may be set later on.
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(certificateLife),
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:    []string{"localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		IsCA:        true, BasicConstraintsValid: true, // so that clients can be told to trust it
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
+
+// replaceFile gives a file new content, whole or not at all.
+func replaceFile(name string, content []byte, mode os.FileMode) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), ".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(content)
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	if err == nil {
+		err = os.Chmod(f.Name(), mode)
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
