@@ -11,9 +11,11 @@ import (
 	"time"
 )
 
+// lateness is how long after we gave it up an iLO may still execute a login. It
+// is a variable for tests with real processes.
+var lateness = 30 * time.Second
+
 const (
-	// lateness is how long after we gave it up an iLO may still execute a login.
-	lateness = 30 * time.Second
 	// clockSlack allows for the whole seconds of a Date and of a session's id.
 	clockSlack = 2 * time.Second
 	// elsewhereFor is how long entries of another iLO are kept.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -156,6 +157,68 @@ func TestKilledAnywhere(t *testing.T) {
 				}
 				t.Logf("%d runs", runs)
 			})
+		}
+	}
+}
+
+// Something goes wrong with one packet, each in turn, of a process that works or
+// of one that recovers. Whatever comes next leaves nothing, and whoever waited
+// got an answer.
+func TestFaultAnywhere(t *testing.T) {
+	faults := map[string]chiftest.Rule{
+		"delay":   {Fault: chiftest.FaultDelay, Duration: redfish.Duration(3 * time.Minute)},
+		"code":    {Fault: chiftest.FaultCode, Code: chif.CodeError},
+		"retry":   {Fault: chiftest.FaultCode, Code: chif.CodeRetry},
+		"created": {Fault: chiftest.FaultHTTPStatus, Status: 201},
+		"OK":      {Fault: chiftest.FaultHTTPStatus, Status: 200},
+	}
+	for _, f := range []chiftest.Fault{
+		chiftest.FaultResetBefore, chiftest.FaultResetAfter, chiftest.FaultDropRequest, chiftest.FaultDropAnswer, chiftest.FaultRefuse,
+		chiftest.FaultHTTPEmpty, chiftest.FaultHTTPGarbage, chiftest.FaultWrongLength, chiftest.FaultWrongSequence,
+		chiftest.FaultWrongCommand, chiftest.FaultGarbage, chiftest.FaultStale, chiftest.FaultSubmitBusy,
+	} {
+		faults[string(f)] = chiftest.Rule{Fault: f, Bytes: 12, Duration: redfish.Duration(10 * time.Second)}
+	}
+	for _, status := range []int{400, 401, 403, 404, 405, 500, 502, 503} {
+		faults[fmt.Sprint(status)] = chiftest.Rule{Fault: chiftest.FaultHTTPStatus, Status: status}
+	}
+	for name, rule := range faults {
+		for _, left := range []int{0, untilPosted, untilRecorded} {
+			for n := range 9 {
+				bubble(t, fmt.Sprintf("%s, packet %d, after %d", name, n, left), func(t *testing.T) {
+					m := newMachine(t, redfish.Options{Foreign: redfish.EveryKind()})
+					if left > 0 {
+						m.leave(left)
+					}
+					rule.Op, rule.Skip, rule.Times = chiftest.OpREST, n, 1
+					// A service that says that a session is gone is believed.
+					if rule.Fault == chiftest.FaultHTTPStatus && slices.Contains([]int{200, 201, 401, 404}, rule.Status) {
+						rule.Method = "GET"
+						if n%2 == 0 {
+							rule.Method = "POST"
+						}
+					}
+					m.rules(rule)
+					m.process(&life{left: -1}, nil, func(k *Keeper) {
+						for range 3 {
+							ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+							_, err := do(ctx, k, "GET", system, "")
+							if cancel(); err != nil {
+								time.Sleep(refusedPause)
+							}
+						}
+						time.Sleep(credentialsPause)
+						if left := m.server.Faults().Rules; len(left) > 0 && left[0].Skip == 0 {
+							return // the next would be hit
+						}
+						if status, err := do(t.Context(), k, "GET", system, ""); err != nil || status != 200 {
+							t.Errorf("%d, %v", status, err)
+						}
+					})
+					m.rules()
+					m.clean()
+				})
+			}
 		}
 	}
 }

@@ -121,14 +121,15 @@ func loginTime(id, user string) (time.Time, bool) {
 }
 
 // readTable reads the table with the rights of rt. A session that vanishes
-// meanwhile is left out; a list that is not complete is an error.
+// meanwhile is left out; a list that is not complete is an error, and so is one
+// without any session: whoever reads it has one.
 func readTable(ctx context.Context, rt http.RoundTripper) ([]TableEntry, error) {
 	var list sessionCollection
 	resp, err := getJSON(ctx, rt, collection+"?$expand=.", &list)
 	if err != nil {
 		return nil, fmt.Errorf("read the iLO's sessions: %w", err)
 	}
-	if len(list.Members) < list.Count {
+	if len(list.Members) < max(list.Count, 1) {
 		return nil, fmt.Errorf("read the iLO's sessions: %d of %d are shown", len(list.Members), list.Count)
 	}
 	now := date(resp)
