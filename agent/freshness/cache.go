@@ -39,7 +39,9 @@ const (
 )
 
 // Store keeps bytes by key. It may lose anything at any time; what it gives back
-// must be what was put. All methods may be called concurrently.
+// must be what was put. A value from Get is kept and not changed, here as well as
+// there; one from All is not used after its turn. All methods may be called
+// concurrently.
 type Store interface {
 	Get(key string) (value []byte, ok bool)
 	Put(key string, value []byte) error

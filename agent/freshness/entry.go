@@ -4,7 +4,7 @@ import (
 	"container/list"
 	"encoding/binary"
 	"net/http"
-	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,14 +37,7 @@ type outline struct {
 
 func (e *entry) negative() bool { return e.status != http.StatusOK }
 
-func (e *entry) query() bool {
-	for i := range len(e.key) {
-		if e.key[i] == '?' {
-			return true
-		}
-	}
-	return false
-}
+func (e *entry) query() bool { return strings.IndexByte(e.key, '?') >= 0 }
 
 // What is stored: version and flags, a byte each; status, u16; epoch, time of
 // reading and hash of the settings twin, u64 each, little endian; hashes of the
@@ -97,9 +90,9 @@ func appendString(b []byte, s string) []byte {
 }
 
 // decode reads the stored form of the entry at key. The document has no time of
-// reading; its body is set only on demand and is no part of b then.
+// reading; its body is set only on demand, and may be a part of b.
 func decode(key string, b []byte, withBody bool) (*entry, *document, error) {
-	r := reader{b: slices.Clone(b)}
+	r := reader{b: b}
 	version, flags := r.byte(), r.byte()
 	e := &entry{key: key, path: pathOf(key), status: int(r.uint(2))}
 	e.epoch, e.wall, e.twin = r.uint(8), int64(r.uint(8)), r.uint(8)

@@ -68,7 +68,7 @@ const modelLatency = 40 * time.Millisecond
 // than the class of the resource and the client allow, and not before the last
 // write or reset.
 func TestModel(t *testing.T) {
-	for seed := range uint64(25) {
+	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { runModel(t, rand.New(rand.NewPCG(seed, 7))) })
 		})
@@ -92,10 +92,7 @@ func runModel(t *testing.T, rng *rand.Rand) {
 		n++
 		// Its ETag is the number of its members, as an iLO's.
 		h.put(collection, fmt.Sprintf(`W/"%d"`, len(members)), fmt.Sprintf(`{"v":%d,"Members":[%s]}`, n, strings.Join(m, ",")))
-		all := []string{collection}
-		for _, leaf := range leaves[:4] {
-			all = append(all, leaf)
-		}
+		all := append([]string{collection}, leaves[:4]...)
 		for _, id := range members {
 			all = append(all, collection+"/"+id)
 		}

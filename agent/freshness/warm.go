@@ -53,8 +53,18 @@ func (c *Cache) Warm(ctx context.Context, progress func(done, total int)) error 
 	wg.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil {
-		return fmt.Errorf("warm: %w", w.err)
+	switch {
+	case w.err != nil:
+		err = w.err
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case w.failures == w.done: // all of them
+		err = w.last
+	default:
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("warm: %w", err)
 	}
 	return nil
 }
@@ -71,8 +81,9 @@ type warmer struct {
 	seen     map[string]bool // paths that were in todo
 	done     int
 	busy     int
-	failures int // in a row
-	err      error
+	failures int   // in a row
+	last     error // of them
+	err      error // why to stop
 }
 
 // add puts links on the list, those that Warm is for; mu is held or not needed
@@ -116,7 +127,7 @@ func (w *warmer) work() {
 		w.add(found)
 		if w.failures++; err == nil {
 			w.failures = 0
-		} else if w.failures >= maxFailures && w.err == nil {
+		} else if w.last = err; w.failures >= maxFailures && w.err == nil {
 			w.err = err
 		}
 		if w.progress != nil && w.err == nil {
