@@ -228,6 +228,10 @@ func (c *Cache) apply(ctx context.Context, dir directory, epoch uint64) error {
 	for _, key := range dropped {
 		c.o.Store.Drop(key)
 	}
+	if _, ok := c.o.Store.Get(metaKey); !ok { // a store may lose what is seldom used
+		err := c.saveMeta()
+		c.o.Log.WithError(err).Debug("the epoch was written again")
+	}
 	c.disk.Unlock()
 	c.o.Log.WithField("listed", len(dir.etags)).WithField("dropped", len(dropped)).Debug("swept")
 	for _, key := range watched {

@@ -169,6 +169,35 @@ func TestSweepFindsWhatWasMissing(t *testing.T) {
 	})
 }
 
+// A store that evicts what is seldom used must not take the epoch with it.
+func TestSweepWritesEpochAgain(t *testing.T) {
+	c, _, store := open(t, farm())
+	before, _ := store.Get(metaKey)
+	store.Drop(metaKey)
+	if err := c.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := store.Get(metaKey); string(after) != string(before) {
+		t.Errorf("%s, was %s", after, before)
+	}
+}
+
+// A renewal counts from when the directory was asked for.
+func TestSweepTakesTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, next, _ := open(t, farm())
+		ask(t, c, "GET", "/redfish/v1/Systems/a/Storage")
+		time.Sleep(100 * time.Second)
+		next.latency = 10 * time.Second
+		if err := c.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := kept(t, c, "/redfish/v1/Systems/a/Storage"); got != "ttl=110" {
+			t.Errorf("%s, want ttl=110", got)
+		}
+	})
+}
+
 // What was read while the directory was on its way is newer than it.
 func TestSweepDoesNotJudgeNewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
