@@ -165,15 +165,20 @@ func compileAccounts(in []Account) ([]account, error) {
 
 // login finds an account, in a time that does not depend on how much of the
 // password is right.
-func (g *Gateway) login(name, password string) (account, bool) {
+func (g *Gateway) login(name, password string) (a account, ok bool) {
 	hash := sha256.Sum256([]byte(password))
-	for _, a := range g.accounts {
-		if a.name == name {
-			return a, subtle.ConstantTimeCompare(a.hash[:], hash[:]) == 1
-		}
+	if i := slices.IndexFunc(g.accounts, func(a account) bool { return a.name == name }); i >= 0 {
+		a = g.accounts[i]
+		ok = subtle.ConstantTimeCompare(a.hash[:], hash[:]) == 1
 	}
-	return account{}, false
+	if !ok {
+		g.log.Warn("a login on the TLS listener was refused")
+	}
+	return a, ok
 }
+
+// owner is the account as the owner of client sessions.
+func (a *account) owner() string { return "account:" + a.name }
 
 // caller is who makes a request.
 type caller struct {
@@ -195,7 +200,9 @@ func (c *caller) key() string {
 
 // identify fills in who. It reports false for a token that is not one of a
 // client session, or of one of somebody else: a session of the Unix socket
-// belongs to its user, one of the TLS listener stays there.
+// belongs to its user, one of the TLS listener stays there. Without a token the
+// TLS listener takes HTTP Basic authentication as well (DSP0266, Authentication);
+// on the Unix socket the kernel has said who it is.
 func (g *Gateway) identify(c *call) (valid bool) {
 	peer, _ := c.Context().Value(peerKey{}).(*knownPeer)
 	if peer != nil {
@@ -203,7 +210,15 @@ func (g *Gateway) identify(c *call) (valid bool) {
 	}
 	tokens, given := c.Header[tokenHeader]
 	if !given {
-		return true
+		name, password, basic := c.BasicAuth()
+		if peer != nil || !basic {
+			return true
+		}
+		a, ok := g.login(name, password)
+		if ok {
+			c.who = caller{known: true, role: a.role, name: a.name, owner: a.owner()}
+		}
+		return ok
 	}
 	if len(tokens) != 1 {
 		return false

@@ -243,6 +243,9 @@ func (g *Gateway) fail(w http.ResponseWriter, c *call, f *failure) {
 	if f.retry > 0 {
 		w.Header().Set("Retry-After", f.retryAfter())
 	}
+	if f.status == http.StatusUnauthorized && c.who.peer == nil {
+		w.Header().Set("WWW-Authenticate", `Basic realm="ilod", charset="UTF-8"`) // RFC 9110 §11.6.1, RFC 7617 §2.1
+	}
 	g.reply(w, f.status, f.body())
 }
 

@@ -163,6 +163,51 @@ func TestTokensStayWhereTheyWereMade(t *testing.T) {
 	}
 }
 
+// TestBasicAuthentication: the TLS listener takes it for each request, without a
+// session.
+func TestBasicAuthentication(t *testing.T) {
+	n := &next{}
+	log, logged := recordLog()
+	g := newGateway(t, Options{Next: n, Log: log, Accounts: []Account{{"remote", testPassword, Reader}}})
+	basic := func(name, password string) []string {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.SetBasicAuth(name, password)
+		return []string{"Authorization", r.Header.Get("Authorization")}
+	}
+	good := basic("remote", testPassword)
+	if w := ask(g, nil, "GET", "/redfish/v1/Systems/1", "", good...); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if r, _ := n.last(); len(r.Header) != 0 {
+		t.Errorf("the iLO got %v", r.Header)
+	}
+	wantFailure(t, ask(g, nil, "PATCH", "/redfish/v1/Systems/1", "{}", good...), 403, "InsufficientPrivilege")
+	before := n.count()
+	for _, header := range [][]string{
+		nil, basic("remote", ""), basic("root", testPassword), {"Authorization", "Basic " + testPassword},
+		{"Authorization", "Bearer " + testPassword}, append(basic("remote", testPassword), tokenHeader, "forged"),
+	} {
+		w := ask(g, nil, "GET", "/redfish/v1/Systems/1", "", header...)
+		wantFailure(t, w, 401, "NoValidSession")
+		if got := w.Header().Get("WWW-Authenticate"); !strings.HasPrefix(got, `Basic realm=`) {
+			t.Errorf("WWW-Authenticate: %q", got)
+		}
+	}
+	wantFailure(t, ask(g, nil, "GET", "/redfish/v1/", "", basic("remote", "wrong")...), 401, "NoValidSession")
+	if w := ask(g, &reader, "GET", "/redfish/v1/Systems", "", tokenHeader, "forged"); w.Header().Get("WWW-Authenticate") != "" {
+		t.Error("the Unix socket offers what it does not take")
+	}
+	if n.count() != before {
+		t.Error("a refused request reached the iLO")
+	}
+	if live, made := g.sessions.count(); live != 0 || made != 0 {
+		t.Errorf("%d sessions, %d made", live, made)
+	}
+	if strings.Contains(logged.String(), testPassword) || !strings.Contains(logged.String(), "refused") {
+		t.Errorf("log: %s", logged)
+	}
+}
+
 func TestClientSessionsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGateway(t, Options{MaxClientSessions: 2})

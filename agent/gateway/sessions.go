@@ -41,10 +41,9 @@ func createSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	default:
 		account, ok := g.login(*login.UserName, *login.Password)
 		if !ok {
-			g.log.Warn("a login on the TLS listener was refused")
 			return &failure{status: http.StatusUnauthorized, key: "ResourceAtUriUnauthorized", args: []string{sessionsPath, "invalid user name or password"}}
 		}
-		of = clientSession{owner: "account:" + account.name, user: account.name, role: account.role}
+		of = clientSession{owner: account.owner(), user: account.name, role: account.role}
 	}
 	s, token, err := g.sessions.create(of)
 	if errors.Is(err, errSessionsFull) {
