@@ -43,7 +43,7 @@ type Config struct {
 
 // CacheConfig is about the cached tree.
 type CacheConfig struct {
-	Disabled      bool     `toml:"nocache"`        // nothing on disk: bounded memory instead
+	Disabled      bool     `toml:"nocache"`        // write nothing outside RuntimeDir: bounded memory instead
 	MaxSize       Size     `toml:"max-size"`       // of what is stored
 	SweepInterval Duration `toml:"sweep-interval"` // how often the tree is compared with the iLO's while it is used
 }
@@ -151,6 +151,14 @@ func lineOf(text string, key toml.Key) int {
 // SocketPath is where the agent listens.
 func (c *Config) SocketPath() string {
 	return cmp.Or(c.Socket, filepath.Join(c.RuntimeDir, "ilod.sock"))
+}
+
+// DiskDir is StateDir if anything may be written there, else empty.
+func (c *Config) DiskDir() string {
+	if c.Cache.Disabled {
+		return ""
+	}
+	return c.StateDir
 }
 
 // Validate says what is wrong with the values, all of it.

@@ -72,7 +72,7 @@ type rooms struct {
 // stack makes the rooms, from the iLO to the clients, and plans their end in the
 // opposite order.
 func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
-	ledger, err := ilosession.OpenLedger(o.Config.StateDir, o.Config.RuntimeDir)
+	ledger, err := ilosession.OpenLedger(o.Config.DiskDir(), o.Config.RuntimeDir)
 	if err != nil {
 		return r, err
 	}

@@ -101,7 +101,7 @@ func (h *host) options(t *testing.T) Options {
 	log := logrus.New()
 	log.SetOutput(&h.log)
 	log.SetLevel(logrus.DebugLevel)
-	lock, err := platform.AcquireLock(t.Context(), h.config.StateDir)
+	lock, err := platform.AcquireLock(t.Context(), h.config.RuntimeDir, h.config.StateDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestManyClientsOneSession(t *testing.T) {
 	if _, err := os.Stat(h.config.SocketPath()); !os.IsNotExist(err) {
 		t.Errorf("the socket: %v", err)
 	}
-	lock, err := platform.AcquireLock(t.Context(), h.config.StateDir)
+	lock, err := platform.AcquireLock(t.Context(), h.config.RuntimeDir, h.config.StateDir)
 	if err != nil {
 		t.Fatalf("the lock: %v", err)
 	}

@@ -13,7 +13,7 @@ import (
 
 func lockOf(t *testing.T, dir string) *Lock {
 	t.Helper()
-	lock, err := AcquireLock(t.Context(), dir)
+	lock, err := AcquireLock(t.Context(), dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,9 +10,9 @@ import (
 // *LockedError that says which.
 var ErrLocked = errors.New("another ilod is at work")
 
-// LockedError is the ErrLocked of one directory.
+// LockedError is the ErrLocked of one file or directory.
 type LockedError struct {
-	Dir string // the directory whose lock is held
+	Of  string // the file or directory whose lock is held
 	PID int    // the process that holds it; 0 if it does not tell
 	Err error  // why waiting ended: the error of a context
 }
@@ -22,7 +22,7 @@ func (e *LockedError) Error() string {
 	if e.PID != 0 {
 		holder = fmt.Sprintf(" (process %d)", e.PID)
 	}
-	return fmt.Sprintf("%v%s: it holds the lock of %s", ErrLocked, holder, e.Dir)
+	return fmt.Sprintf("%v%s: it holds the lock of %s", ErrLocked, holder, e.Of)
 }
 
 // Is makes errors.Is(err, ErrLocked) true.
@@ -31,15 +31,16 @@ func (e *LockedError) Is(target error) bool { return target == ErrLocked }
 // Unwrap returns why waiting ended.
 func (e *LockedError) Unwrap() error { return e.Err }
 
-// Lock is the instance lock of a directory: of the processes that want it, one
-// has it at a time. The system drops it when the process ends, however it ends.
-type Lock struct {
-	dir  string
-	file *os.File
-}
-
-// Dir is the directory that is locked.
-func (l *Lock) Dir() string { return l.dir }
+// Lock is the instance lock: of the processes that want it, one has it at a time.
+// The system drops it when the process ends, however it ends.
+type Lock struct{ files []*os.File }
 
 // Release gives the lock back.
-func (l *Lock) Release() error { return l.file.Close() }
+func (l *Lock) Release() error {
+	var errs []error
+	for _, f := range l.files {
+		errs = append(errs, f.Close())
+	}
+	l.files = nil
+	return errors.Join(errs...)
+}

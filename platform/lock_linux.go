@@ -17,49 +17,75 @@ const (
 	// lockPoll is how often a lock that is held is tried again: flock(2) cannot
 	// be told to give up.
 	lockPoll = 20 * time.Millisecond
-	pidFile  = "pid"
+	// lockFile is the lock in the runtime directory, and tells who holds it.
+	lockFile = "lock"
 )
 
-// AcquireLock takes the instance lock of the first of dirs that exists or can be
-// made, with mode 0700; it waits for another holder until ctx ends, and then
-// fails with a *LockedError. The lock is on the directory itself, so that one on
-// a read-only file system will do, too.
-func AcquireLock(ctx context.Context, dirs ...string) (*Lock, error) {
-	var unusable error
-	for _, dir := range dirs {
-		err := os.MkdirAll(dir, 0o700)
+// AcquireLock takes the instance lock of both directories: of a file in runtime,
+// and of the directory state itself, which works on a read-only file system, too.
+// An empty state is left out. Each is made if it does not exist. It waits for
+// another holder until ctx ends, and then fails with a *LockedError. One
+// directory that cannot be used is no error.
+func AcquireLock(ctx context.Context, runtime, state string) (*Lock, error) {
+	l := &Lock{}
+	holder, unusable := openLockFile(runtime)
+	if unusable == nil {
+		if err := l.take(ctx, holder, holder.Name()); err != nil {
+			return nil, err
+		}
+		// Only for the text of LockedError, so that a full disk does not matter.
+		_ = holder.Truncate(0)
+		_, _ = holder.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if state != "" {
+		dir, err := openDirectory(state)
 		if err == nil {
-			var file *os.File
-			if file, err = os.Open(dir); err == nil {
-				return acquire(ctx, dir, file)
-			}
+			err = l.take(ctx, dir, filepath.Join(runtime, lockFile))
+		}
+		if errors.Is(err, ErrLocked) {
+			return nil, err
 		}
 		unusable = errors.Join(unusable, err)
 	}
-	return nil, fmt.Errorf("instance lock: %w", unusable)
+	if len(l.files) == 0 {
+		return nil, fmt.Errorf("instance lock: %w", unusable)
+	}
+	return l, nil
 }
 
-func acquire(ctx context.Context, dir string, file *os.File) (*Lock, error) {
-	name := filepath.Join(dir, pidFile)
+func openLockFile(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+}
+
+func openDirectory(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return os.Open(dir)
+}
+
+// take locks a file and adds it. If that fails nothing stays locked.
+func (l *Lock) take(ctx context.Context, file *os.File, teller string) error {
+	l.files = append(l.files, file)
 	for {
 		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			// Only for the text of LockedError, so that a full or read-only disk
-			// does not matter.
-			_ = os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600)
-			return &Lock{dir, file}, nil
+			return nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(fmt.Errorf("instance lock of %s: %w", dir, err), file.Close())
+			return errors.Join(fmt.Errorf("instance lock of %s: %w", file.Name(), err), l.Release())
 		}
 		timer := time.NewTimer(lockPoll)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			content, _ := os.ReadFile(name)
+			content, _ := os.ReadFile(teller)
 			pid, _ := strconv.Atoi(strings.TrimSpace(string(content)))
-			return nil, errors.Join(&LockedError{dir, pid, context.Cause(ctx)}, file.Close())
+			return errors.Join(&LockedError{file.Name(), pid, context.Cause(ctx)}, l.Release())
 		}
 	}
 }

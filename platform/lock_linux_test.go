@@ -10,23 +10,31 @@ import (
 )
 
 func TestLock(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "state")
-	first, err := AcquireLock(t.Context(), dir)
+	runtime, state := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "state")
+	first, err := AcquireLock(t.Context(), runtime, state)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = AcquireLock(ended, dir)
-	var locked *LockedError
-	if !errors.Is(err, ErrLocked) || !errors.Is(err, context.Canceled) || !errors.As(err, &locked) ||
-		locked.Dir != dir || locked.PID != os.Getpid() {
-		t.Errorf("a second one: %v", err)
+	// Either directory is enough to keep others out.
+	for _, c := range []struct{ runtime, state, of string }{
+		{runtime, state, filepath.Join(runtime, lockFile)},
+		{runtime, "", filepath.Join(runtime, lockFile)},
+		{runtime, filepath.Join(t.TempDir(), "other"), filepath.Join(runtime, lockFile)},
+		{filepath.Join(t.TempDir(), "other"), state, state},
+	} {
+		_, err = AcquireLock(ended, c.runtime, c.state)
+		var locked *LockedError
+		if !errors.Is(err, ErrLocked) || !errors.Is(err, context.Canceled) || !errors.As(err, &locked) ||
+			locked.Of != c.of || locked.PID != os.Getpid() {
+			t.Errorf("a second one: %v", err)
+		}
 	}
 
 	waited := make(chan error)
 	go func() {
-		second, err := AcquireLock(t.Context(), dir)
+		second, err := AcquireLock(t.Context(), runtime, state)
 		if err == nil {
 			err = second.Release()
 		}
@@ -42,21 +50,24 @@ func TestLock(t *testing.T) {
 	}
 }
 
-func TestLockOfTheNextDirectory(t *testing.T) {
+func TestLockOfOneDirectory(t *testing.T) {
 	base := t.TempDir()
 	file := filepath.Join(base, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	none, usable := filepath.Join(file, "state"), filepath.Join(base, "run")
-	lock, err := AcquireLock(t.Context(), none, usable)
-	if err != nil || lock.Dir() != usable {
-		t.Fatalf("%v, %v", lock, err)
+	none, usable := filepath.Join(file, "none"), filepath.Join(base, "usable")
+	for _, dirs := range [][2]string{{none, usable}, {usable, none}, {usable, ""}} {
+		lock, err := AcquireLock(t.Context(), dirs[0], dirs[1])
+		if err != nil {
+			t.Errorf("%v: %v", dirs, err)
+			continue
+		}
+		if err := lock.Release(); err != nil {
+			t.Error(err)
+		}
 	}
-	if err := lock.Release(); err != nil {
-		t.Error(err)
-	}
-	if _, err := AcquireLock(t.Context(), none); err == nil || errors.Is(err, ErrLocked) {
+	if _, err := AcquireLock(t.Context(), none, none); err == nil || errors.Is(err, ErrLocked) {
 		t.Errorf("no directory at all: %v", err)
 	}
 }

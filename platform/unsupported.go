@@ -15,7 +15,7 @@ func unsupported(what string) error {
 }
 
 // AcquireLock fails with errors.ErrUnsupported.
-func AcquireLock(context.Context, ...string) (*Lock, error) {
+func AcquireLock(context.Context, string, string) (*Lock, error) {
 	return nil, unsupported("instance lock")
 }
 
