@@ -1,0 +1,131 @@
+package cache
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+const (
+	freeToOpen    = 64 << 20
+	freeToWrite   = 32 << 20
+	verifyTimeout = 10 * time.Second
+)
+
+var (
+	errInUse    = errors.New("in use by another process")
+	errLowSpace = errors.New("not enough free space")
+	errUnclean  = errors.New("it was not closed")
+	errChanged  = errors.New("it is not as it was closed")
+)
+
+// room tells whether a database of so many bytes may be written to. BadgerDB
+// kills the process when the disk is full, and a compaction may write everything
+// anew.
+func (o *Options) room(bytes int64) error { return o.needFree(freeToWrite + uint64(bytes)) }
+
+func (o *Options) needFree(needed uint64) error {
+	free, err := o.freeSpace(o.Dir)
+	if err != nil {
+		return fmt.Errorf("free space: %w", err)
+	}
+	if free < needed {
+		return fmt.Errorf("%w: %d MiB of %d MiB", errLowSpace, free>>20, needed>>20)
+	}
+	return nil
+}
+
+// openGuarded opens the database of o.Dir and lists what it holds. What is
+// damaged may kill who opens it, so that this process opens only what was closed,
+// by the last process or by a child that has read all of it. Anything else is
+// removed.
+func openGuarded(ctx context.Context, o Options, log badgerLog) (*disk, []*entry, error) {
+	dir := directory(o.Dir)
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, nil, err
+	}
+	if err := o.needFree(freeToOpen); err != nil {
+		return nil, nil, err
+	}
+	cause := errChanged
+	if dir.state() == stateOpen {
+		cause = errUnclean
+		if o.Verify != nil {
+			limited, cancel := context.WithTimeout(ctx, verifyTimeout)
+			cause = o.Verify(limited, o.Dir) // which takes the lock
+			cancel()
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
+	}
+	unlock, err := lock(o.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, entries, err := openLocked(o, cause, log)
+	if err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	d.unlock = unlock
+	return d, entries, nil
+}
+
+func openLocked(o Options, cause error, log badgerLog) (*disk, []*entry, error) {
+	dir := directory(o.Dir)
+	remove := func(cause error) error {
+		if _, err := os.Lstat(dir.database()); err == nil {
+			o.Warn("the files of the cache were removed", cause)
+		}
+		return dir.wipe()
+	}
+	if !dir.intact() {
+		if err := remove(cmp.Or(cause, errChanged)); err != nil {
+			return nil, nil, err
+		}
+	}
+	d, entries, err := openDisk(dir, log)
+	if err != nil {
+		if err := remove(err); err != nil {
+			return nil, nil, err
+		}
+		d, entries, err = openDisk(dir, log)
+	}
+	return d, entries, err
+}
+
+// Verify opens the database of a store that was not closed, reads everything in
+// it, checks the checksums and closes it, so that Open need not fear it. Damage
+// is an error, a panic, a fault or an exit: call it in a process of its own, as
+// Options.Verify says.
+func Verify(dir string) error {
+	if err := verify(directory(dir)); err != nil {
+		return fmt.Errorf("cache in %s: %w", dir, err)
+	}
+	return nil
+}
+
+func verify(dir directory) error {
+	unlock, err := lock(string(dir))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if state := dir.state(); state != stateOpen {
+		return fmt.Errorf("its state is %q", clip(state))
+	}
+	d, entries, err := openDisk(dir, func(error) {})
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, err := d.get(e.key); err != nil {
+			return errors.Join(err, clipped(d.db.Close()))
+		}
+	}
+	return d.close()
+}

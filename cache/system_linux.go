@@ -1,0 +1,38 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// lock takes the lock of a store's directory or fails with errInUse. A process
+// that ends gives it back; the file of unlock is not for the garbage collector to
+// close.
+func lock(dir string) (unlock func(), err error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		unix.Close(fd)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = errInUse
+		}
+		return nil, fmt.Errorf("lock of %s: %w", dir, err)
+	}
+	return sync.OnceFunc(func() { unix.Close(fd) }), nil
+}
+
+// freeSpace is what an unprivileged process could still write to dir's file
+// system, in bytes.
+func freeSpace(dir string) (uint64, error) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil {
+		return 0, err
+	}
+	return stat.Bavail * uint64(stat.Bsize), nil
+}
