@@ -279,6 +279,34 @@ func TestGuardianRandomKills(t *testing.T) {
 	t.Logf("%d kills, %d logins", kills, v.service.Stats().Logins)
 }
 
+// The next command does not wait for the guardian of the one that was killed: both
+// clean up, and neither harms the other.
+func TestGuardianBesideNextCommand(t *testing.T) {
+	kills := 30
+	if testing.Short() {
+		kills = 5
+	}
+	v := newVictims(t, redfish.Options{})
+	for n := range kills {
+		x := v.start(v.order)
+		x.guardian()
+		time.Sleep(time.Duration(rand.IntN(20_000)) * time.Microsecond) // as above
+		x.kill()
+		o := v.order
+		o.Keepers = 3
+		next := v.start(o)
+		if how := next.gone(); how.ExitStatus() != 0 {
+			t.Errorf("the next command: %v: %s", how, &next.log)
+		}
+		next.end()
+		x.gone()
+		x.end()
+		if v.clean(fmt.Sprintf("kill %d", n)); t.Failed() {
+			return
+		}
+	}
+}
+
 // What others can see of a guardian, and what it does while the iLO is away.
 func TestGuardianProcess(t *testing.T) {
 	v := newVictims(t, redfish.Options{})

@@ -75,6 +75,11 @@ const (
 	workTimeout = 3 * time.Minute
 )
 
+// ErrNoLogin: a request was not sent, since there is no session for it; why
+// follows. Whatever that is, also an outcome that is not known, is about the
+// login and not about the request.
+var ErrNoLogin = errors.New("there is no session on the iLO")
+
 // Keeper keeps at most one session on the iLO for everybody. It is an
 // http.RoundTripper whose requests run in that session: it logs in when the
 // first request needs it, once for all that wait, and again when the iLO has
@@ -177,8 +182,9 @@ func NewKeeper(o KeeperOptions) *Keeper {
 // ended is replaced by that of one replay in a new session, whatever the method:
 // the iLO has not executed the request.
 //
-// Errors: those of Login, also for a while after a login that failed, without
-// another attempt; *SessionLimitError; ErrClosed after Close; those of Next.
+// Errors: ErrNoLogin with those of Login, for a while after a login that failed
+// without another attempt, or with a *SessionLimitError; ErrClosed after Close;
+// those of Next.
 func (k *Keeper) RoundTrip(req *http.Request) (*http.Response, error) {
 	k.mu.Lock()
 	if k.closing {
@@ -226,7 +232,7 @@ func (k *Keeper) exchange(req *http.Request, use bool) (*http.Response, error) {
 		h, err := k.acquire(req.Context(), use)
 		if err != nil {
 			closeBody(send)
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", ErrNoLogin, err)
 		}
 		resp, err := h.session.RoundTrip(send)
 		k.release(h, use)
@@ -314,7 +320,9 @@ func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
 				return nil, c.err
 			}
 		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for the iLO session: %w", context.Cause(ctx))
+			return nil, fmt.Errorf("wait for a login: %w", context.Cause(ctx))
+		case <-k.readsCtx.Done(): // also for a write, of which nothing was sent
+			return nil, ErrClosed
 		}
 	}
 }
@@ -427,10 +435,15 @@ func (k *Keeper) login() error {
 	ctx, cancel := context.WithTimeout(k.ctx, loginTimeout)
 	defer cancel()
 	h, c, err := k.attempt(ctx)
-	if errors.Is(err, ErrSessionLimit) {
+	full := errors.Is(err, ErrSessionLimit)
+	// A refusal of no credentials may be that of a full table (ilo-behaviour §3).
+	if full || c == nil && errors.Is(err, ErrCredentials) {
 		if h = k.adopt(ctx); h != nil {
-			err = nil
-		} else if err = k.makeRoom(ctx, c, err); err == nil {
+			full, err = false, nil
+		}
+	}
+	if full {
+		if err = k.makeRoom(ctx, c, err); err == nil {
 			h, c, err = k.attempt(ctx)
 		}
 	}
@@ -496,8 +509,8 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 	e.Before = k.known
 	k.owned[e.Nonce] = true
 	k.mu.Unlock()
+	k.o.Guardian.note(e, credentials) // first: it must know of each entry
 	k.o.Ledger.put(e)
-	k.o.Guardian.note(e, credentials)
 
 	s, err := Login(ctx, k.o.Next, Options{Credentials: credentials, NotSent: k.o.NotSent})
 	if err != nil {

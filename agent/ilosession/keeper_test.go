@@ -408,7 +408,7 @@ func TestKeeperRefused(t *testing.T) {
 				for range 3 {
 					wg.Go(func() {
 						_, err := do(t.Context(), k, "GET", system, "")
-						if err == nil || c.want != nil && !errors.Is(err, c.want) {
+						if !errors.Is(err, ErrNoLogin) || c.want != nil && !errors.Is(err, c.want) {
 							t.Errorf("got %v", err)
 						}
 					})
@@ -561,6 +561,33 @@ func TestKeeperCloseDuringLogin(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A write that waits for a login is not in flight: Close does not wait for it
+// beyond its context.
+func TestKeeperCloseDuringWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		if err := m.service.SetFaults(redfish.Faults{LoginLatency: redfish.Duration(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		k := m.keeper()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := do(t.Context(), k, "PATCH", system, `{"AssetTag":"a"}`)
+			if !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNoLogin) {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := k.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		m.expect(0, 0, 0)
+	})
 }
 
 // A session that cannot be deleted stays in the ledger, is reported, and goes
