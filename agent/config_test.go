@@ -174,3 +174,25 @@ func TestDuration(t *testing.T) {
 		}
 	}
 }
+
+// TestReadme: the file that README.md shows has all keys and the defaults.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(readme), "```toml\n")
+	text, _, found := strings.Cut(text, "```")
+	if !found {
+		t.Fatal("README.md shows no configuration")
+	}
+	var shown Config
+	if err := decode("README.md", text, &shown); err != nil {
+		t.Fatal(err)
+	}
+	want := DefaultConfig("/var/lib/ilod", "/run/ilod")
+	want.Socket = want.SocketPath()
+	if diff := cmp.Diff(want, shown, cmp.Transformer("nil", func(s []string) string { return strings.Join(s, ",") })); diff != "" {
+		t.Error(diff)
+	}
+}

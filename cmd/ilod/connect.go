@@ -10,18 +10,20 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/chif"
 )
 
 // busyTimeout is how long to wait for a channel when --timeout allows it.
 const busyTimeout = 30 * time.Second
 
+// errOverdue is the cause of a context that --timeout ended.
+var errOverdue = fmt.Errorf("%w: %w", chif.ErrTimeout, context.DeadlineExceeded)
+
 // bounded runs f with a context that ends with --timeout or at a signal.
 func (a *app) bounded(ctx context.Context, f func(context.Context) error) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	limited, cancel := context.WithTimeout(ctx, time.Duration(a.config.Timeout))
+	limited, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), errOverdue)
 	defer cancel()
 	err := f(limited)
 	var signal interrupted
@@ -46,41 +48,31 @@ func (a *app) withTransport(d chif.Device, o chif.TransportOptions, f func(*chif
 	return err
 }
 
-// withSession runs f with an iLO session that is deleted in the end, whatever
-// happens.
-func (a *app) withSession(ctx context.Context, f func(context.Context, *ilosession.Session) error) error {
-	device, err := chif.ParseDevice(a.config.Device)
-	if err != nil {
-		return err
-	}
+// withILO runs f with a way to the iLO: through the agent if there is one, else
+// by an engine of this process.
+func (a *app) withILO(ctx context.Context, f func(context.Context, http.RoundTripper) error) error {
 	return a.bounded(ctx, func(ctx context.Context) error {
-		return a.withTransport(device, chif.TransportOptions{}, func(t *chif.Transport) (err error) {
-			s, err := ilosession.Login(ctx, logged{t, a.log}, ilosession.Options{
-				NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
-			})
+		for {
+			client, err := a.dialAgent(ctx)
 			if err != nil {
 				return err
 			}
-			defer func() {
-				closing := s.Close(ctx)
-				if closing != nil {
-					closing = fmt.Errorf("%w: %w", ilosession.ErrMayRemain, closing)
-				}
-				if err == nil {
-					err = closing
-				} else if closing != nil {
-					a.report(closing)
-				}
-			}()
-			return f(ctx, s)
-		})
+			if client != nil {
+				defer client.close()
+				return f(ctx, logged{client, a.log, logrus.InfoLevel})
+			}
+			if err := a.withEngine(ctx, f); !errors.Is(err, errAgentCame) {
+				return err
+			}
+		}
 	})
 }
 
 // logged tells the log about each exchange.
 type logged struct {
-	next http.RoundTripper
-	log  *logrus.Logger
+	next  http.RoundTripper
+	log   *logrus.Logger
+	level logrus.Level // the headers are told one level below
 }
 
 func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -90,10 +82,10 @@ func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
 		"method": req.Method, "path": req.URL.RequestURI(), "took": time.Since(start).Round(time.Millisecond),
 	})
 	if err != nil {
-		entry.WithError(err).Info("no answer")
+		entry.WithError(err).Log(l.level, "no answer")
 		return nil, err
 	}
-	entry.WithField("status", resp.StatusCode).Info("answer")
-	entry.WithField("headers", resp.Header).Debug("answer's headers")
+	entry.WithField("status", resp.StatusCode).Log(l.level, "answer")
+	entry.WithField("headers", resp.Header).Log(l.level+1, "answer's headers")
 	return resp, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/chif"
@@ -117,7 +118,7 @@ func (a *app) examine(ctx context.Context) (x findings) {
 	o := chif.TransportOptions{IgnoreSecurityState: true, BusyTimeout: doctorPatience}
 	if err := a.withTransport(device, o, func(t *chif.Transport) error {
 		if x.status(ctx, t) {
-			x.serviceRoot(ctx, logged{t, a.log})
+			x.serviceRoot(ctx, logged{t, a.log, logrus.InfoLevel})
 		}
 		return nil
 	}); err != nil {

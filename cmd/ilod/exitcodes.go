@@ -10,9 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/agent/schedule"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/platform"
 )
 
 // exitCode is one row of the table of exit codes.
@@ -40,13 +43,16 @@ var exitCodes = []exitCode{
 		"run as root: whoever can open a channel is the iLO's administrator", is(chif.ErrPermission)},
 	{34, "CHIF_DRIVER_MISSING", "this host has no iLO channel", "run 'ilod doctor'", is(chif.ErrNoDevice, chif.ErrUnsupportedPlatform)},
 	{67, "CREATE_AND_PREPARE_CHANNEL", "every iLO channel is taken, or the iLO is resetting",
-		"try again later; other HPE tools hold channels too", is(chif.ErrBusy)},
+		"try again later; other HPE tools hold channels too", is(chif.ErrBusy, schedule.ErrQueueFull)},
 	{75, "SECURITY_STATE", "the iLO's security state refuses the host, or asks it for credentials",
 		"use Redfish over the network or the virtual NIC (https://16.1.15.1) with credentials", is(chif.ErrRefused, chif.ErrCredentialsRequired)},
 	{90, "OUTCOME_UNKNOWN", "the request was sent and its answer was lost; it was not sent again",
 		"look at the resource before you send the request again", is(chif.ErrOutcomeUnknown, ilosession.ErrMayRemain)},
 	{91, "ILO_SESSION_LIMIT", "the iLO's session table is full",
 		"end a session in the iLO's web interface, or wait for the iLO's idle timeout", is(ilosession.ErrSessionLimit)},
+	{92, "INSTANCE_LOCKED", "another ilod is at work on this host", "wait for it, or raise --timeout", is(platform.ErrLocked)},
+	{93, "NOT_CACHED", "the cache has no answer that is good enough, and --offline forbids to ask the iLO", "leave --offline out", is(errNotCached)},
+	{94, "NO_AGENT", "no agent is running", "start it: 'ilod agent', or 'systemctl start ilod'", is(errNoAgent)},
 	{32, "INVALID_CREDENTIALS", "the iLO refused the login",
 		"the iLO may require host authentication, or its session table may be full; wait before you try again", is(ilosession.ErrCredentials)},
 	{30, "SESSION_EXPIRED", "the iLO no longer knows the session", "run the command again", func(err error) bool {
@@ -63,8 +69,11 @@ var exitCodes = []exitCode{
 	}},
 	{33, "SERVER_DOWN_OR_UNREACHABLE", "the iLO is resetting or did not answer in time",
 		"try again in a minute or two, or raise --timeout", is(chif.ErrTimeout, chif.ErrReset, context.DeadlineExceeded)},
-	{255, "GENERAL", "any other error", "", func(error) bool { return true }},
+	{general, "GENERAL", "any other error", "", func(error) bool { return true }},
 }
+
+// general is the code of errors that belong to no other row.
+const general = 255
 
 // is claims errors that match one of the targets.
 func is(targets ...error) func(error) bool {
@@ -80,6 +89,9 @@ func is(targets ...error) func(error) bool {
 
 // classify finds the row of an error and what to do about it.
 func classify(err error) (row exitCode, hint string) {
+	if row, ok := told(err); ok {
+		return row, row.hint
+	}
 	for _, row = range exitCodes {
 		if row.is != nil && row.is(err) {
 			break
@@ -95,6 +107,20 @@ func classify(err error) (row exitCode, hint string) {
 		return row, "an idle session ends by itself, after 30 minutes unless the iLO is set otherwise"
 	}
 	return row, row.hint
+}
+
+// told finds the row that an agent names in its answer; see problem.
+func told(err error) (exitCode, bool) {
+	e, _ := errors.AsType[*redfisherror.Error](err)
+	if e == nil || e.Status < http.StatusBadRequest || len(e.Messages) != 1 {
+		return exitCode{}, false
+	}
+	for _, row := range exitCodes {
+		if causes[row.code] != gateway.Unknown && strings.Contains(e.Messages[0].Text, row.name+": ") {
+			return row, true
+		}
+	}
+	return exitCode{}, false
 }
 
 // exitCodesTopic is the help topic that prints the table.

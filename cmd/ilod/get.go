@@ -11,12 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
 func (a *app) getCommand() *cobra.Command {
-	return &cobra.Command{
+	var reading reading
+	cmd := &cobra.Command{
 		Use:   "get PATH...",
 		Short: "Print resources of the iLO",
 		Long: `Print each resource exactly as the iLO gives it, and nothing else.
@@ -37,11 +37,17 @@ code is that of the first failure.`,
 					return err
 				}
 			}
-			return a.withSession(cmd.Context(), func(ctx context.Context, s *ilosession.Session) error {
-				return a.getAll(ctx, s, paths)
+			header, err := reading.header()
+			if err != nil {
+				return err
+			}
+			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				return a.getAll(ctx, withHeader{rt, header}, paths)
 			})
 		},
 	}
+	reading.flags(cmd.Flags())
+	return cmd
 }
 
 // getAll prints the resource of each path. It goes on after a failure, unless

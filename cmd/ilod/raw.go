@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -56,8 +55,8 @@ the headers of any answer go to stderr.`,
 					return err
 				}
 			}
-			return a.withSession(cmd.Context(), func(ctx context.Context, s *ilosession.Session) error {
-				return a.raw(s, req.WithContext(ctx), body)
+			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				return a.raw(rt, req.WithContext(ctx), body)
 			})
 		},
 	}

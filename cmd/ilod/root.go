@@ -95,9 +95,9 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.Var((*positiveDuration)(&a.config.Timeout), "timeout", "`LIMIT` of the work; deleting the session has time of its own")
 	flags.BoolVar(&a.json, "json", false, "JSON for programs, errors included")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say on stderr what is done; twice for more")
-	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "keep nothing on disk but what must survive to delete the session")
+	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
 
-	root.AddCommand(a.getCommand(), a.rawCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
+	root.AddCommand(a.getCommand(), a.rawCommand(), a.agentCommand(), a.cacheCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
 	return root
 }
 

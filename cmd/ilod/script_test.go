@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -38,6 +39,9 @@ func TestMain(m *testing.M) {
 //	release PATH           let those for PATH go on
 //	sessions N             assert the number of sessions of ours
 //	logins N               assert the number of logins so far
+//	serving                wait until an agent listens
+//	settle                 wait until no session of ours and no channel is left
+//	foreign KIND           set ID to the id of a foreign session of that kind
 //	exits CODE ARGS...     run ilod, which must exit with CODE
 //	signal NAME            send a signal to the program in the background
 //	ended CODE             after wait: assert its exit code
@@ -78,7 +82,10 @@ func TestScript(t *testing.T) {
 			"held":     command((*fixture).held),
 			"release":  command((*fixture).release),
 			"sessions": command((*fixture).sessions),
+			"foreign":  command((*fixture).foreign),
 			"logins":   command((*fixture).logins),
+			"serving":  command((*fixture).serving),
+			"settle":   command((*fixture).settle),
 			"exits":    command((*fixture).exits),
 			"signal":   command((*fixture).signal),
 			"ended":    command((*fixture).ended),
@@ -146,6 +153,8 @@ func (f *fixture) start(ts *testscript.TestScript, args []string) error {
 			o.MaxSessions = n
 		case "limit-status":
 			o.LimitStatus = n
+		case "foreign-sessions": // one of each kind
+			o.Foreign = redfish.EveryKind()
 		case "max-channels":
 			c.MaxChannels = n
 		case "host-authentication":
@@ -230,8 +239,37 @@ func (f *fixture) sessions(_ *testscript.TestScript, args []string) error {
 	return equal("sessions", ours, args[0])
 }
 
+func (f *fixture) foreign(ts *testscript.TestScript, args []string) error {
+	for _, s := range f.service.Sessions() {
+		if s.Foreign && s.UserTag == args[0] {
+			ts.Setenv("ID", s.ID)
+			return nil
+		}
+	}
+	return fmt.Errorf("no foreign session of kind %s", args[0])
+}
+
 func (f *fixture) logins(_ *testscript.TestScript, args []string) error {
 	return equal("logins", f.service.Stats().Logins, args[0])
+}
+
+func (f *fixture) serving(*testscript.TestScript, []string) error {
+	for {
+		conn, err := net.Dial("unix", filepath.Join(f.dir, "run", "ilod.sock"))
+		if err == nil {
+			return conn.Close()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// settle waits for processes that nobody else waits for; the limit of the tests
+// ends it if they never end.
+func (f *fixture) settle(*testscript.TestScript, []string) error {
+	for f.server.Check() != nil {
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil
 }
 
 func (f *fixture) exits(ts *testscript.TestScript, args []string) error {
@@ -241,7 +279,7 @@ func (f *fixture) exits(ts *testscript.TestScript, args []string) error {
 func (f *fixture) signal(ts *testscript.TestScript, args []string) error {
 	f.background = ts.BackgroundCmds()[0]
 	return f.background.Process.Signal(map[string]os.Signal{
-		"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP,
+		"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL,
 	}[args[0]])
 }
 

@@ -38,10 +38,11 @@ func testGetTree(t *testing.T, file string) {
 	generation, _ := resources.Generation()
 	// An iLO 7 has no CHIF; its tree is read from behind an iLO 6.
 	device, service := simulator(t, redfish.Options{Tree: resources, Frozen: true, Generation: min(generation, 6)})
+	env := environment(t, device)
 	ilod := func(args ...string) (stdout []byte, code int, stderr string) {
 		var out, errs bytes.Buffer
 		cmd := exec.Command("ilod", args...)
-		cmd.Env = append(os.Environ(), "ILOD_DEVICE="+device)
+		cmd.Env = env
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		if err := cmd.Run(); cmd.ProcessState == nil {
 			t.Fatal(err)
@@ -96,6 +97,14 @@ func simulator(tb testing.TB, o redfish.Options) (device string, service *redfis
 		tb.Fatal(err)
 	}
 	return "unix:" + socket, service
+}
+
+// environment is that of an ilod which uses a device and directories of its own.
+func environment(tb testing.TB, device string) []string {
+	tb.Helper()
+	dir := tb.TempDir()
+	return append(os.Environ(), "ILOD_DEVICE="+device,
+		"ILOD_STATE_DIR="+filepath.Join(dir, "state"), "ILOD_RUNTIME_DIR="+filepath.Join(dir, "run"))
 }
 
 // difference says where two outputs part.

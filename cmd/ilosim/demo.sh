@@ -1,6 +1,6 @@
 #!/bin/sh
-# Shows ilod at work on a simulated iLO, with the iLO's own session table before,
-# during and after. Fails if a session or a channel is left.
+# Shows ilod at work on a simulated iLO, alone and as an agent, with the iLO's own
+# session table before, during and after. Fails if a session or a channel is left.
 # usage: demo.sh DIRECTORY-OF-ILOD-AND-ILOSIM
 set -eu
 bin=${1:?usage: demo.sh DIRECTORY-OF-ILOD-AND-ILOSIM}
@@ -18,8 +18,9 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-unset ILOD_JSON ILOD_TIMEOUT ILOD_VERBOSE ILOD_NOCACHE ILOD_STATE_DIR ILOD_RUNTIME_DIR
-export ILOD_DEVICE="unix:$work/ilo.sock"
+unset ILOD_JSON ILOD_TIMEOUT ILOD_VERBOSE ILOD_NOCACHE ILOD_SOCKET
+: >"$work/ilod.toml"
+export ILOD_DEVICE="unix:$work/ilo.sock" ILOD_CONFIG="$work/ilod.toml" ILOD_STATE_DIR="$work/state" ILOD_RUNTIME_DIR="$work/run"
 
 say() { printf '\n== %s\n' "$*"; }
 show() { printf '$ ilod %s\n' "$*"; }
@@ -70,14 +71,67 @@ wait "$job"
 printf 'and got %s bytes\n' "$(wc -c <"$work/chassis.json")"
 
 say 'Ended by SIGTERM in the middle of it'
-show get /redfish/v1/Chassis/
-"$bin/ilod" get /redfish/v1/Chassis/ &
+show get --fresh /redfish/v1/Chassis/
+"$bin/ilod" get --fresh /redfish/v1/Chassis/ &
 job=$!
 pids="$pids $job"
 until_ours 1
 table
 kill -TERM "$job"
 wait "$job" || echo "exit code $?"
+
+until_ours 0
+ctl DELETE /faults
+
+# start_agent starts an agent and waits until it serves.
+start_agent() {
+	show 'agent &'
+	"$bin/ilod" agent 2>>"$work/agent.log" &
+	agent=$!
+	pids="$pids $agent"
+	until "$bin/ilod" agent status >/dev/null 2>&1; do
+		kill -0 "$agent" || { cat "$work/agent.log" >&2; exit 1; }
+		sleep 0.05
+	done
+}
+
+say 'The agent: 100 clients log in and read, and never log out'
+start_agent
+clients=
+for n in 1 2 3 4 5 6 7 8 9 10; do
+	(
+		for m in 1 2 3 4 5 6 7 8 9 10; do
+			"$bin/ilod" raw POST /redfish/v1/SessionService/Sessions --data '{"UserName":"tool","Password":"any"}' >/dev/null
+			"$bin/ilod" get /redfish/v1/Systems/1/ >/dev/null
+		done
+	) &
+	clients="$clients $!"
+done
+pids="$pids$clients"
+for client in $clients; do
+	wait "$client"
+done
+run agent status
+table
+until_ours 1
+
+say 'The whole tree, from now on without the iLO'
+run cache warm
+run get --offline /redfish/v1/Chassis/1/Thermal | cut -c 1-300
+
+say 'Killed by SIGKILL: nobody could delete the session'
+kill -KILL "$agent"
+wait "$agent" 2>/dev/null || echo "exit code $?"
+table
+until_ours 1
+
+say 'Started again: the agent knows what it owes'
+start_agent
+run get --fresh /redfish/v1/Systems/1/ | cut -c 1-300
+until_ours 1
+table
+run agent stop
+wait "$agent"
 
 say 'After'
 until_ours 0

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/platform"
+)
+
+// memoryLimit keeps the agent small: near it the garbage collector works harder
+// and nothing else happens.
+const memoryLimit = 18 << 20
+
+func (a *app) agentCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Serve Redfish to the tools of this host",
+		Long: `Serve Redfish on a Unix socket, from a cached tree and with one session on the
+iLO for everybody, until SIGTERM or SIGINT; then delete the session. The agent
+stays in the foreground: systemd or a shell puts it into the background.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runAgent(cmd.Context()) },
+	}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "status", Short: "Say how the agent is doing", Args: noArguments,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return a.withAgent(cmd.Context(), a.agentStatus)
+			},
+		},
+		&cobra.Command{
+			Use: "stop", Short: "Stop the agent and wait until its session is deleted", Args: noArguments,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				// That there is one is all that matters; an open connection would
+				// delay its end.
+				there := func(context.Context, http.RoundTripper) error { return nil }
+				if err := a.withAgent(cmd.Context(), there); err != nil {
+					return err
+				}
+				return a.bounded(cmd.Context(), a.stopAgent)
+			},
+		},
+	)
+	return cmd
+}
+
+func (a *app) runAgent(ctx context.Context) error {
+	if err := a.setupLog(); err != nil {
+		return err
+	}
+	debug.SetMemoryLimit(memoryLimit)
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	o, err := a.engineOptions(a.log, logrus.DebugLevel)
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, time.Duration(a.config.Timeout))
+	defer cancel()
+	lock, err := platform.AcquireLock(limited, a.config.RuntimeDir, a.config.DiskDir())
+	if err != nil {
+		return err
+	}
+	b := build()
+	o.Info = map[string]any{"version": b.Version, "commit": b.Commit, "pid": os.Getpid(), "device": a.config.Device, "socket": a.config.SocketPath()}
+	o.Unlock = lock.Release
+	o.Peer = peer
+	o.Listen = func(ctx context.Context) ([]net.Listener, error) {
+		given, err := platform.Activated()
+		if err != nil {
+			return nil, err
+		}
+		var listeners []net.Listener
+		for _, l := range given {
+			listeners = append(listeners, l...)
+		}
+		if len(listeners) > 0 {
+			return listeners, nil
+		}
+		l, err := lock.Listen(ctx, a.config.SocketPath(), socketGroup)
+		return []net.Listener{l}, err
+	}
+	return agent.Run(ctx, o)
+}
+
+// setupLog makes the log of a daemon of that of a command.
+func (a *app) setupLog() error {
+	level, err := logrus.ParseLevel(a.config.Log.Level)
+	if err != nil {
+		return err
+	}
+	a.log.SetLevel(min(max(level, a.log.GetLevel()), logrus.DebugLevel))
+	hook, journal := platform.Journal()
+	switch {
+	case a.config.Log.Format == "json":
+		a.log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
+	case a.config.Log.Format == "auto" && journal:
+		a.log.AddHook(hook)
+		a.log.SetOutput(noOutput{})
+	}
+	return nil
+}
+
+// noOutput is where a log goes that a hook has taken care of.
+type noOutput struct{}
+
+func (noOutput) Write(p []byte) (int, error) { return len(p), nil }
+
+// errNoAgent: a command that needs the agent found none.
+var errNoAgent = errors.New("no agent is running")
+
+// withAgent runs f with the agent and nothing else.
+func (a *app) withAgent(ctx context.Context, f func(context.Context, http.RoundTripper) error) error {
+	return a.bounded(ctx, func(ctx context.Context) error {
+		client, err := a.dialAgent(ctx)
+		if err != nil {
+			return err
+		}
+		if client == nil {
+			return fmt.Errorf("%w: nobody listens on %s", errNoAgent, a.config.SocketPath())
+		}
+		defer client.close()
+		return f(ctx, logged{client, a.log, logrus.InfoLevel})
+	})
+}
+
+func (a *app) agentStatus(ctx context.Context, rt http.RoundTripper) error {
+	body, err := a.ask(ctx, rt, http.MethodGet, "/ilod/v1/status")
+	if err != nil {
+		return err
+	}
+	if a.json {
+		_, err := a.stdout.Write(append(body, '\n'))
+		return err
+	}
+	var s agent.Status
+	if err := json.Unmarshal(body, &s); err != nil {
+		return fmt.Errorf("the agent's status: %w", err)
+	}
+	session := "none"
+	if s.Session.Session != "" {
+		session = s.Session.Session + ", since " + s.Session.Since.Local().Format(time.DateTime)
+	}
+	_, err = fmt.Fprintf(a.stdout, "agent    %v, process %v, since %s\ndevice   %v\nsession  %s\nlogins   %d, %d failed\ncache    %d answers, %d hits, %d misses, %d too old\n",
+		s.Info["version"], s.Info["pid"], s.Started.Local().Format(time.DateTime), s.Info["device"], session,
+		s.Session.Logins, s.Session.Refusals, s.Cache.Entries, s.Cache.Hits, s.Cache.Misses, s.Cache.Stale)
+	return err
+}
+
+// stopAgent ends the process that has the instance lock, and waits until it has
+// given that back, which is the last thing that it does.
+func (a *app) stopAgent(ctx context.Context) error {
+	now, cancel := context.WithCancel(ctx)
+	cancel()
+	lock, err := platform.AcquireLock(now, a.config.RuntimeDir, a.config.DiskDir())
+	holder, held := errors.AsType[*platform.LockedError](err)
+	switch {
+	case err == nil:
+		return lock.Release() // it has just ended
+	case !held:
+		return err
+	case holder.PID <= 1:
+		return fmt.Errorf("%w, and does not tell which process it is", err)
+	}
+	process, err := os.FindProcess(holder.PID)
+	if err == nil {
+		err = process.Signal(syscall.SIGTERM)
+	}
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop process %d: %w", holder.PID, err)
+	}
+	if lock, err = platform.AcquireLock(ctx, a.config.RuntimeDir, a.config.DiskDir()); err != nil {
+		return err
+	}
+	return lock.Release()
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/cache"
+	"github.com/ilod/ilod/chif"
+)
+
+// hiddenCommand has the verbs with which ilod runs itself.
+const hiddenCommand = "internal"
+
+func (a *app) internalCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: hiddenCommand, Hidden: true, Short: "Verbs with which ilod runs itself"}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "guardian", Short: "Delete a session whose owner is killed", Args: noArguments,
+			Annotations: map[string]string{unconfigured: "yes"},
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return ilosession.ServeGuardian(cmd.Context(), a.stdin, ilosession.GuardianOptions{
+					NotSent: notSent, Log: a.log,
+					Transport: func(address string) (http.RoundTripper, io.Closer, error) {
+						device, err := chif.ParseDevice(address)
+						if err != nil {
+							return nil, nil, err
+						}
+						t := chif.NewTransport(device, chif.TransportOptions{MaxChannels: 1})
+						return t, t, nil
+					},
+				})
+			},
+		},
+		&cobra.Command{
+			Use: "verify-cache DIR", Short: "Read a whole cache", Args: cobra.ExactArgs(1),
+			Annotations: map[string]string{unconfigured: "yes"},
+			RunE:        func(_ *cobra.Command, args []string) error { return cache.Verify(args[0]) },
+		},
+	)
+	return cmd
+}
