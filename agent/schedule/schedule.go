@@ -45,6 +45,10 @@ const (
 	DefaultBulkQueue  = 16
 )
 
+// quietAfter is how long there must have been neither interactive request nor
+// write before background work may have all slots.
+const quietAfter = time.Second
+
 // Options configures a Scheduler; only Next is required.
 type Options struct {
 	// Next carries the requests. A request holds its slot until Next.RoundTrip
@@ -68,6 +72,8 @@ var weights = [classes]int{Interactive: 8, Write: 4, Background: 2, Bulk: 1}
 //
 // Background and bulk work together hold all slots but one at most, and so do
 // writes, so that with two slots a slow download leaves the other one to reads.
+// While nobody else wants anything, background work may have them all: its reads
+// are short.
 type Scheduler struct {
 	o Options
 
@@ -76,6 +82,7 @@ type Scheduler struct {
 	running [classes]int
 	writing map[string]bool // peers of which a write runs
 	credit  [classes]int    // smooth weighted round robin
+	wanted  time.Time       // when an interactive request or a write came or ended last
 	took    time.Duration   // moving average of how long a request holds a slot
 	stats   Stats
 	closed  bool
@@ -206,6 +213,7 @@ func (s *Scheduler) enqueue(ctx context.Context, j *job) error {
 		out.decided <- full
 	}
 	q.push(j)
+	s.want(j.class)
 	s.dispatch()
 	return nil
 }
@@ -237,10 +245,23 @@ func (s *Scheduler) release(j *job, waited time.Duration, started time.Time) {
 
 func (s *Scheduler) free(j *job) {
 	s.running[j.class]--
+	s.want(j.class)
 	if j.class == Write {
 		delete(s.writing, j.peer)
 	}
 	s.wg.Done()
+}
+
+func (s *Scheduler) want(c Class) {
+	if c == Interactive || c == Write {
+		s.wanted = time.Now()
+	}
+}
+
+// quiet tells whether background work is alone. Until it is again, those of its
+// requests that run call dispatch when they end.
+func (s *Scheduler) quiet() bool {
+	return s.running[Bulk]+s.queues[Bulk].len == 0 && time.Since(s.wanted) >= quietAfter
 }
 
 // mayStart tells whether a slot is free for a job.
@@ -255,7 +276,9 @@ func (s *Scheduler) mayStart(c Class, peer string) bool {
 		return false
 	case c == Write:
 		return s.running[Write] < open && !s.writing[peer]
-	case c == Background || c == Bulk:
+	case c == Background:
+		return low < open || s.quiet()
+	case c == Bulk:
 		return low < open
 	}
 	return true

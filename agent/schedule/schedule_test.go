@@ -96,6 +96,9 @@ func TestReservedSlot(t *testing.T) {
 				next := newILO()
 				s := New(Options{Next: next, Slots: 2})
 				defer s.Close()
+				if err := <-send(t, s, t.Context(), "GET", "0", Interactive, "c"); err != nil {
+					t.Error(err)
+				}
 				gate := next.hold("1", "2")
 				method := "GET"
 				if c == Write {
@@ -103,10 +106,10 @@ func TestReservedSlot(t *testing.T) {
 				}
 				a := send(t, s, t.Context(), method, "1", c, "a")
 				b := send(t, s, t.Context(), method, "2", c, "b")
-				if next.order() != "1" {
+				if next.order() != "0 1" {
 					t.Errorf("started: %s", next.order())
 				}
-				if err := <-send(t, s, t.Context(), "GET", "read", Interactive, "c"); err != nil || next.order() != "1 read" {
+				if err := <-send(t, s, t.Context(), "GET", "read", Interactive, "c"); err != nil || next.order() != "0 1 read" {
 					t.Errorf("a read: %v, started: %s", err, next.order())
 				}
 				close(gate)
@@ -116,6 +119,52 @@ func TestReservedSlot(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestBackgroundAlone: background work may have all slots until somebody wants
+// one, who gets the next, and again when nobody has for a while.
+func TestBackgroundAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newILO()
+		s := New(Options{Next: next, Slots: 2})
+		defer s.Close()
+		gates := map[string]chan struct{}{}
+		for i := range 6 {
+			name := fmt.Sprint("b", i)
+			gates[name] = next.hold(name)
+		}
+		gates["read"] = next.hold("read")
+		var all []<-chan error
+		for i := range 6 {
+			all = append(all, send(t, s, t.Context(), "GET", fmt.Sprint("b", i), Background, ""))
+		}
+		all = append(all, send(t, s, t.Context(), "GET", "read", Interactive, ""))
+		wants := func(end, want string) {
+			t.Helper()
+			if gates[end] != nil {
+				close(gates[end])
+			}
+			synctest.Wait()
+			if next.order() != want {
+				t.Errorf("after %s: %s, want %s", end, next.order(), want)
+			}
+		}
+		wants("the arrivals", "b0 b1")
+		wants("b0", "b0 b1 read")
+		wants("read", "b0 b1 read")
+		time.Sleep(quietAfter)
+		wants("b1", "b0 b1 read b2 b3")
+		all = append(all, send(t, s, t.Context(), "GET", "bulk", Bulk, ""))
+		wants("b2", "b0 b1 read b2 b3")
+		for i := 3; i < 6; i++ {
+			close(gates[fmt.Sprint("b", i)])
+		}
+		for _, done := range all {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 func TestBulkAndBackgroundShareOneSlot(t *testing.T) {
@@ -314,6 +363,7 @@ func TestRandomLoad(t *testing.T) {
 func randomLoad(t *testing.T, rng *rand.Rand) {
 	slots := 1 + rng.IntN(4)
 	next := newILO()
+	var wanted time.Time // when an interactive request or a write started last
 	// Names are class/peer/number.
 	next.check = func(n *ilo) {
 		count, writer := map[string]int{}, map[string]int{}
@@ -324,8 +374,13 @@ func randomLoad(t *testing.T, rng *rand.Rand) {
 				writer[f[1]]++
 			}
 		}
+		class, _, _ := strings.Cut(n.running[len(n.running)-1], "/")
+		if class == Interactive.String() || class == Write.String() {
+			wanted = time.Now()
+		}
 		open := max(1, slots-1)
-		if len(n.running) > slots || count["background"]+count["bulk"] > open || count["write"] > open {
+		alone := count["bulk"] == 0 && time.Since(wanted) >= quietAfter
+		if len(n.running) > slots || class == "background" && !alone && count["background"]+count["bulk"] > open || count["bulk"] > open || count["write"] > open {
 			t.Errorf("%d slots run %v", slots, n.running)
 		}
 		for peer, k := range writer {
