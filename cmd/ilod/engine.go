@@ -41,10 +41,7 @@ func (a *app) engineOptions(log *logrus.Logger, level logrus.Level) (agent.Optio
 	}
 	var transport *chif.Transport
 	serial, _ := platform.Machine()
-	boot, err := platform.BootID()
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return agent.Options{}, err
-	}
+	boot, _ := platform.BootID() // not known where the system does not tell
 	return agent.Options{
 		Config: a.config, Log: log, Boot: boot, NotSent: notSent, Problem: problem,
 		// The address, too, since another one may be that of another server.
@@ -130,7 +127,7 @@ func (a *app) withEngine(ctx context.Context, f func(context.Context, http.Round
 		return err
 	}
 	if o.Guardian, err = a.startGuardian(o.Boot); err != nil {
-		return errors.Join(err, lock.Release())
+		log.WithError(err).Warn("killed, this command will leave its session to the next one")
 	}
 	o.Unlock = func() error { return errors.Join(o.Guardian.Close(), lock.Release()) }
 	e, err := agent.Start(ctx, o)
