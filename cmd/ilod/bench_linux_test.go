@@ -1,20 +1,16 @@
 package main
 
 import (
-	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ilod/ilod/chif/chiftest/redfish"
-	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 // release builds ilod as it is shipped.
@@ -97,30 +93,6 @@ func BenchmarkGetFromAgent(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkAgentMemory has an agent with its cache on disk read a tree of 1,500
-// resources, and then reports its resident memory, which is to stay below 32 MB,
-// and the apparent size of the cache on disk: open, at most 14 MB, and at rest,
-// at most 5 MB.
-func BenchmarkAgentMemory(b *testing.B) {
-	program := release(b)
-	resources := tree.Generate(tree.GenerateOptions{Resources: 1500})
-	device, _ := simulator(b, redfish.Options{Tree: resources})
-	ilod := &timed{program: program, env: environment(b, device)}
-	agent := startAgent(b, ilod)
-	paths := []string{"get"}
-	for _, r := range resources.Resources() {
-		paths = append(paths, r.URI)
-	}
-	for b.Loop() {
-		ilod.run(b, paths...)
-	}
-	b.ReportMetric(residentMemory(b, agent.Process.Pid)/1e6, "MB-resident")
-	b.ReportMetric(size(b, ilod.env)/1e6, "MB-open")
-	ilod.run(b, "agent", "stop")
-	b.ReportMetric(size(b, ilod.env)/1e6, "MB-at-rest")
-	b.ReportMetric(0, "ns/op")
-}
-
 // startAgent starts an agent that is stopped in the end.
 func startAgent(tb testing.TB, t *timed) *exec.Cmd {
 	tb.Helper()
@@ -142,45 +114,6 @@ func startAgent(tb testing.TB, t *timed) *exec.Cmd {
 			return cmd
 		}
 	}
-}
-
-// residentMemory of a process in bytes (proc_pid_status(5)).
-func residentMemory(tb testing.TB, pid int) float64 {
-	tb.Helper()
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var kib float64
-	_, after, _ := strings.Cut(string(text), "VmRSS:")
-	if _, err := fmt.Sscan(after, &kib); err != nil {
-		tb.Fatal(err)
-	}
-	return kib * 1024
-}
-
-// size is the apparent size of the cache on disk in bytes.
-func size(tb testing.TB, env []string) (bytes float64) {
-	tb.Helper()
-	for _, e := range env {
-		dir, ok := strings.CutPrefix(e, "ILOD_STATE_DIR=")
-		if !ok {
-			continue
-		}
-		if err := filepath.WalkDir(filepath.Join(dir, "cache"), func(_ string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			info, err := d.Info()
-			if err == nil {
-				bytes += float64(info.Size())
-			}
-			return err
-		}); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return bytes
 }
 
 // timed runs a program and measures it.
