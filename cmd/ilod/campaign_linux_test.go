@@ -86,14 +86,22 @@ func newSite(t *testing.T, programs string, args ...string) *site {
 		ended <- err
 		t.Fatalf("%v: %s", err, &log)
 	}
-	control := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", s.path("control"))
-	}}
+	control := dialing(s.path("control"))
 	t.Cleanup(control.CloseIdleConnections)
 	s.ilo = chiftest.Client{Transport: control}
 	_, s.foreign = s.sessions()
 	return s
 }
+
+// dialing is HTTP on a Unix socket.
+func dialing(path string) *http.Transport {
+	return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}
+}
+
+// client is a client of the agent.
+func (s *site) client() *http.Transport { return dialing(s.path("run/ilod.sock")) }
 
 // notify tells when something is written for the first time.
 type notify struct {
@@ -253,7 +261,7 @@ func (s *site) ledger() []string {
 	return append(state, runtime...)
 }
 
-// dial reports whether an agent listens.
+// serving reports whether an agent listens.
 func (s *site) serving() bool {
 	conn, err := net.Dial("unix", s.path("run/ilod.sock"))
 	if err != nil {
@@ -347,7 +355,7 @@ func (s *site) abandon() {
 	}
 }
 
-// TestKills kills ilod with SIGKILL at random points, the agent under load as
+// TestKillCampaign kills ilod with SIGKILL at random points, the agent under load as
 // well as single commands; sometimes with its guardian; sometimes the runtime
 // directory is gone then, as after a power loss. Whatever starts next must leave
 // no session of ours and all of others, every time.
@@ -355,7 +363,7 @@ func (s *site) abandon() {
 // There are ILOD_TEST_KILLS of them, or 24; ILOD_TEST_SEED repeats a run. With
 // ILOD_TEST_KILLS it also waits until each guardian has ended, which takes half a
 // minute after a kill just before a login, and the ledger is empty.
-func TestKills(t *testing.T) {
+func TestKillCampaign(t *testing.T) {
 	kills := setting(t, "ILOD_TEST_KILLS", 24)
 	seed := setting(t, "ILOD_TEST_SEED", int(time.Now().UnixNano()&0xFFFFFF))
 	t.Logf("ILOD_TEST_SEED=%d", seed)
@@ -487,9 +495,7 @@ func (k *killer) killAgent() (after time.Duration) {
 	}
 	ctx, cancel := context.WithCancel(k.t.Context())
 	defer cancel()
-	client := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", k.path("run/ilod.sock"))
-	}}
+	client := k.client()
 	defer client.CloseIdleConnections()
 	var clients sync.WaitGroup
 	for n := range 3 {
