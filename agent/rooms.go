@@ -83,10 +83,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	e.life.onStop("cache store", store.Close)
 
 	var cache *freshness.Cache
-	transport, err := o.Transport(func() {
-		o.Log.Warn("the iLO was reset")
-		cache.Invalidate("the iLO was reset")
-	})
+	transport, err := o.Transport(func() { cache.Invalidate("the iLO was reset") })
 	if err != nil {
 		return r, err
 	}

@@ -164,6 +164,10 @@ func (s *site) start(program string, args ...string) *process {
 		_ = p.Wait() // ProcessState says it
 		close(p.done)
 	}()
+	s.t.Cleanup(func() { // after a failure
+		_ = p.Process.Kill()
+		<-p.done
+	})
 	return p
 }
 
@@ -336,10 +340,18 @@ func (s *site) end() {
 	s.until("the last guardian ends", func() bool { return !s.guarded() })
 	s.clean("at the end")
 	p := s.agent()
-	s.until("the ledger is empty", func() bool { return len(s.ledger()) == 0 })
+	s.until("every login is settled", func() bool {
+		return !slices.ContainsFunc(s.ledger(), func(name string) bool {
+			text, err := os.ReadFile(name)
+			return err == nil && !bytes.Contains(text, []byte(`"path":`))
+		})
+	})
 	_ = p.Process.Signal(syscall.SIGTERM)
 	s.wait(p)
 	s.clean("after all")
+	if left := s.ledger(); len(left) > 0 {
+		s.t.Errorf("entries are left: %s", s.state())
+	}
 	if err := s.ilo.Check(s.t.Context()); err != nil {
 		s.t.Error(err)
 	}

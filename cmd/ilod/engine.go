@@ -51,7 +51,10 @@ func (a *app) engineOptions(log *logrus.Logger, level logrus.Level) (agent.Optio
 			transport = chif.NewTransport(device, chif.TransportOptions{
 				MaxChannels: a.config.Channels,
 				BusyTimeout: min(busyTimeout, time.Duration(a.config.Timeout)),
-				OnReset:     onReset,
+				OnReset: func() {
+					a.log.Warn("the iLO was reset")
+					onReset()
+				},
 			})
 			return closer{logged{transport, log, level}, transport}, nil
 		},

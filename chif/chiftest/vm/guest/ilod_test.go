@@ -27,7 +27,12 @@ type outcome struct {
 	code           int
 }
 
-func command(args ...string) *exec.Cmd { return exec.Command("/ilod", args...) }
+// command runs ilod without cache: these tests are about the channel.
+func command(args ...string) *exec.Cmd {
+	cmd := exec.Command("/ilod", args...)
+	cmd.Env = append(os.Environ(), "ILOD_NOCACHE=true")
+	return cmd
+}
 
 // finish runs a command of ilod to its end.
 func finish(t *testing.T, cmd *exec.Cmd) outcome {
@@ -147,6 +152,7 @@ func testUnprivileged(t *testing.T, _ int) {
 		if verb == "get" {
 			cmd = command(verb, systemPath)
 		}
+		cmd.Env = os.Environ() // the runtime directory is root's; the state directory will do
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		o := finish(t, cmd)
 		if o.code != 5 || !strings.Contains(o.stdout+o.stderr, chif.ErrPermission.Error()) {
