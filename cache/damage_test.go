@@ -105,6 +105,7 @@ func TestDamage(t *testing.T) {
 
 // TestUndamaged is the control: nothing is lost for no reason.
 func TestUndamaged(t *testing.T) {
+	dirs := leftBehind(t)
 	for left, damage := range map[string]func(dir string) error{
 		"nothing": func(string) error { return nil },
 		// What a kill while BadgerDB makes a file leaves (libraries §2.3).
@@ -114,7 +115,7 @@ func TestUndamaged(t *testing.T) {
 		},
 		"half a state": func(dir string) error { return os.WriteFile(filepath.Join(dir, "state.new"), []byte("clo"), 0o600) },
 	} {
-		for kind, dir := range leftBehind(t) {
+		for kind, dir := range dirs {
 			t.Run(kind+" "+left, func(t *testing.T) {
 				if kind == "closed" && strings.ContainsAny(left, ".L") {
 					t.Skip("belongs to an end without Close")

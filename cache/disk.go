@@ -57,9 +57,6 @@ type disk struct {
 // oldest first. The second try cures what a kill at the wrong moment leaves
 // (dgraph-io/badger issue 2207).
 func openDisk(dir directory, log badgerLog) (*disk, []*entry, error) {
-	if err := dir.setState(stateOpening); err != nil {
-		return nil, nil, err
-	}
 	o := badgerOptions(dir.database(), log)
 	db, err := badger.OpenManaged(o)
 	if err != nil {
@@ -71,9 +68,6 @@ func openDisk(dir directory, log badgerLog) (*disk, []*entry, error) {
 	db.SetDiscardTs(math.MaxUint64) // only the newest version of a key is ever read
 	d := &disk{dir: dir, db: db, version: db.MaxVersion()}
 	entries, err := d.entries()
-	if err == nil {
-		err = dir.setState(stateOpen)
-	}
 	if err != nil {
 		return nil, nil, errors.Join(err, clipped(db.Close()))
 	}

@@ -18,8 +18,9 @@ const (
 var (
 	errInUse    = errors.New("in use by another process")
 	errLowSpace = errors.New("not enough free space")
-	errUnclean  = errors.New("it was not closed")
-	errChanged  = errors.New("it is not as it was closed")
+	errOpening  = errors.New("the last process ended while it opened them")
+	errUnclean  = errors.New("the last process did not close them")
+	errChanged  = errors.New("they are not what was closed")
 )
 
 // room tells whether a database of so many bytes may be written to. BadgerDB
@@ -51,7 +52,10 @@ func openGuarded(ctx context.Context, o Options, log badgerLog) (*disk, []*entry
 		return nil, nil, err
 	}
 	cause := errChanged
-	if dir.state() == stateOpen {
+	switch dir.state() {
+	case stateOpening:
+		cause = errOpening
+	case stateOpen:
 		cause = errUnclean
 		if o.Verify != nil {
 			limited, cancel := context.WithTimeout(ctx, verifyTimeout)
@@ -78,15 +82,23 @@ func openGuarded(ctx context.Context, o Options, log badgerLog) (*disk, []*entry
 func openLocked(o Options, cause error, log badgerLog) (*disk, []*entry, error) {
 	dir := directory(o.Dir)
 	remove := func(cause error) error {
-		if _, err := os.Lstat(dir.database()); err == nil {
+		_, err := os.Lstat(dir.database())
+		if err := dir.wipe(); err != nil {
+			return err
+		}
+		if err == nil {
 			o.Warn("the files of the cache were removed", cause)
 		}
-		return dir.wipe()
+		return dir.setState(stateOpening)
 	}
-	if !dir.intact() {
-		if err := remove(cmp.Or(cause, errChanged)); err != nil {
-			return nil, nil, err
-		}
+	var err error
+	if dir.intact() {
+		err = dir.setState(stateOpening)
+	} else {
+		err = remove(cmp.Or(cause, errChanged))
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	d, entries, err := openDisk(dir, log)
 	if err != nil {
@@ -95,7 +107,13 @@ func openLocked(o Options, cause error, log badgerLog) (*disk, []*entry, error) 
 		}
 		d, entries, err = openDisk(dir, log)
 	}
-	return d, entries, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := dir.setState(stateOpen); err != nil {
+		return nil, nil, errors.Join(err, clipped(d.db.Close()))
+	}
+	return d, entries, nil
 }
 
 // Verify opens the database of a store that was not closed, reads everything in

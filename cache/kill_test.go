@@ -60,7 +60,11 @@ func TestKill(t *testing.T) {
 		kills = n
 	}
 	o := diskOptions(t, t.TempDir())
-	o.Warn = func(reason string, err error) { t.Errorf("%s: %v", reason, err) }
+	o.Warn = func(reason string, err error) {
+		if !errors.Is(err, errOpening) { // a rare one
+			t.Errorf("%s: %v", reason, err)
+		}
+	}
 	dropped, version, kept := map[string]uint64{}, uint64(0), 0
 	for range kills {
 		cmd := childProcess(t.Context(), "churn", o.Dir)
@@ -73,7 +77,7 @@ func TestKill(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		lines, left := bufio.NewScanner(out), rand.IntN(300)
+		lines, left := bufio.NewScanner(out), 1+rand.IntN(100)
 		for lines.Scan() {
 			var key string
 			if _, err := fmt.Sscanf(lines.Text(), "dropped %s %d", &key, &version); err == nil {

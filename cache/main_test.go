@@ -39,7 +39,8 @@ func TestMain(m *testing.M) {
 
 func childProcess(ctx context.Context, kind, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
-	cmd.Env = append(os.Environ(), childKind+"="+kind, childDir+"="+dir)
+	// The race detector sleeps for a second in a process that exits.
+	cmd.Env = append(os.Environ(), childKind+"="+kind, childDir+"="+dir, "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
@@ -90,7 +91,7 @@ func closeStore(t testing.TB, s *Store) {
 func document(key string, version uint64) []byte {
 	random := rand.New(rand.NewPCG(uint64(checksum(key, nil)), version))
 	head := fmt.Appendf(nil, "%q %d ", key, version)
-	value := append(head, make([]byte, random.IntN(16<<10))...)
+	value := append(head, make([]byte, random.IntN(12<<10))...)
 	var seed [32]byte
 	copy(seed[:], head)
 	rand.NewChaCha8(seed).Read(value[len(head):])

@@ -1,0 +1,103 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestGiveUp: what goes wrong with the files of an open store costs the disk, not
+// the process.
+func TestGiveUp(t *testing.T) {
+	if !inChild(t) {
+		return
+	}
+	churnUntil := func(t *testing.T, s *Store) {
+		for i := uint64(0); s.Stats().OnDisk; i++ {
+			key := fmt.Sprint("/", i%heldEntries)
+			if err := put(s, key, document(key, i)); err != nil {
+				t.Fatal(err)
+			}
+			if value, ok := s.Get(key); ok {
+				if _, err := versionOf(key, value); err != nil {
+					t.Errorf("wrong bytes: %v", err)
+				}
+			}
+			if i%10 == 0 {
+				s.Drop(key)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		patience time.Duration
+		damage   func(dir string) error
+		then     func(*testing.T, *Store)
+	}{
+		"tables emptied": {
+			damage: func(dir string) error {
+				names, err := filepath.Glob(filepath.Join(dir, "badger", "*.sst"))
+				for _, name := range names {
+					if err := os.Truncate(name, 0); err != nil {
+						return err
+					}
+				}
+				return err
+			},
+			then: func(t *testing.T, s *Store) {
+				for range s.All() {
+					t.Error("an entry came out of an empty file")
+				}
+			},
+		},
+		"files removed": {
+			damage: func(dir string) error { return os.RemoveAll(filepath.Join(dir, "badger")) },
+			then:   churnUntil,
+		},
+		"stalled": {
+			patience: 1,
+			damage:   func(string) error { return nil },
+			then:     churnUntil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := diskOptions(t, t.TempDir())
+			s := open(t, o)
+			for i := range heldEntries {
+				key := fmt.Sprint("/", i)
+				if err := put(s, key, document(key, 0)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			closeStore(t, s)
+			o.patience = c.patience
+			s = open(t, o)
+			if n := s.Stats().Entries; n != heldEntries {
+				t.Fatalf("%d entries", n)
+			}
+			if err := c.damage(o.Dir); err != nil {
+				t.Fatal(err)
+			}
+			c.then(t, s)
+			if stats := s.Stats(); stats.OnDisk || stats.Fallback == "" || stats.MaxBytes != defaultMemoryBytes {
+				t.Errorf("%+v", stats)
+			}
+			if state := directory(o.Dir).state(); state != "" {
+				t.Errorf("the next Open would find the state %q", state)
+			}
+			checkContent(t, s)
+			checkWorks(t, s, o)
+			// This process still has BadgerDB's goroutines.
+			s, err := Open(context.Background(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Stats().OnDisk {
+				t.Error("opened beside what was given up")
+			}
+			checkWorks(t, s, o)
+		})
+	}
+}
