@@ -2,6 +2,7 @@ package ilosession
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,25 @@ const (
 	sessions = "/redfish/v1/SessionService/Sessions"
 )
 
-var small = tree.Generate(tree.GenerateOptions{Generation: 5})
+// small are the resources that these tests need, by generation: they start
+// hundreds of services.
+var small = map[int]*tree.Tree{4: smallTree(4), 5: smallTree(5)}
+
+func smallTree(generation int) *tree.Tree {
+	var few []tree.Resource
+	for _, r := range tree.Generate(tree.GenerateOptions{Generation: generation}).Resources() {
+		switch strings.TrimPrefix(tree.Key(r.URI), tree.Root) {
+		case "", "/sessionservice", "/sessionservice/sessions", "/managers/1", "/managers/1/networkservice",
+			"/systems/1", "/accountservice", "/resourcedirectory":
+			few = append(few, r)
+		}
+	}
+	t, err := tree.New(few)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
 
 // machine is a host with a simulated iLO and ilod's directories.
 type machine struct {
@@ -39,9 +58,7 @@ type machine struct {
 // newMachine makes one whose iLO must be clean in the end.
 func newMachine(t *testing.T, o redfish.Options) *machine {
 	t.Helper()
-	if o.Tree == nil && o.Generation == 0 {
-		o.Tree = small
-	}
+	o.Tree = small[cmp.Or(o.Generation, 5)]
 	service, err := redfish.New(o)
 	if err != nil {
 		t.Fatal(err)
