@@ -33,7 +33,7 @@ var ErrClosed = errors.New("the cache is closed")
 // Defaults of Options.
 const (
 	DefaultFetchTimeout = 2 * time.Minute
-	DefaultHotBytes     = 4 << 20
+	DefaultHotBytes     = 2 << 20
 	DefaultMaxEntries   = 8192
 	DefaultWorkers      = 4
 )
