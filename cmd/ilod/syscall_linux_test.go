@@ -20,7 +20,7 @@ import (
 // somebody: between two of them nothing changes that outlives the process.
 var traced = strings.Fields(`write read sendto recvfrom sendmsg recvmsg pwrite64 pread64 connect socket accept4 bind listen
 	openat close fsync renameat unlinkat mkdirat fchmodat flock ftruncate getdents64 newfstatat ppoll poll epoll_pwait clone clone3
-	execve pipe2 waitid readlinkat msync`)
+	pipe2 waitid readlinkat msync`)
 
 // TestKillAtEachSystemCall kills ilod, as a command and as an agent with a
 // client, with SIGKILL at each system call from its start to its end, by
