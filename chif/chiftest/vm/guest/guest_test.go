@@ -47,6 +47,9 @@ func TestGuest(t *testing.T) {
 				{"ilod reset in PATCH", testResetInPatch, false},
 				{"ilod unprivileged", testUnprivileged, false},
 				{"ilod module removed and loaded", testReload, false},
+				{"agent, 20 clients and a reset", testAgentLoad, true},
+				{"agent killed", testAgentKilled, true},
+				{"agent for other users", testAgentUsers, true},
 			} {
 				if test.once && i > 0 {
 					continue
