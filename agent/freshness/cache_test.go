@@ -179,11 +179,16 @@ func TestGzip(t *testing.T) {
 		}
 		wantRequests(t, next, "GET "+registry)
 	}
-	// What is no gzip is an error, not an answer.
+	// What is no gzip is an error, not an answer, even if it would not be kept.
 	r.set(registry, "", "not gzip")
-	c, _, _ := open(t, r)
-	if g, err := try(t, c, "GET", registry); err == nil {
-		t.Errorf("damaged gzip: %+v", g)
+	for _, control := range []string{"no-cache", "no-store"} {
+		r.header[registry].Set("Cache-Control", control)
+		c, _, _ := open(t, r)
+		for _, accept := range []string{"gzip", "identity"} {
+			if g, err := try(t, c, "GET", registry, "Accept-Encoding", accept); err == nil {
+				t.Errorf("damaged gzip: %s, %s: %+v", control, accept, g)
+			}
+		}
 	}
 }
 

@@ -102,6 +102,13 @@ func (c *Cache) get(ctx context.Context, u *url.URL, started time.Time) (*docume
 
 // settle ends a flight: its answer is kept, if it may be.
 func (c *Cache) settle(f *flight) {
+	var plain []byte
+	if f.err == nil {
+		var err error
+		if plain, err = f.doc.plain(); err != nil { // also of what is not kept: clients get it
+			f.err = fmt.Errorf("GET %s: %w", f.path, err)
+		}
+	}
 	c.disk.Lock()
 	defer c.disk.Unlock()
 	c.mu.Lock()
@@ -119,11 +126,6 @@ func (c *Cache) settle(f *flight) {
 	e.wall = f.started.UnixNano()
 	keep := class != Never && !f.doc.private() && (f.doc.status == http.StatusOK || refuses(f.path, f.doc))
 	if keep && !e.negative() {
-		plain, err := f.doc.plain()
-		if err != nil {
-			f.err = fmt.Errorf("GET %s: %w", f.path, err)
-			return
-		}
 		if !e.query() {
 			c.observe(f.path, plain) // may begin a new epoch
 		}

@@ -239,14 +239,14 @@ func (k *Keeper) exchange(req *http.Request, use bool) (*http.Response, error) {
 		if err != nil || resp.StatusCode != http.StatusUnauthorized || again == nil {
 			return resp, err
 		}
+		_ = resp.Body.Close()
 		dead, err := k.isDead(req.Context(), h)
-		if err != nil {
-			return resp, nil // the reason of the 401 is not known
+		if err != nil { // the caller must not take the 401 for his own
+			return nil, fmt.Errorf("whether the iLO has ended the session: %w", err)
 		}
 		if dead {
 			k.discard(h)
 		}
-		_ = resp.Body.Close()
 		send, again = again(), nil
 		k.mu.Lock()
 		k.counts.Replays++
@@ -370,9 +370,9 @@ func (k *Keeper) isDead(ctx context.Context, h *held) (bool, error) {
 	}
 	var list sessionCollection
 	_, err := getJSON(ctx, h.session, collection, &list)
-	if isStatus(err, http.StatusUnauthorized) {
-		h.dead = true
-		return true, nil
+	if e, answered := errors.AsType[*redfisherror.Error](err); answered && e.Status < 500 {
+		h.dead = e.Status == http.StatusUnauthorized
+		return h.dead, nil
 	}
 	return false, err
 }

@@ -352,6 +352,23 @@ func TestKeeper401OfOneResource(t *testing.T) {
 	})
 }
 
+// A 401 whose reason cannot be found out is not passed on: the caller would take
+// it for his own.
+func TestKeeper401Unexplained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		k := m.keeper()
+		m.get(k)
+		m.answers(redfish.Answer{Path: system, Status: 401, MessageID: "NoValidSession", Times: 1}, redfish.Answer{Path: sessions, Status: 503, Times: 1})
+		if status, err := do(t.Context(), k, "GET", system, ""); err == nil {
+			t.Errorf("%d", status)
+		}
+		m.get(k)
+		m.expect(1, 0, 1)
+		closeKeeper(t, k)
+	})
+}
+
 // A body that is too large to keep is sent once; its 401 is the caller's.
 func TestKeeperLargeBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
