@@ -301,7 +301,10 @@ func (f *fixture) unread(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	cmd := exec.Command(program, args[1:]...)
-	cmd.Env = append(os.Environ(), "ILOD_DEVICE="+ts.Getenv("ILOD_DEVICE"))
+	cmd.Env = os.Environ()
+	for _, name := range []string{"ILOD_DEVICE", "ILOD_CONFIG", "ILOD_STATE_DIR", "ILOD_RUNTIME_DIR"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
 	cmd.Stdout = w
 	return exitedWith(cmd.Run(), args[0])
 }
