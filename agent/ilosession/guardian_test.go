@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -76,9 +77,9 @@ func beKilled() {
 	if err != nil {
 		panic(err)
 	}
-	steps := 0
+	var steps atomic.Int32
 	step := func(string, string) error {
-		if steps++; steps == o.Steps {
+		if int(steps.Add(1)) == o.Steps {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
