@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -24,16 +23,6 @@ func treeDocument(i int) (key string, value []byte) {
 		value[j] = byte(random.Uint32())
 	}
 	return fmt.Sprintf("/redfish/v1/Chassis/1/Documents/%d/", i), value
-}
-
-// put puts, and waits where Put does not.
-func put(s *Store, key string, value []byte) error {
-	err := s.Put(key, value)
-	for errors.Is(err, ErrBusy) {
-		s.Drop(key) // waits for the disk
-		err = s.Put(key, value)
-	}
-	return err
 }
 
 func fill(s *Store) (bytes int64, err error) {

@@ -38,6 +38,7 @@ func badgerOptions(dir string, log badgerLog) badger.Options {
 	o.MetricsEnabled = false
 	o.NumGoroutines = 1
 	o.CompactL0OnClose = true // small at rest, fast to open
+	o.BypassLockGuard = true  // the directory above is locked
 	o.SyncWrites = false      // what is written survives a kill, not a loss of power
 	return o
 }
@@ -51,7 +52,12 @@ type disk struct {
 
 	mu sync.RWMutex // read-locked while BadgerDB reads
 	db *badger.DB   // nil: closed
+
+	stating   sync.Mutex
+	condemned bool
 }
+
+var errCondemned = errors.New("the database was given up")
 
 // openDisk opens the database in dir, or makes it, and lists what it holds, the
 // oldest first. The second try cures what a kill at the wrong moment leaves
@@ -140,11 +146,8 @@ func (d *disk) get(key string) (value []byte, err error) {
 // write makes the changes, after everything was removed if empty is set.
 func (d *disk) write(empty bool, changes []change) error {
 	if empty {
-		d.mu.Lock() // DropAll does not bear readers
-		err := d.db.DropAll()
-		d.mu.Unlock()
-		if err != nil {
-			return clipped(err)
+		if err := d.empty(); err != nil {
+			return err
 		}
 	}
 	d.version++
@@ -164,6 +167,38 @@ func (d *disk) write(empty bool, changes []change) error {
 	return clipped(batch.Flush())
 }
 
+// empty removes everything. DropAll bears no readers, nor a kill: it removes the
+// log with the latest deletions before the tables with what they delete.
+func (d *disk) empty() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.setState(stateOpening); err != nil {
+		return err
+	}
+	if err := d.db.DropAll(); err != nil {
+		return clipped(err)
+	}
+	return d.setState(stateOpen)
+}
+
+// setState sets the state of the directory unless that is condemned.
+func (d *disk) setState(state string) error {
+	d.stating.Lock()
+	defer d.stating.Unlock()
+	if d.condemned {
+		return errCondemned
+	}
+	return d.dir.setState(state)
+}
+
+// condemn makes the next Open remove the database, whatever is done to it.
+func (d *disk) condemn() error {
+	d.stating.Lock()
+	defer d.stating.Unlock()
+	d.condemned = true
+	return d.dir.condemn()
+}
+
 // close closes the database and notes what it has left.
 func (d *disk) close() error {
 	d.mu.Lock()
@@ -177,5 +212,5 @@ func (d *disk) close() error {
 	if err != nil {
 		return err
 	}
-	return d.dir.setState(closed)
+	return d.setState(closed)
 }

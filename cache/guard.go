@@ -110,7 +110,7 @@ func openLocked(o Options, cause error, log badgerLog) (*disk, []*entry, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := dir.setState(stateOpen); err != nil {
+	if err := d.setState(stateOpen); err != nil {
 		return nil, nil, errors.Join(err, clipped(d.db.Close()))
 	}
 	return d, entries, nil

@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -84,6 +85,16 @@ func closeStore(t testing.TB, s *Store) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// put puts, and waits where Put does not.
+func put(s *Store, key string, value []byte) error {
+	err := s.Put(key, value)
+	for errors.Is(err, ErrBusy) {
+		s.Drop(key) // waits for the disk
+		err = s.Put(key, value)
+	}
+	return err
 }
 
 // document is the value with a version that tests put under key. What it begins

@@ -102,10 +102,10 @@ type Store struct {
 	clear     bool
 	dirty     map[string]struct{}
 	waiting   []chan struct{}
-	writing   map[string]struct{} // the dirty ones that the writer is busy with
-	unwritten int64               // bytes of values in index that are not on disk
-	stopped   bool                // no more work will come
-	work      *sync.Cond          // there is work, or none will come
+	writing   bool       // the writer is busy with what these were
+	unwritten int64      // bytes of values in index that are not on disk
+	stopped   bool       // no more work will come
+	work      *sync.Cond // there is work, or none will come
 }
 
 // Open opens or makes the store. A directory that is damaged, full, read-only or
@@ -243,15 +243,13 @@ func (s *Store) Drop(key string) {
 	if e := s.index.find(key, false); e != nil {
 		s.remove(e)
 	}
+	// What removed key before, or everything, may not be done either.
 	var written <-chan struct{}
-	_, dirty := s.dirty[key]
-	if _, writing := s.writing[key]; dirty || writing {
+	if s.clear || s.writing || len(s.dirty) > 0 {
 		written = s.written()
 	}
 	s.mu.Unlock()
-	if written != nil {
-		s.await(written)
-	}
+	s.await(written)
 }
 
 // Clear removes everything, with the promise of Drop. The error is ErrClosed.

@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the lock of a store's directory or fails with errInUse. A process
-// that ends gives it back; the file of unlock is not for the garbage collector to
-// close.
+// lock takes the lock of a store's directory or fails with errInUse. The end of
+// the process gives it back, too. It is not in an os.File, which the garbage
+// collector would close where a store has given its disk up.
 func lock(dir string) (unlock func(), err error) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -24,7 +23,11 @@ func lock(dir string) (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("lock of %s: %w", dir, err)
 	}
-	return sync.OnceFunc(func() { unix.Close(fd) }), nil
+	return func() {
+		// A child that another goroutine forks has the descriptor until it executes.
+		_ = unix.Flock(fd, unix.LOCK_UN)
+		unix.Close(fd)
+	}, nil
 }
 
 // freeSpace is what an unprivileged process could still write to dir's file

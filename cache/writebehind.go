@@ -57,11 +57,11 @@ func (s *Store) writeBehind(d *disk) {
 			return
 		}
 		everything, waiting, size := s.clear, s.waiting, s.index.bytes
-		s.clear, s.waiting, s.writing, s.dirty = false, nil, s.dirty, map[string]struct{}{}
-		changes := make([]change, 0, len(s.writing))
-		for key := range s.writing {
+		changes := make([]change, 0, len(s.dirty))
+		for key := range s.dirty {
 			changes = append(changes, change{key, s.index.find(key, false)})
 		}
+		s.clear, s.dirty, s.waiting, s.writing = false, map[string]struct{}{}, nil, true
 		s.mu.Unlock()
 
 		if err := s.write(d, everything, changes, size); err != nil {
@@ -70,7 +70,7 @@ func (s *Store) writeBehind(d *disk) {
 		}
 
 		s.mu.Lock()
-		s.writing = nil
+		s.writing = false
 		for _, c := range changes {
 			if c.entry != nil && s.disk != nil && s.index.find(c.key, false) == c.entry {
 				c.entry.value = nil
@@ -120,17 +120,17 @@ func (s *Store) closeDisk(d *disk, size int64) error {
 // closing it would write, and may never return.
 func (s *Store) giveUp(err error) {
 	s.mu.Lock()
-	live := s.disk != nil
+	d := s.disk
 	s.mu.Unlock()
-	if !live {
+	if d == nil {
 		return
 	}
 	// First, because what follows tells those who wait in Drop.
-	if err := directory(s.options.Dir).condemn(); err != nil {
+	if err := d.condemn(); err != nil {
 		s.options.Warn("the files of the cache remain", err)
 	}
 	s.mu.Lock()
-	live = s.disk != nil
+	live := s.disk != nil
 	if live {
 		s.toMemory(err)
 		s.work.Signal()
