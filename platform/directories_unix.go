@@ -16,6 +16,9 @@ const configDir = "/etc/ilod"
 // /etc/ilod for all.
 func DefaultDirectories() Directories { return directories(os.Geteuid(), os.Getenv) }
 
+// SystemDirectories are those of the service, which root runs.
+func SystemDirectories() Directories { return directories(0, os.Getenv) }
+
 func directories(euid int, getenv func(string) string) Directories {
 	if euid == 0 {
 		return Directories{State: "/var/lib/ilod", Runtime: "/run/ilod", Config: configDir}

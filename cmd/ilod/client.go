@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"syscall"
 
+	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/platform"
 )
 
 // agentClient is the way to a running agent.
@@ -28,9 +30,18 @@ func (c *agentClient) close() {
 	c.CloseIdleConnections()
 }
 
-// dialAgent connects to the agent; it returns nil if there is none.
+// dialAgent connects to the user's own agent or else to that of the system,
+// unless the socket was named; it returns nil if there is none.
 func (a *app) dialAgent(ctx context.Context) (*agentClient, error) {
-	path := a.config.SocketPath()
+	client, err := dialSocket(ctx, a.config.SocketPath())
+	if client != nil || err != nil || a.config.Socket != "" || a.config.RuntimeDir != platform.DefaultDirectories().Runtime {
+		return client, err
+	}
+	system := agent.Config{RuntimeDir: platform.SystemDirectories().Runtime}
+	return dialSocket(ctx, system.SocketPath())
+}
+
+func dialSocket(ctx context.Context, path string) (*agentClient, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):

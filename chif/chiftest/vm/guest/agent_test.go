@@ -310,7 +310,7 @@ func testAgentKilled(t *testing.T, _ int) {
 func testAgentUsers(t *testing.T, _ int) {
 	a := startAgent(t)
 	as := func(uid, gid uint32, args ...string) outcome {
-		cmd := command(append([]string{"--socket", agentSocket}, args...)...)
+		cmd := command(args...)
 		cmd.Env = os.Environ()
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
 		return finish(t, cmd)
