@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -29,8 +30,8 @@ func badgerOptions(dir string, log badgerLog) badger.Options {
 	o.ValueLogFileSize = 1 << 20 // the least allowed
 	o.NumMemtables = 1
 	o.NumLevelZeroTables = 1
-	o.NumLevelZeroTablesStall = 4
-	o.NumCompactors = 2 // the least allowed
+	o.NumLevelZeroTablesStall = math.MaxInt32 // nothing would end the wait
+	o.NumCompactors = 0                       // they look for work 40 times a second; see compact
 	o.Compression = options.None
 	o.BlockCacheSize, o.IndexCacheSize = 0, 0 // of use with compression only
 	o.ChecksumVerificationMode = options.NoVerification
@@ -43,14 +44,26 @@ func badgerOptions(dir string, log badgerLog) badger.Options {
 	return o
 }
 
+// BadgerDB leaves the tables that it writes at level 0. They are merged with the
+// others when there are maxLevelZero of them, or when nothing was written for
+// restAfter.
+const (
+	maxLevelZero = 2
+	restAfter    = time.Second
+)
+
 // disk is an open database. It is in managed mode, in which reading does not wait
 // for what is being written. One goroutine writes.
 type disk struct {
 	dir     directory
 	unlock  func()
-	version uint64 // of the last batch
+	version uint64      // of the last batch
+	rest    *time.Timer // nil: nothing was written
+	fail    badgerLog
 
-	mu sync.RWMutex // read-locked while BadgerDB reads
+	compacting sync.Mutex
+
+	mu sync.RWMutex // read-locked while BadgerDB reads or compacts
 	db *badger.DB   // nil: closed
 
 	stating   sync.Mutex
@@ -72,7 +85,7 @@ func openDisk(dir directory, log badgerLog) (*disk, []*entry, error) {
 		return nil, nil, clipped(err)
 	}
 	db.SetDiscardTs(math.MaxUint64) // only the newest version of a key is ever read
-	d := &disk{dir: dir, db: db, version: db.MaxVersion()}
+	d := &disk{dir: dir, fail: log, db: db, version: db.MaxVersion()}
 	entries, err := d.entries()
 	if err != nil {
 		return nil, nil, errors.Join(err, clipped(db.Close()))
@@ -164,7 +177,39 @@ func (d *disk) write(empty bool, changes []change) error {
 			return clipped(err)
 		}
 	}
-	return clipped(batch.Flush())
+	if err := batch.Flush(); err != nil {
+		return clipped(err)
+	}
+	if d.rest == nil {
+		d.rest = time.AfterFunc(restAfter, func() {
+			if err := d.compact(1); err != nil {
+				d.fail(err)
+			}
+		})
+	}
+	d.rest.Reset(restAfter)
+	return d.compact(maxLevelZero)
+}
+
+// compact merges all tables if there are at least so many at level 0, and enough
+// in them.
+func (d *disk) compact(tables int) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	d.compacting.Lock() // for BadgerDB it is a failure to find nothing left to do
+	defer d.compacting.Unlock()
+	if d.db == nil {
+		return nil
+	}
+	levels := d.db.Levels()
+	var merged int64
+	for _, level := range levels[1:] {
+		merged += level.Size
+	}
+	if levels[0].NumTables < tables || levels[0].Size < merged/4 {
+		return nil
+	}
+	return clipped(d.db.Flatten(1))
 }
 
 // empty removes everything. DropAll bears no readers, nor a kill: it removes the
@@ -201,6 +246,9 @@ func (d *disk) condemn() error {
 
 // close closes the database and notes what it has left.
 func (d *disk) close() error {
+	if d.rest != nil {
+		d.rest.Stop()
+	}
 	d.mu.Lock()
 	db := d.db
 	d.db = nil
