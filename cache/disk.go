@@ -18,9 +18,9 @@ import (
 // that begin with "!badger!".
 const keyPrefix = "k"
 
-// badgerOptions are those of libraries §3 but for three, which halve the memory
-// that compactions take, the time of a Get and the time of Open for a tree of
-// 1,500 documents. Change them with new measurements.
+// badgerOptions are those of libraries §3 but for the compactors and three more,
+// which halve the memory that compactions take, the time of a Get and the time of
+// Open for a tree of 1,500 documents. Change them with new measurements.
 func badgerOptions(dir string, log badgerLog) badger.Options {
 	o := badger.DefaultOptions(dir).WithLogger(log)
 	o.MemTableSize = 3 << 20     // bounds memory, replay, and a sparse file of twice that
