@@ -129,7 +129,7 @@ type victims struct {
 
 func newVictims(t *testing.T, o redfish.Options) *victims {
 	t.Helper()
-	o.Tree, o.Foreign = small[5], redfish.EveryKind()
+	o.Tree, o.Foreign = smallTree(5), redfish.EveryKind()
 	service, err := redfish.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -166,6 +166,7 @@ func (v *victims) start(o order) *victim {
 	x := &victim{t: v.t, cmd: exec.Command(os.Args[0], victimVerb), lock: read}
 	x.cmd.Stdin, x.cmd.ExtraFiles, x.cmd.Stderr = bytes.NewReader(text), []*os.File{write}, &x.log
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	x.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")) // else each process ends a second late
 	out, err := x.cmd.StdoutPipe()
 	if err != nil {
 		v.t.Fatal(err)

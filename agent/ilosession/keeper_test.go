@@ -28,11 +28,12 @@ const (
 	sessions = "/redfish/v1/SessionService/Sessions"
 )
 
-// small are the resources that these tests need, by generation: they start
-// hundreds of services.
-var small = map[int]*tree.Tree{4: smallTree(4), 5: smallTree(5)}
-
+// smallTree has the resources that these tests need: they start hundreds of
+// services.
 func smallTree(generation int) *tree.Tree {
+	if t, ok := small.Load(generation); ok {
+		return t.(*tree.Tree)
+	}
 	var few []tree.Resource
 	for _, r := range tree.Generate(tree.GenerateOptions{Generation: generation}).Resources() {
 		switch strings.TrimPrefix(tree.Key(r.URI), tree.Root) {
@@ -45,8 +46,11 @@ func smallTree(generation int) *tree.Tree {
 	if err != nil {
 		panic(err)
 	}
+	small.Store(generation, t)
 	return t
 }
+
+var small sync.Map // by generation
 
 // machine is a host with a simulated iLO and ilod's directories.
 type machine struct {
@@ -59,7 +63,7 @@ type machine struct {
 // newMachine makes one whose iLO must be clean in the end.
 func newMachine(t *testing.T, o redfish.Options) *machine {
 	t.Helper()
-	o.Tree = small[cmp.Or(o.Generation, 5)]
+	o.Tree = smallTree(cmp.Or(o.Generation, 5))
 	service, err := redfish.New(o)
 	if err != nil {
 		t.Fatal(err)
