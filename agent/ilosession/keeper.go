@@ -377,19 +377,19 @@ func (k *Keeper) isDead(ctx context.Context, h *held) (bool, error) {
 	return false, err
 }
 
-// discard stops using a session that the iLO has ended. Its entry stays until
-// Recover has seen that it is gone.
+// discard stops using a session that the iLO has ended: it answers 401 to its
+// token (ilo-behaviour §4.5).
 func (k *Keeper) discard(h *held) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.current != h {
-		return
+	current := k.current == h
+	if current {
+		k.current = nil
 	}
-	k.log.WithField("session", h.session.path).Info("the iLO has ended the session")
-	k.current = nil
-	delete(k.owned, h.entry.Nonce)
-	k.retry.soon(k.now())
-	k.poke()
+	k.mu.Unlock()
+	if current {
+		k.log.WithField("session", h.session.path).Info("the iLO has ended the session")
+		k.forget(h.entry.Nonce)
+	}
 }
 
 // mayLogin is the error of the last login while it is too early for another; mu
