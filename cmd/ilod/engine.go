@@ -132,7 +132,12 @@ func (a *app) withEngine(ctx context.Context, f func(context.Context, http.Round
 	if o.Guardian, err = a.startGuardian(o.Boot); err != nil {
 		log.WithError(err).Warn("killed, this command will leave its session to the next one")
 	}
-	o.Unlock = func() error { return errors.Join(o.Guardian.Close(), lock.Release()) }
+	o.Unlock = func() error {
+		if err := o.Guardian.Close(); err != nil {
+			log.WithError(err).Warn("the guardian has ended before this command")
+		}
+		return lock.Release()
+	}
 	e, err := agent.Start(ctx, o)
 	if err != nil {
 		return err
