@@ -141,7 +141,7 @@ func (c *Conn) rest(ctx context.Context, packet []byte) (restAnswer, error) {
 		return restAnswer{}, err
 	case !code.ok():
 		err = c.opError(op, code)
-		if code != CodeError && code != CodeTimeout && code != CodeUnknown {
+		if code > CodeError && code <= CodePreconditionFailed && code != CodeTimeout {
 			err = notSent(err)
 		}
 		return restAnswer{}, err
