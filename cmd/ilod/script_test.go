@@ -23,7 +23,11 @@ import (
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
+// raceAtExit keeps processes under the race detector from ending a second late.
+const raceAtExit = "atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", raceAtExit)
 	testscript.Main(m, map[string]func(){"ilod": main})
 }
 
@@ -55,6 +59,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			f := &fixture{dir: e.WorkDir}
+			e.Setenv("GORACE", raceAtExit)
 			e.Setenv("ILOD_CONFIG", filepath.Join(e.WorkDir, "ilod.toml"))
 			config, err := os.OpenFile(filepath.Join(e.WorkDir, "ilod.toml"), os.O_CREATE, 0o600)
 			if err != nil {
