@@ -97,6 +97,7 @@ func TestManagerReset(t *testing.T) {
 		}
 		start := time.Now()
 		<-h.port.Resets()
+		synctest.Wait() // the sessions go after the ports
 		if d := time.Since(start); d != time.Second || len(service.Sessions()) != 0 {
 			t.Errorf("reset after %v with %d sessions", d, len(service.Sessions()))
 		}

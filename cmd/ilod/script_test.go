@@ -258,9 +258,13 @@ func (f *fixture) logins(_ *testscript.TestScript, args []string) error {
 	return equal("logins", f.service.Stats().Logins, args[0])
 }
 
-func (f *fixture) serving(*testscript.TestScript, []string) error {
+func (f *fixture) serving(ts *testscript.TestScript, args []string) error {
+	path := filepath.Join(f.dir, "run", "ilod.sock")
+	if len(args) > 0 {
+		path = ts.MkAbs(args[0])
+	}
 	for {
-		conn, err := net.Dial("unix", filepath.Join(f.dir, "run", "ilod.sock"))
+		conn, err := net.Dial("unix", path)
 		if err == nil {
 			return conn.Close()
 		}
