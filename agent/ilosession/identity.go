@@ -46,8 +46,12 @@ func (k *Keeper) identify(ctx context.Context) (Identity, time.Time, error) {
 	}
 	id := Identity{UUID: doc.UUID, Serial: serial}
 	k.mu.Lock()
+	other := !k.identity.is(id)
 	k.identity = id
 	k.mu.Unlock()
+	if other {
+		k.o.OnLost("another iLO answers")
+	}
 	return id, date(resp), nil
 }
 

@@ -52,6 +52,10 @@ type KeeperOptions struct {
 	LimitPolicy LimitPolicy
 	// Guardian is told about each session; nil: there is none.
 	Guardian *Guardian
+	// OnLost is called without locks when the iLO has ended the session, or is
+	// another iLO; not when the Keeper deletes the session. It must not wait for
+	// requests of this Keeper. nil: nobody asks.
+	OnLost func(why string)
 	// Log takes what nobody else is told; nil: nothing.
 	Log logrus.FieldLogger
 	// Now is the clock; nil: time.Now.
@@ -163,6 +167,9 @@ func NewKeeper(o KeeperOptions) *Keeper {
 		discard := logrus.New()
 		discard.Out = io.Discard
 		o.Log = discard
+	}
+	if o.OnLost == nil {
+		o.OnLost = func(string) {}
 	}
 	o.Linger = cmp.Or(o.Linger, defaultLinger)
 	o.KeepAlive = cmp.Or(o.KeepAlive, defaultKeepAlive)
@@ -389,6 +396,7 @@ func (k *Keeper) discard(h *held) {
 	if current {
 		k.log.WithField("session", h.session.path).Info("the iLO has ended the session")
 		k.forget(h.entry.Nonce)
+		k.o.OnLost("the iLO has ended the session")
 	}
 }
 

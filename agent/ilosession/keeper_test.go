@@ -9,8 +9,11 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -325,7 +328,8 @@ func TestKeeperReplays(t *testing.T) {
 	for name, end := range ends {
 		bubble(t, name, func(t *testing.T) {
 			m := newMachine(t, redfish.Options{})
-			k := m.keeper()
+			var lost atomic.Int32
+			k := m.keeper(func(o *KeeperOptions) { o.OnLost = func(string) { lost.Add(1) } })
 			m.get(k)
 			end(m)
 			var wg sync.WaitGroup
@@ -349,9 +353,50 @@ func TestKeeperReplays(t *testing.T) {
 			if s := k.Status(); s.Replays == 0 || s.LedgerEntries != 1 {
 				t.Errorf("status %+v", s)
 			}
+			time.Sleep(20 * time.Minute) // it lingers
+			m.get(k)
 			closeKeeper(t, k)
+			if got := lost.Load(); got != 1 {
+				t.Errorf("lost %d sessions", got)
+			}
 		})
 	}
+}
+
+var uuid = regexp.MustCompile(`"UUID":"[^"]*"`)
+
+// Another iLO at the same address, as after a board was replaced, is told, too.
+func TestKeeperOtherILO(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, other := newMachine(t, redfish.Options{}), newMachine(t, redfish.Options{})
+		var lost []string
+		var swapped bool
+		k := m.keeper(func(o *KeeperOptions) {
+			o.OnLost = func(why string) { lost = append(lost, why) }
+			o.Next = roundTripper(func(r *http.Request) (*http.Response, error) {
+				if !swapped {
+					return m.service2(r)
+				}
+				resp, err := other.service2(r)
+				if r.URL.Path == root && err == nil {
+					body, _ := io.ReadAll(resp.Body)
+					resp.Body = readCloser{strings.NewReader(uuid.ReplaceAllString(string(body), `"UUID":"of another"`))}
+				}
+				return resp, err
+			})
+		})
+		m.get(k)
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		swapped = true
+		m.get(k)
+		if !slices.Equal(lost, []string{"another iLO answers"}) {
+			t.Errorf("%q", lost)
+		}
+		closeKeeper(t, k)
+		m.expect(1, 1, 0)
+		other.expect(1, 1, 0)
+	})
 }
 
 // A 401 of one resource ends neither the session nor the patience of the iLO.
