@@ -204,6 +204,9 @@ func problem(err error) gateway.Problem {
 	if cause == gateway.Unknown && row.code == general {
 		return gateway.Problem{Text: redact(err.Error())}
 	}
+	if cause == gateway.Timeout && errors.Is(err, ilosession.ErrNoLogin) {
+		cause = gateway.Busy // nothing was sent: the client may come again
+	}
 	return gateway.Problem{Cause: cause, Text: fmt.Sprintf("%s: %s", row.name, redact(err.Error()))}
 }
 

@@ -47,7 +47,9 @@ var exitCodes = []exitCode{
 	{75, "SECURITY_STATE", "the iLO's security state refuses the host, or asks it for credentials",
 		"use Redfish over the network or the virtual NIC (https://16.1.15.1) with credentials", is(chif.ErrRefused, chif.ErrCredentialsRequired)},
 	{90, "OUTCOME_UNKNOWN", "the request was sent and its answer was lost; it was not sent again",
-		"look at the resource before you send the request again", is(chif.ErrOutcomeUnknown, ilosession.ErrMayRemain)},
+		"look at the resource before you send the request again", func(err error) bool {
+			return is(chif.ErrOutcomeUnknown, ilosession.ErrMayRemain)(err) && !errors.Is(err, ilosession.ErrNoLogin)
+		}},
 	{91, "ILO_SESSION_LIMIT", "the iLO's session table is full",
 		"end a session in the iLO's web interface, or wait for the iLO's idle timeout", is(ilosession.ErrSessionLimit)},
 	{92, "INSTANCE_LOCKED", "another ilod is at work on this host", "wait for it, or raise --timeout", is(platform.ErrLocked)},
@@ -68,7 +70,7 @@ var exitCodes = []exitCode{
 		return code || errors.Is(err, chif.ErrProtocol)
 	}},
 	{33, "SERVER_DOWN_OR_UNREACHABLE", "the iLO is resetting or did not answer in time",
-		"try again in a minute or two, or raise --timeout", is(chif.ErrTimeout, chif.ErrReset, context.DeadlineExceeded)},
+		"try again in a minute or two, or raise --timeout", is(chif.ErrTimeout, chif.ErrReset, context.DeadlineExceeded, ilosession.ErrMayRemain)},
 	{general, "GENERAL", "any other error", "", func(error) bool { return true }},
 }
 
@@ -103,7 +105,7 @@ func classify(err error) (row exitCode, hint string) {
 	if e, ok := errors.AsType[*chif.NoDeviceError](err); ok {
 		return row, e.Reason.Remedy()
 	}
-	if errors.Is(err, ilosession.ErrMayRemain) {
+	if errors.Is(err, ilosession.ErrMayRemain) && !errors.Is(err, ilosession.ErrNoLogin) {
 		return row, "an idle session ends by itself, after 30 minutes unless the iLO is set otherwise"
 	}
 	return row, row.hint

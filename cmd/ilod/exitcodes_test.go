@@ -38,6 +38,8 @@ func TestClassify(t *testing.T) {
 		{chif.ErrOutcomeUnknown, 90},
 		{fmt.Errorf("%w: %w", chif.ErrOutcomeUnknown, chif.ErrTimeout), 90},
 		{fmt.Errorf("%w: %w", ilosession.ErrMayRemain, chif.ErrReset), 90},
+		{fmt.Errorf("%w: %w: %w", ilosession.ErrNoLogin, ilosession.ErrMayRemain, chif.ErrOutcomeUnknown), 33},
+		{fmt.Errorf("%w: %w: %w", ilosession.ErrNoLogin, ilosession.ErrMayRemain, chif.ErrBusy), 67},
 		{fmt.Errorf("%w: %w", ilosession.ErrSessionLimit, &redfisherror.Error{Status: 401}), 91},
 		{fmt.Errorf("%w: %w", interrupted{syscall.SIGHUP}, chif.ErrOutcomeUnknown), 129},
 		{interrupted{syscall.SIGINT}, 130},
