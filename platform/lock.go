@@ -34,13 +34,3 @@ func (e *LockedError) Unwrap() error { return e.Err }
 // Lock is the instance lock: of the processes that want it, one has it at a time.
 // The system drops it when the process ends, however it ends.
 type Lock struct{ files []*os.File }
-
-// Release gives the lock back.
-func (l *Lock) Release() error {
-	var errs []error
-	for _, f := range l.files {
-		errs = append(errs, f.Close())
-	}
-	l.files = nil
-	return errors.Join(errs...)
-}

@@ -89,3 +89,14 @@ func (l *Lock) take(ctx context.Context, file *os.File, teller string) error {
 		}
 	}
 }
+
+// Release gives the lock back.
+func (l *Lock) Release() error {
+	var errs []error
+	for _, f := range l.files {
+		// A child that is being started has the file open until it executes.
+		errs = append(errs, unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+	}
+	l.files = nil
+	return errors.Join(errs...)
+}

@@ -19,6 +19,9 @@ func AcquireLock(context.Context, string, string) (*Lock, error) {
 	return nil, unsupported("instance lock")
 }
 
+// Release gives the lock back.
+func (l *Lock) Release() error { return nil }
+
 // Listen fails with errors.ErrUnsupported.
 func (l *Lock) Listen(context.Context, string, string) (net.Listener, error) {
 	return nil, unsupported("listening for local clients")
