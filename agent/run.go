@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -92,8 +91,12 @@ func (e *Engine) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	connections := gateway.NewConnections(e.o.Peer, e.log)
+	for i, l := range listeners {
+		listeners[i] = connections.Listener(l)
+	}
 	if e.o.Config.TLS.Listen != "" {
-		l, err := e.o.Config.listenTLS(ctx)
+		l, err := e.o.Config.listenTLS(ctx, connections.Listener)
 		if err != nil {
 			for _, l := range listeners {
 				err = errors.Join(err, l.Close())
@@ -102,7 +105,8 @@ func (e *Engine) serve(ctx context.Context) error {
 		}
 		listeners = append(listeners, l)
 	}
-	server := gateway.NewServer(http.HandlerFunc(e.serveHTTP), e.identify, e.log)
+	server := gateway.NewServer(http.HandlerFunc(e.serveHTTP), nil, e.log)
+	connections.Attach(server)
 	e.life.onStop("server", func() error { return shutdown(server) })
 	for _, l := range listeners {
 		e.life.spawn("listener "+l.Addr().String(), func(context.Context) error {
@@ -142,20 +146,6 @@ func shutdown(s *http.Server) error {
 func (e *Engine) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	e.used.Store(true)
 	e.handler.ServeHTTP(w, r)
-}
-
-// identify gives the requests of a connection the identity of its peer; without
-// one they may do nothing.
-func (e *Engine) identify(ctx context.Context, c net.Conn) context.Context {
-	if c.LocalAddr().Network() != "unix" {
-		return ctx
-	}
-	peer, err := e.o.Peer(c)
-	if err != nil {
-		e.log.WithError(err).Warn("a client cannot be identified")
-		return ctx
-	}
-	return gateway.WithPeer(ctx, peer)
 }
 
 // Recover deletes the sessions that an engine left which was killed. What it

@@ -47,8 +47,9 @@ func (c *Config) tlsAccounts() ([]gateway.Account, error) {
 	return []gateway.Account{a}, nil
 }
 
-// listenTLS makes the listener for tools that need https://host:port.
-func (c *Config) listenTLS(ctx context.Context) (net.Listener, error) {
+// listenTLS makes the listener for tools that need https://host:port; around sees
+// its connections without TLS.
+func (c *Config) listenTLS(ctx context.Context, around func(net.Listener) net.Listener) (net.Listener, error) {
 	certificate, err := c.certificate()
 	if err != nil {
 		return nil, fmt.Errorf("TLS listener: %w", err)
@@ -57,7 +58,7 @@ func (c *Config) listenTLS(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TLS listener: %w", err)
 	}
-	return tls.NewListener(l, &tls.Config{
+	return tls.NewListener(around(l), &tls.Config{
 		Certificates: []tls.Certificate{certificate},
 		MinVersion:   tls.VersionTLS12,
 		NextProtos:   []string{"http/1.1"},

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -39,7 +41,7 @@ func PeerOf(c net.Conn) (Peer, error) {
 	}); err != nil || failed != nil && !errors.Is(failed, unix.ENOPROTOOPT) {
 		return Peer{}, fmt.Errorf("peer: %w", errors.Join(err, failed))
 	}
-	p := Peer{UID: cred.Uid, GID: cred.Gid, PID: uint32(cred.Pid), Groups: groups}
+	p := Peer{UID: cred.Uid, GID: cred.Gid, PID: uint32(cred.Pid), Groups: groups, Process: processName(cred.Pid)}
 	u, err := user.LookupId(strconv.FormatUint(uint64(p.UID), 10))
 	if err != nil {
 		return p, nil // users of a directory service have no name here
@@ -49,6 +51,13 @@ func PeerOf(c net.Conn) (Peer, error) {
 		p.Groups = groupsOf(u)
 	}
 	return p, nil
+}
+
+// processName is what proc_pid_comm(5) says. Since the process may be gone, and
+// its number somebody else's, it is for people only.
+func processName(pid int32) string {
+	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return strings.TrimSuffix(string(name), "\n")
 }
 
 // groupsOf are the groups that the system's files give a user: what is known

@@ -163,7 +163,11 @@ func (g *Gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 	c := &call{Request: r}
-	if f := g.admit(w, c); f != nil {
+	f := excessive(w, c)
+	if f == nil {
+		f = g.admit(w, c)
+	}
+	if f != nil {
 		g.log.WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path, "peer": c.who.name, "status": f.status}).Debug("refused")
 		g.fail(w, c, f)
 	}

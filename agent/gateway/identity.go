@@ -18,6 +18,7 @@ type Peer struct {
 	UID, GID, PID uint32
 	User          string   // the name of UID, if it has one
 	Groups        []uint32 // the supplementary groups
+	Process       string   // the name of PID, if it has one
 }
 
 // peerKey is the key of a *knownPeer in a context.
@@ -32,8 +33,13 @@ type knownPeer struct {
 // WithPeer returns a context for the requests of a connection; see
 // http.Server.ConnContext. The Peer comes from the kernel, never from a request.
 func WithPeer(ctx context.Context, p Peer) context.Context {
-	owner := "uid:" + strconv.FormatUint(uint64(p.UID), 10)
-	return schedule.WithPeer(context.WithValue(ctx, peerKey{}, &knownPeer{p, owner}), owner)
+	return known(p).context(ctx)
+}
+
+func known(p Peer) *knownPeer { return &knownPeer{p, "uid:" + strconv.FormatUint(uint64(p.UID), 10)} }
+
+func (p *knownPeer) context(ctx context.Context) context.Context {
+	return schedule.WithPeer(context.WithValue(ctx, peerKey{}, p), p.owner)
 }
 
 // name is the user's name, or the number of one without.
