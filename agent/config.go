@@ -36,6 +36,7 @@ type Config struct {
 
 	Cache   CacheConfig   `toml:"cache"`
 	Session SessionConfig `toml:"session"`
+	Clients ClientsConfig `toml:"clients"`
 	Roles   RolesConfig   `toml:"roles"`
 	TLS     TLSConfig     `toml:"tls"`
 	Log     LogConfig     `toml:"log"`
@@ -59,6 +60,22 @@ type SessionConfig struct {
 // LimitPolicies are what to do when the iLO's session table is full: refuse,
 // refuse with a list to choose from, or end the in-band session idle for longest.
 var LimitPolicies = []string{"reject", "ask", "oldest-idle-inband"}
+
+// ClientsConfig is about the client sessions of the agent, until an admin sets
+// something else.
+type ClientsConfig struct {
+	MaxSessions        int      `toml:"max-sessions"`          // 0: any number
+	MaxSessionsPerUser int      `toml:"max-sessions-per-user"` // 0: any number
+	InactivityTimeout  Duration `toml:"inactivity-timeout"`    // 0: a client session is for one request
+	Lifetime           Duration `toml:"lifetime"`              // 0: no bound
+	TransactionTimeout Duration `toml:"transaction-timeout"`   // of one that nobody goes on with
+	ForceSessions      bool     `toml:"force-sessions"`        // refuse requests that name no client session
+	WhenFull           string   `toml:"when-full"`             // one of WhenFull
+}
+
+// WhenFull are what to do when there are as many client sessions as there may be:
+// refuse, end the one idle for longest, or refuse with a list to choose from.
+var WhenFull = []string{"reject", "oldest-idle", "ask"}
 
 // RolesConfig says who may do what. Root is always an admin.
 type RolesConfig struct {
@@ -97,6 +114,7 @@ func DefaultConfig(stateDir, runtimeDir string) Config {
 		Timeout: Duration(time.Minute), Channels: 2,
 		Cache:   CacheConfig{MaxSize: 64 << 20, SweepInterval: Duration(time.Minute)},
 		Session: SessionConfig{Linger: Duration(10 * time.Minute), KeepAlive: Duration(5 * time.Minute), LimitPolicy: "reject"},
+		Clients: ClientsConfig{MaxSessions: 4096, InactivityTimeout: Duration(30 * time.Minute), TransactionTimeout: Duration(5 * time.Minute), WhenFull: "reject"},
 		Log:     LogConfig{Level: "info", Format: "auto"},
 	}
 }
@@ -183,7 +201,7 @@ func (c *Config) Validate() error {
 	for _, d := range []struct {
 		key   string
 		value Duration
-	}{{"timeout", c.Timeout}, {"cache.sweep-interval", c.Cache.SweepInterval}, {"session.session-linger", c.Session.Linger}, {"session.keep-alive", c.Session.KeepAlive}} {
+	}{{"timeout", c.Timeout}, {"cache.sweep-interval", c.Cache.SweepInterval}, {"session.session-linger", c.Session.Linger}, {"session.keep-alive", c.Session.KeepAlive}, {"clients.transaction-timeout", c.Clients.TransactionTimeout}} {
 		if d.value <= 0 {
 			wrong(d.key, d.value, "more than 0")
 		}
@@ -199,6 +217,18 @@ func (c *Config) Validate() error {
 	}
 	if !slices.Contains(LimitPolicies, c.Session.LimitPolicy) {
 		wrong("session.limit-policy", c.Session.LimitPolicy, "one of "+strings.Join(LimitPolicies, ", "))
+	}
+	for _, n := range []struct {
+		key   string
+		value int64
+	}{{"clients.max-sessions", int64(c.Clients.MaxSessions)}, {"clients.max-sessions-per-user", int64(c.Clients.MaxSessionsPerUser)},
+		{"clients.inactivity-timeout", int64(c.Clients.InactivityTimeout)}, {"clients.lifetime", int64(c.Clients.Lifetime)}} {
+		if n.value < 0 {
+			wrong(n.key, "negative", "0 or more")
+		}
+	}
+	if !slices.Contains(WhenFull, c.Clients.WhenFull) {
+		wrong("clients.when-full", c.Clients.WhenFull, "one of "+strings.Join(WhenFull, ", "))
 	}
 	if _, err := logrus.ParseLevel(c.Log.Level); err != nil {
 		wrong("log.level", c.Log.Level, "one of error, warn, info, debug")

@@ -31,6 +31,11 @@ sweep-interval = "90s"
 [session]
 limit-policy = "ask"
 reap-foreign = "1h"
+[clients]
+max-sessions-per-user = 8
+inactivity-timeout = "0s"
+force-sessions = true
+when-full = "ask"
 [roles.operator]
 users = ["puppet"]
 groups = ["ilod", "wheel"]
@@ -43,6 +48,7 @@ listen = "[::1]:8443"
 	want.Device, want.Channels = "unix:/ilo", 3
 	want.Cache.MaxSize, want.Cache.SweepInterval = 16<<20, Duration(90*time.Second)
 	want.Session.LimitPolicy, want.Session.ReapForeign = "ask", Duration(time.Hour)
+	want.Clients.MaxSessionsPerUser, want.Clients.InactivityTimeout, want.Clients.ForceSessions, want.Clients.WhenFull = 8, 0, true, "ask"
 	want.Roles.Operator = Members{Users: []string{"puppet"}, Groups: []string{"ilod", "wheel"}}
 	want.TLS.Listen = "[::1]:8443"
 	if diff := cmp.Diff(want, c); diff != "" {
@@ -106,6 +112,10 @@ func TestConfigValidate(t *testing.T) {
 		"max-size is 1KiB":           func(c *Config) { c.Cache.MaxSize = 1 << 10 },
 		"reap-foreign is 1s":         func(c *Config) { c.Session.ReapForeign = Duration(time.Second) },
 		"limit-policy is fifo":       func(c *Config) { c.Session.LimitPolicy = "fifo" },
+		"max-sessions is negative":   func(c *Config) { c.Clients.MaxSessions = -1 },
+		"lifetime is negative":       func(c *Config) { c.Clients.Lifetime = -1 },
+		"when-full is fifo":          func(c *Config) { c.Clients.WhenFull = "fifo" },
+		"transaction-timeout is 0s":  func(c *Config) { c.Clients.TransactionTimeout = 0 },
 		"log.level is loud":          func(c *Config) { c.Log.Level = "loud" },
 		"log.format is xml":          func(c *Config) { c.Log.Format = "xml" },
 		"a certificate without":      func(c *Config) { c.TLS.Certificate = "/c" },
