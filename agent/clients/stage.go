@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -23,6 +24,11 @@ const (
 type Stage struct {
 	Next     http.RoundTripper
 	Registry *Registry
+	// Allowed reports whether the caller may read a path. The Stage asks it for
+	// each path that is not the one of the request: those of a recursive read,
+	// which leaves out what is not allowed, and one resolved against another
+	// active path. Nil: everything.
+	Allowed func(ctx context.Context, path string) bool
 }
 
 // RoundTrip resolves the active path, and reads recursively.
