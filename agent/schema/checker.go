@@ -6,17 +6,18 @@
 package schema
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"net/http"
+	"strings"
 )
 
 // Write is a request that changes a resource.
 type Write struct {
 	Method  string
 	Path    string // of the request, without query
-	Body    []byte // JSON
-	Current []byte // the resource as it is, nil if not known
+	Body    []byte // JSON; what is not sent as JSON must not be checked
+	Current []byte // the resource at Path as it is; nil if not known
 }
 
 // Violation is a reason why the iLO would refuse a write.
@@ -24,43 +25,129 @@ type Violation struct {
 	Key     string   // of the message in the Base registry, such as PropertyUnknown
 	Args    []string // of this message, in its order
 	Pointer string   // JSON pointer to the place in the body
-	Text    string   // for people
+	Text    string   // for people; has no value of a property that may be secret
 	Allowed []string // the values allowed here, if they are counted
 }
 
 // Checker checks writes against schemas and registries of one iLO, which it
 // fetches when it needs them. It is safe for concurrent use.
 type Checker struct {
-	next http.RoundTripper
+	library *library
 }
 
-// NewChecker makes a Checker that reads through next.
-func NewChecker(next http.RoundTripper) *Checker { return &Checker{next: next} }
+// NewChecker makes a Checker that reads through next, which should be a cache.
+func NewChecker(next http.RoundTripper) *Checker { return &Checker{newLibrary(next)} }
 
-// Check names all that is wrong with a write. The error is that of a document
-// that could not be read at all; one that is missing or not understood allows
-// everything.
+// Check names all that is wrong with a write. The error is one of reading a
+// document that may be needed to tell; a document that does not exist, or is not
+// understood, allows everything.
 func (c *Checker) Check(ctx context.Context, w Write) ([]Violation, error) {
-	return nil, errors.ErrUnsupported
+	switch w.Method {
+	case http.MethodPatch, http.MethodPut, http.MethodPost:
+	default:
+		return nil, nil
+	}
+	content := bytes.TrimSpace(w.Body)
+	if len(content) == 0 && w.Method == http.MethodPost {
+		return nil, nil // an action without parameters
+	}
+	v, bad := parse(w.Body)
+	if bad != nil {
+		return []Violation{bad.violation(w.Body)}, nil
+	}
+	body, ok := v.(map[string]any)
+	if !ok {
+		return []Violation{{Key: "MalformedJSON", Text: "the body must be a JSON object"}}, nil
+	}
+	j := &judge{ctx: ctx, c: c, method: w.Method}
+	if err := j.write(w, body); err != nil {
+		return nil, err
+	}
+	if j.visits > maxVisits {
+		return nil, nil // too much for a judgement
+	}
+	return j.violations, context.Cause(ctx)
 }
 
-// Info describes a property.
-type Info struct {
-	Pointer  string   // JSON pointer in the resource
-	Type     string   // of JSON, or several with "|" between them: "string|null"
-	Allowed  []string // the values it can have, if they are counted
-	ReadOnly bool
-	Default  string // JSON, "" if there is none or it is not known
-	Min, Max string // of a number, or of the length of a string; "" for no bound
-	Help     string
+func (j *judge) write(w Write, body map[string]any) error {
+	path, action := w.Path, false
+	if w.Method == http.MethodPost {
+		if i := strings.LastIndex(strings.ToLower(path), "/actions/"); i >= 0 {
+			path, action, w.Current = path[:i+1], true, nil
+		}
+	}
+	resource := present(bytes.TrimSpace(w.Current))
+	if len(resource) == 0 {
+		var err error
+		if resource, err = j.c.resource(j.ctx, path); err != nil {
+			return err
+		}
+	}
+	members := resource.members()
+	typ := members["@odata.type"].text()
+	create := w.Method == http.MethodPost && !action
+	if create {
+		var collection bool
+		if typ, collection = memberType(typ); !collection {
+			return nil
+		}
+	}
+	d, err := j.c.schema(j.ctx, typ)
+	if err != nil {
+		return err
+	}
+	if action {
+		j.action(w.Path, resource, d, body)
+		return j.err
+	}
+	at := place{current: resource}
+	if d != nil {
+		at.node = j.resolve(d.root)
+	}
+	if create {
+		if at.current, err = j.c.capabilities(j.ctx, members); err != nil {
+			return err
+		}
+		j.required(at, body)
+	} else if attributes, ok := body["Attributes"]; ok {
+		registry, err := j.c.registry(j.ctx, members["AttributeRegistry"].text())
+		if err != nil {
+			return err
+		}
+		if registry != nil {
+			j.attributes(place{pointer: "/Attributes", name: "Attributes", current: members["Attributes"]}, registry, attributes)
+			delete(body, "Attributes")
+		}
+	}
+	j.object(at, body)
+	return j.err
 }
 
-// Property describes the property of a resource that a JSON pointer leads to.
-func (c *Checker) Property(ctx context.Context, path, pointer string) (Info, error) {
-	return Info{}, errors.ErrUnsupported
+// resource reads one through the cache, nil if it is not there.
+func (c *Checker) resource(ctx context.Context, path string) (present, error) {
+	status, _, body, err := c.library.read(ctx, path, "")
+	if err != nil || status != http.StatusOK {
+		return nil, err
+	}
+	return body, nil
 }
 
-// Properties describes all properties of a resource, those within others, too.
-func (c *Checker) Properties(ctx context.Context, path string) ([]Info, error) {
-	return nil, errors.ErrUnsupported
+// memberType is the type of what is in a collection, without version.
+func memberType(collection string) (typ string, ok bool) {
+	base, _, _ := strings.Cut(collection, ".")
+	return strings.CutSuffix(base, "Collection")
+}
+
+// capabilities is the resource that describes what can be created in a
+// collection, nil if there is none, or more than one.
+func (c *Checker) capabilities(ctx context.Context, collection map[string]present) (present, error) {
+	list := collection["@Redfish.CollectionCapabilities"].members()["Capabilities"].elements()
+	if len(list) != 1 {
+		return nil, nil
+	}
+	uri := list[0].members()["CapabilitiesObject"].members()["@odata.id"].text()
+	if !isPath(uri) {
+		return nil, nil
+	}
+	return c.resource(ctx, uri)
 }

@@ -1,0 +1,190 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxBody  = 4 << 20 // bytes of a body that is written
+	maxDepth = 32      // levels of objects and arrays in it
+)
+
+// syntaxError is where and why a body is not strict JSON.
+type syntaxError struct {
+	offset  int // bytes before the place
+	pointer string
+	why     string
+}
+
+// parse reads strict JSON: one value in UTF-8, no name twice in an object, and
+// neither too large nor too deep. Numbers become json.Number.
+func parse(body []byte) (any, *syntaxError) {
+	if len(body) > maxBody {
+		return nil, &syntaxError{maxBody, "", fmt.Sprintf("over %d MiB", maxBody>>20)}
+	}
+	if i := invalidUTF8(body); i >= 0 {
+		return nil, &syntaxError{i, "", "not UTF-8"}
+	}
+	p := &parser{Decoder: json.NewDecoder(bytes.NewReader(body))}
+	p.UseNumber()
+	v := p.value("", 0)
+	if p.bad == nil {
+		if _, err := p.Token(); !errors.Is(err, io.EOF) {
+			p.fail("", "something after the end")
+		}
+	}
+	return v, p.bad
+}
+
+func invalidUTF8(b []byte) int {
+	if utf8.Valid(b) {
+		return -1
+	}
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+type parser struct {
+	*json.Decoder
+	bad *syntaxError
+}
+
+func (p *parser) fail(pointer, why string) {
+	if p.bad == nil {
+		p.bad = &syntaxError{int(p.InputOffset()), pointer, why}
+	}
+}
+
+func (p *parser) value(pointer string, depth int) any {
+	t, err := p.Token()
+	if err != nil {
+		p.broken(pointer, err)
+		return nil
+	}
+	delim, ok := t.(json.Delim)
+	if !ok {
+		return t
+	}
+	if depth == maxDepth {
+		p.fail(pointer, fmt.Sprintf("more than %d levels deep", maxDepth))
+		return nil
+	}
+	if delim == '[' {
+		list := []any{}
+		for p.bad == nil && p.More() {
+			list = append(list, p.value(fmt.Sprintf("%s/%d", pointer, len(list)), depth+1))
+		}
+		p.end(pointer)
+		return list
+	}
+	object := map[string]any{}
+	for p.bad == nil && p.More() {
+		t, err := p.Token()
+		if err != nil {
+			p.broken(pointer, err)
+			break
+		}
+		name := t.(string) // the decoder sees to it
+		below := pointer + "/" + escape(name)
+		if _, twice := object[name]; twice {
+			p.fail(below, fmt.Sprintf("%q twice in one object", name))
+			break
+		}
+		object[name] = p.value(below, depth+1)
+	}
+	p.end(pointer)
+	return object
+}
+
+// end reads the end of an object or array.
+func (p *parser) end(pointer string) {
+	if p.bad != nil {
+		return
+	}
+	if _, err := p.Token(); err != nil {
+		p.broken(pointer, err)
+	}
+}
+
+func (p *parser) broken(pointer string, err error) {
+	why := err.Error()
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		why = "it ends too early"
+	}
+	p.fail(pointer, why)
+	if s, ok := errors.AsType[*json.SyntaxError](err); ok && p.bad.offset < int(s.Offset) {
+		p.bad.offset = int(s.Offset)
+	}
+}
+
+// violation tells the place in lines and columns, both counted from 1.
+func (e *syntaxError) violation(body []byte) Violation {
+	before := body[:min(e.offset, len(body))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return Violation{Key: "MalformedJSON", Pointer: e.pointer,
+		Text: fmt.Sprintf("malformed JSON at line %d, column %d: %s", line, column, e.why)}
+}
+
+var escaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+// escape makes a name a part of a JSON pointer.
+func escape(name string) string { return escaper.Replace(name) }
+
+var unescaper = strings.NewReplacer("~1", "/", "~0", "~")
+
+// present is JSON as the iLO has sent it, read when it is looked at; nil if there
+// is none.
+type present json.RawMessage
+
+func (p *present) UnmarshalJSON(b []byte) error { *p = bytes.Clone(b); return nil }
+
+// members are those of an object, nil if it is none.
+func (p present) members() (m map[string]present) {
+	if len(p) > 0 && p[0] == '{' {
+		_ = json.Unmarshal(p, &m) // nothing is known of what cannot be read
+	}
+	return m
+}
+
+// elements are those of an array, nil if it is none.
+func (p present) elements() (list []present) {
+	if len(p) > 0 && p[0] == '[' {
+		_ = json.Unmarshal(p, &list)
+	}
+	return list
+}
+
+// text is that of a string, "" if it is none.
+func (p present) text() (s string) {
+	_ = json.Unmarshal(p, &s)
+	return s
+}
+
+// strings are those of an array of strings, nil if it is none.
+func (p present) strings() (list []string) {
+	if json.Unmarshal(p, &list) != nil {
+		return nil
+	}
+	return list
+}
+
+// value is what it stands for, nil for null and for nothing.
+func (p present) value() (v any) {
+	d := json.NewDecoder(bytes.NewReader(p))
+	d.UseNumber()
+	_ = d.Decode(&v)
+	return v
+}

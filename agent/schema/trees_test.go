@@ -1,0 +1,87 @@
+package schema_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/chif/chiftest/redfish"
+	"github.com/ilod/ilod/chif/chiftest/tree"
+)
+
+// inProcess sends requests to a handler without a channel between.
+type inProcess struct{ http.Handler }
+
+func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+// trees are those of real servers, by name.
+func trees(tb testing.TB) map[string]*tree.Tree {
+	tb.Helper()
+	files, err := filepath.Glob(filepath.Join(tree.Testdata(tb), "trees", "*.jsonl.gz"))
+	if err != nil || len(files) == 0 {
+		tb.Fatalf("no trees: %v", err)
+	}
+	all := map[string]*tree.Tree{}
+	for _, file := range files {
+		tr, err := tree.Load(file)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all[strings.TrimSuffix(filepath.Base(file), ".jsonl.gz")] = tr
+	}
+	return all
+}
+
+// frozen serves a tree as an iLO does, byte for byte.
+func frozen(tb testing.TB, tr *tree.Tree) http.RoundTripper {
+	tb.Helper()
+	generation, _ := tr.Generation() // an iLO 7 would want credentials
+	s, err := redfish.New(redfish.Options{Tree: tr, Generation: min(generation, 6), Frozen: true, AllowSessionless: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return inProcess{s}
+}
+
+// TestPresentValues writes back what every resource has: nothing of it can be
+// wrong, but that it cannot be written.
+func TestPresentValues(t *testing.T) {
+	for name, tr := range trees(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := schema.NewChecker(frozen(t, tr))
+			readOnly := 0
+			for _, r := range tr.Resources() {
+				if r.Status != http.StatusOK || strings.Contains(strings.ToLower(r.URI), "store/") {
+					continue
+				}
+				violations, err := c.Check(t.Context(), schema.Write{Method: "PATCH", Path: r.URI, Body: r.Body, Current: r.Body})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, v := range violations {
+					if v.Key == "PropertyNotWritable" {
+						readOnly++
+						continue
+					}
+					t.Errorf("%s: %s: %s", r.URI, v.Key, v.Text)
+				}
+			}
+			if readOnly < 1000 {
+				t.Errorf("only %d properties are read-only: were there any schemas?", readOnly)
+			}
+		})
+	}
+}
+
+var _ = fmt.Sprint
+var _ = json.Marshal
