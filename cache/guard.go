@@ -19,7 +19,6 @@ var (
 	errInUse    = errors.New("in use by another process")
 	errLowSpace = errors.New("not enough free space")
 	errOpening  = errors.New("the last process ended while it opened them")
-	errUnclean  = errors.New("the last process did not close them")
 	errChanged  = errors.New("they are not what was closed")
 )
 
@@ -56,7 +55,7 @@ func openGuarded(ctx context.Context, o Options, log badgerLog) (*disk, []*entry
 	case stateOpening:
 		cause = errOpening
 	case stateOpen:
-		cause = errUnclean
+		cause = ErrUnclean
 		if o.Verify != nil {
 			limited, cancel := context.WithTimeout(ctx, verifyTimeout)
 			cause = o.Verify(limited, o.Dir) // which takes the lock

@@ -35,3 +35,9 @@ func BootID() (string, error) { return "", unsupported("boot id") }
 
 // Machine knows nothing.
 func Machine() (serial, product string) { return "", "" }
+
+// DiskSpace fails with errors.ErrUnsupported.
+func DiskSpace(string) (free, total uint64, err error) { return 0, 0, unsupported("disk space") }
+
+// Writable knows of nothing that forbids to write.
+func Writable(string) error { return nil }
