@@ -129,11 +129,15 @@ func (a *app) withAgent(ctx context.Context, f func(context.Context, http.RoundT
 			return err
 		}
 		if client == nil {
-			return fmt.Errorf("%w: nobody listens on %s", errNoAgent, a.config.SocketPath())
+			return a.noAgent()
 		}
 		defer client.close()
-		return f(ctx, logged{client, a.log, logrus.InfoLevel})
+		return f(ctx, a.inSession(client))
 	})
+}
+
+func (a *app) noAgent() error {
+	return fmt.Errorf("%w: nobody listens on %s", errNoAgent, a.config.SocketPath())
 }
 
 func (a *app) agentStatus(ctx context.Context, rt http.RoundTripper) error {

@@ -59,13 +59,27 @@ func (a *app) withILO(ctx context.Context, f func(context.Context, http.RoundTri
 			}
 			if client != nil {
 				defer client.close()
-				return f(ctx, logged{client, a.log, logrus.InfoLevel})
+				return f(ctx, &roomMaker{next: a.inSession(client), a: a})
 			}
-			if err := a.withEngine(ctx, f); !errors.Is(err, errAgentCame) {
+			if a.session != "" {
+				return fmt.Errorf("%w, and a client session is with one", a.noAgent())
+			}
+			if err := a.withEngine(ctx, func(ctx context.Context, rt http.RoundTripper) error {
+				return f(ctx, &roomMaker{next: rt, a: a})
+			}); !errors.Is(err, errAgentCame) {
 				return err
 			}
 		}
 	})
+}
+
+// inSession sends requests to the agent in the client session of --session.
+func (a *app) inSession(client *agentClient) http.RoundTripper {
+	var header http.Header
+	if a.session != "" {
+		header = http.Header{tokenHeader: {a.session}}
+	}
+	return withHeader{logged{client, a.log, logrus.InfoLevel}, header}
 }
 
 // logged tells the log about each exchange.

@@ -55,9 +55,21 @@ var exitCodes = []exitCode{
 	{92, "INSTANCE_LOCKED", "another ilod is at work on this host", "wait for it, or raise --timeout", is(platform.ErrLocked)},
 	{93, "NOT_CACHED", "the cache has no answer that is good enough, and --offline forbids to ask the iLO", "leave --offline out", is(errNotCached)},
 	{94, "NO_AGENT", "no agent is running", "start it: 'ilod agent', or 'systemctl start ilod'", is(errNoAgent)},
+	{95, "CLIENT_SESSION_LIMIT", "there may be no more client sessions with the agent",
+		"end one: 'ilod session end ID'; or raise the maximum: 'ilod limits set'", isMessage("SessionLimit")},
+	{96, "CLIENT_SESSION_REQUIRED", "the agent takes no requests without a client session", newSessionHint, isMessage("SessionRequired")},
+	{97, "NO_TRANSACTION", "the client session has no open transaction", "'ilod tx begin' opens one", isMessage("NoTransaction")},
+	{98, "TRANSACTION_OPEN", "the client session has an open transaction already", "see 'ilod tx status'", isMessage("TransactionOpen")},
+	{99, "ACTION_IN_TRANSACTION", "an action cannot be undone, so it is not part of a transaction",
+		"'ilod raw --immediate' sends it at once", isMessage("ActionInTransaction")},
+	{100, "TRANSACTION_ERRANT", "a write of the transaction was refused, so it was thrown away", "begin again, without that write", isMessage("TransactionErrant")},
+	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", isMessage("TransactionRolledBack")},
+	{102, "TRANSACTION_PARTLY_ROLLED_BACK", "the commit failed, and not all that it had applied could be undone",
+		"look at the resources that are not undone", isMessage("TransactionPartlyRolledBack")},
+	{103, "STALE_RESOURCE", "a resource has changed since its write was staged", "look at the resource and begin again", isMessage("StaleResource")},
 	{32, "INVALID_CREDENTIALS", "the iLO refused the login",
 		"the iLO may require host authentication, or its session table may be full; wait before you try again", is(ilosession.ErrCredentials)},
-	{30, "SESSION_EXPIRED", "the iLO no longer knows the session", "run the command again", func(err error) bool {
+	{30, "SESSION_EXPIRED", "the session has ended: the iLO's, or the client session of the handle", "run the command again", func(err error) bool {
 		e, ok := errors.AsType[*redfisherror.Error](err)
 		return ok && e.Status == http.StatusUnauthorized
 	}},
@@ -76,6 +88,8 @@ var exitCodes = []exitCode{
 
 // general is the code of errors that belong to no other row.
 const general = 255
+
+const newSessionHint = "'ilod session new' makes one"
 
 // is claims errors that match one of the targets.
 func is(targets ...error) func(error) bool {
@@ -105,7 +119,12 @@ func classify(err error) (row exitCode, hint string) {
 	if e, ok := errors.AsType[*chif.NoDeviceError](err); ok {
 		return row, e.Reason.Remedy()
 	}
-	if errors.Is(err, ilosession.ErrMayRemain) && !errors.Is(err, ilosession.ErrNoLogin) {
+	switch {
+	case isMessage("SessionVersionStale")(err):
+		return row, "'ilod session use ID' prints a fresh handle; what you know of the server may be out of date"
+	case isMessage("SessionExpired", "SessionTerminated", "SessionHandleInvalid")(err):
+		return row, newSessionHint + "; without ILOD_SESSION and --session there is the default one"
+	case errors.Is(err, ilosession.ErrMayRemain) && !errors.Is(err, ilosession.ErrNoLogin):
 		return row, "an idle session ends by itself, after 30 minutes unless the iLO is set otherwise"
 	}
 	return row, row.hint
@@ -132,7 +151,7 @@ func exitCodesTopic() *cobra.Command {
 	for code := range 256 {
 		for _, row := range exitCodes {
 			if row.code == code {
-				fmt.Fprintf(&b, "\n%4d  %-27s %s", row.code, row.name, row.meaning)
+				fmt.Fprintf(&b, "\n%4d  %-30s %s", row.code, row.name, row.meaning)
 			}
 		}
 	}

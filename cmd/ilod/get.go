@@ -11,11 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/agent/clients"
 )
 
 func (a *app) getCommand() *cobra.Command {
 	var reading reading
+	var recursive bool
 	cmd := &cobra.Command{
 		Use:   "get PATH...",
 		Short: "Print resources of the iLO",
@@ -41,13 +42,36 @@ code is that of the first failure.`,
 			if err != nil {
 				return err
 			}
+			if recursive {
+				header.Set(clients.RecursiveHeader, "true")
+			}
+			formGiven := cmd.Flags().Changed("json")
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				return a.getAll(ctx, withHeader{rt, header}, paths)
+				rt = withHeader{rt, header}
+				if !formGiven {
+					rt = outputForm{rt, a}
+				}
+				return a.getAll(ctx, rt, paths)
 			})
 		},
 	}
 	reading.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&recursive, "recursive", false, "print each resource together with all below it")
 	return cmd
+}
+
+// outputForm has errors and arrays in JSON if the client session is set so.
+type outputForm struct {
+	http.RoundTripper
+	a *app
+}
+
+func (o outputForm) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := o.RoundTripper.RoundTrip(req)
+	if err == nil && resp.Header.Get(clients.OutputHeader) == "json" {
+		o.a.json = true
+	}
+	return resp, err
 }
 
 // getAll prints the resource of each path. It goes on after a failure, unless
@@ -60,11 +84,8 @@ func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL
 		}
 		return a.writeBody(body)
 	}
-	before, after, last := "", "\n", ""
-	if a.json {
-		before, after, last = "[", "", "]\n"
-	}
 	var first error
+	begun := false
 	for _, path := range paths {
 		body, err := get(ctx, rt, path)
 		if err != nil {
@@ -79,21 +100,26 @@ func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL
 			}
 			body = nil
 		}
+		before, after := "", "\n"
 		if a.json {
-			body = jsonElement(body)
+			before, after, body = "[", "", jsonElement(body)
+			if begun {
+				before = ","
+			}
 		}
+		begun = true
 		if _, err := fmt.Fprintf(a.stdout, "%s%s%s", before, body, after); err != nil {
 			return err
 		}
-		if a.json {
-			before = ","
+	}
+	if a.json {
+		last := "]\n"
+		if !begun {
+			last = "[]\n"
 		}
-	}
-	if a.json && before == "[" {
-		last = "[" + last
-	}
-	if _, err := io.WriteString(a.stdout, last); err != nil {
-		return err
+		if _, err := io.WriteString(a.stdout, last); err != nil {
+			return err
+		}
 	}
 	return first
 }
@@ -107,7 +133,7 @@ func get(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, erro
 	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without (ilo-behaviour §5)
 	resp, body, err := exchange(rt, req)
 	if err == nil && !isSuccess(resp) {
-		err = redfisherror.New(resp, body)
+		err = newRefusal(resp, body)
 	}
 	return body, err
 }
@@ -118,12 +144,18 @@ func exchange(rt http.RoundTripper, req *http.Request) (*http.Response, []byte, 
 	if err != nil {
 		return nil, nil, err
 	}
+	body, err := readBody(req, resp)
+	return resp, body, err
+}
+
+// readBody reads the whole body of an answer and closes it.
+func readBody(req *http.Request, resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.RequestURI(), err)
+		return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.RequestURI(), err)
 	}
-	return resp, body, nil
+	return body, nil
 }
 
 // writeBody prints a body byte for byte; on a terminal the last line gets its end.

@@ -5,14 +5,26 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/ilod/ilod/agent/clients"
 )
+
+// isRelative reports a path that begins at the active path of the client session.
+func isRelative(arg string) bool {
+	first, _, _ := strings.Cut(arg, "/")
+	return first == "." || first == ".."
+}
 
 // parsePath makes a URL of a path on the iLO as people type it: blanks and
 // other bytes that a request line cannot hold are escaped, escapes are kept. A
 // fragment, as in "@odata.id" of a part of a resource, is dropped: it is for
-// the reader of the resource.
+// the reader of the resource. A path that begins with ./ or ../ begins at the active
+// path of the client session.
 func parsePath(arg string) (*url.URL, error) {
 	const hint = "give the path alone, such as /redfish/v1/Systems/1/"
+	if isRelative(arg) {
+		arg = clients.ActivePrefix + strings.TrimPrefix(arg, "./")
+	}
 	if !strings.HasPrefix(arg, "/") {
 		return nil, &usageError{fmt.Sprintf("path %q does not begin with /", arg), hint}
 	}

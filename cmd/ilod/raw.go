@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -13,8 +12,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/ilod/ilod/agent/redfisherror"
 )
 
 // methods are those that raw sends, and whether they take a body.
@@ -32,6 +29,7 @@ var ownedHeaders = []string{
 func (a *app) rawCommand() *cobra.Command {
 	var data string
 	var headers []string
+	var immediate bool
 	cmd := &cobra.Command{
 		Use:   "raw METHOD PATH",
 		Short: "Send one request to the iLO and print the answer's body",
@@ -55,6 +53,9 @@ the headers of any answer go to stderr.`,
 					return err
 				}
 			}
+			if immediate {
+				req.Header.Set(transactionHeader, "immediate")
+			}
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				return a.raw(rt, req.WithContext(ctx), body)
 			})
@@ -62,6 +63,7 @@ the headers of any answer go to stderr.`,
 	}
 	cmd.Flags().StringVarP(&data, "data", "d", "", "the request's body: `@FILE`, - for standard input, or the text itself")
 	cmd.Flags().StringArrayVarP(&headers, "header", "H", nil, "a header `NAME:VALUE` of the request; may be repeated")
+	cmd.Flags().BoolVar(&immediate, "immediate", false, "send a write at once, even if a transaction is open")
 	return cmd
 }
 
@@ -114,28 +116,33 @@ func isToken(s string) bool {
 
 // readData reads what --data names.
 func (a *app) readData(data string) ([]byte, error) {
-	if data == "-" {
-		body, err := io.ReadAll(a.stdin)
-		if err != nil {
-			return nil, &usageError{fmt.Sprintf("--data: standard input: %v", err), ""}
-		}
-		return body, nil
+	name, isFile := strings.CutPrefix(data, "@")
+	if !isFile && data != "-" {
+		return []byte(data), nil
 	}
-	if name, isFile := strings.CutPrefix(data, "@"); isFile {
-		body, err := os.ReadFile(name)
-		if err != nil {
-			return nil, &usageError{fmt.Sprintf("--data: %v", err), ""}
-		}
-		return body, nil
+	body, err := a.readFile(name)
+	if err != nil {
+		return nil, &usageError{fmt.Sprintf("--data: %v", err), ""}
 	}
-	return []byte(data), nil
+	return body, nil
+}
+
+// readFile reads a file, or standard input for "-".
+func (a *app) readFile(name string) ([]byte, error) {
+	if name != "-" {
+		return os.ReadFile(name)
+	}
+	data, err := io.ReadAll(a.stdin)
+	if err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	return data, nil
 }
 
 // raw sends the request and prints the answer.
 func (a *app) raw(rt http.RoundTripper, req *http.Request, data []byte) error {
 	if len(data) > 0 {
-		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+		setBody(req, data)
 	}
 	resp, body, err := exchange(rt, req)
 	if err != nil {
@@ -151,8 +158,11 @@ func (a *app) raw(rt http.RoundTripper, req *http.Request, data []byte) error {
 	} else {
 		err = a.writeBody(body)
 	}
+	if n := staged(resp, body); n > 0 && !a.json {
+		fmt.Fprintf(a.stderr, "staged as write %d; 'ilod tx commit' sends it\n", n)
+	}
 	if err == nil && !isSuccess(resp) {
-		err = redfisherror.New(resp, body)
+		err = newRefusal(resp, body)
 	}
 	return err
 }

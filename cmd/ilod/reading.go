@@ -42,7 +42,7 @@ func (r *reading) header() (http.Header, error) {
 	case aged:
 		value = fmt.Sprintf("max-age=%d", r.maxAge/time.Second)
 	default:
-		return nil, nil
+		return http.Header{}, nil
 	}
 	return http.Header{"Cache-Control": {value}}, nil
 }

@@ -10,8 +10,8 @@ import (
 const redacted = "[redacted]"
 
 // secret matches the value after a telling name, and whatever looks like a
-// token of an iLO: 32 hexadecimal digits (ilo-behaviour §4.1).
-var secret = regexp.MustCompile(`(?i)((?:token|authorization|password)["']?\s*[:=]\s*\[?["']?)[^"'\r\n,}\]]+|\b[0-9a-f]{32,}\b`)
+// token of an iLO, 32 hexadecimal digits (ilo-behaviour §4.1), or like a handle.
+var secret = regexp.MustCompile(`(?i)((?:token|authorization|password)["']?\s*[:=]\s*\[?["']?)[^"'\r\n,}\]]+|\b[0-9a-f]{32,}\b|\bilod-[0-9a-f]+\.[0-9]+\.[0-9A-Za-z_-]+`)
 
 // redact hides what may be a secret in a text for people.
 func redact(s string) string { return secret.ReplaceAllString(s, "${1}"+redacted) }

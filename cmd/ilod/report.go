@@ -20,10 +20,12 @@ type reportedError struct{ code int }
 func (e reportedError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
 // report says what went wrong on stderr, as one line and one with the remedy,
-// or as JSON. It returns the exit code.
+// or as JSON, with the sessions that could make room, if any is known. It returns
+// the exit code.
 func (a *app) report(err error) int {
 	row, hint := classify(err)
 	text := oneLine(redact(err.Error()))
+	candidates, full := candidatesOf(err)
 	// A mistake in the flags can hide the --json behind it.
 	if a.json || slices.Contains(os.Args, "--json") {
 		var doc struct {
@@ -32,13 +34,19 @@ func (a *app) report(err error) int {
 				Name    string `json:"name"`
 				Message string `json:"message"`
 				Hint    string `json:"hint,omitempty"`
+
+				Candidates json.RawMessage `json:"candidates,omitempty"`
 			} `json:"error"`
 		}
 		doc.Error.Code, doc.Error.Name, doc.Error.Message, doc.Error.Hint = row.code, row.name, text, hint
+		doc.Error.Candidates = candidates.json
 		_ = json.NewEncoder(a.stderr).Encode(doc)
 		return row.code
 	}
 	fmt.Fprintln(a.stderr, "ilod: "+text)
+	if full {
+		_ = writeTable(a.stderr, candidates.header, candidates.rows)
+	}
 	if hint != "" {
 		fmt.Fprintln(a.stderr, "hint: "+hint)
 	}

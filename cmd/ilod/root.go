@@ -20,6 +20,7 @@ import (
 type app struct {
 	config     agent.Config
 	configFile string
+	session    string // the handle of a client session; a secret
 	json       bool
 	verbose    int
 
@@ -93,11 +94,12 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.StringVar(&a.config.RuntimeDir, "runtime-dir", a.config.RuntimeDir, "where to keep what must not, in `DIR`")
 	flags.StringVar(&a.config.Socket, "socket", "", "the agent's socket; default: ilod.sock in the directory of --runtime-dir")
 	flags.Var((*positiveDuration)(&a.config.Timeout), "timeout", "`LIMIT` of the work; deleting the session has time of its own")
+	flags.StringVar(&a.session, "session", "", "the `HANDLE` of a client session with the agent; better in ILOD_SESSION, since others can see arguments")
 	flags.BoolVar(&a.json, "json", false, "JSON for programs, errors included")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say on stderr what is done; twice for more")
 	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
 
-	root.AddCommand(a.getCommand(), a.rawCommand(), a.agentCommand(), a.cacheCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
+	root.AddCommand(a.getCommand(), a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
 	return root
 }
 
@@ -121,6 +123,9 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 		if err := f.Value.Set(value); err != nil {
 			return err
 		}
+	}
+	if a.session != "" && !handleForm.MatchString(a.session) {
+		return &usageError{"what --session or ILOD_SESSION has is not a handle", "ilod session new"}
 	}
 	return a.config.Validate()
 }

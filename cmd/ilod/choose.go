@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/ilosession"
+)
+
+// candidates are sessions of which one can be ended to make room for another.
+type candidates struct {
+	json   json.RawMessage
+	header string // cells are separated by tabs
+	rows   []string
+	ids    []string
+}
+
+// candidatesOf finds in an error who could make room.
+func candidatesOf(err error) (c candidates, ok bool) {
+	if _, done := errors.AsType[cancelled](err); done {
+		return c, false
+	}
+	if limit, local := errors.AsType[*ilosession.SessionLimitError](err); local {
+		list, err := json.Marshal(slices.DeleteFunc(slices.Clone(limit.Sessions), func(e ilosession.TableEntry) bool { return !e.InBand || e.Ours }))
+		if err != nil {
+			panic(err) // they always marshal
+		}
+		return iloCandidates(list)
+	}
+	r, refused := errors.AsType[*refusal](err)
+	if !refused {
+		return c, false
+	}
+	list := r.candidates()
+	if isMessage("SessionLimit")(err) {
+		return clientCandidates(list)
+	}
+	return iloCandidates(list)
+}
+
+func clientCandidates(list json.RawMessage) (c candidates, ok bool) {
+	var sessions []clients.Session
+	if json.Unmarshal(list, &sessions) != nil {
+		return c, false
+	}
+	c = candidates{json: list, header: "ID\tUSER\tPROCESS\tSTART\tUSED\tHOLDS"}
+	for _, s := range sessions {
+		c.ids = append(c.ids, s.ID)
+		c.rows = append(c.rows, row(s.ID, s.User, maker(s), local(s.Created), local(s.Used), s.Holds))
+	}
+	return c, len(c.ids) > 0
+}
+
+func iloCandidates(list json.RawMessage) (c candidates, ok bool) {
+	var table []ilosession.TableEntry
+	if json.Unmarshal(list, &table) != nil {
+		return c, false
+	}
+	c = candidates{json: list, header: "ID\tUSER\tKIND\tAGE\tIDLE"}
+	for _, e := range table {
+		c.ids = append(c.ids, e.ID)
+		c.rows = append(c.rows, row(e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle)))
+	}
+	return c, len(c.ids) > 0
+}
+
+// row joins the cells of a table's row, none of which can be more than one.
+func row(cells ...string) string {
+	for i := range cells {
+		cells[i] = oneLine(cells[i])
+	}
+	return strings.Join(cells, "\t")
+}
+
+// local is a time for people.
+func local(t time.Time) string { return t.Local().Format(time.DateTime) }
+
+// writeTable aligns the cells of rows.
+func writeTable(w io.Writer, header string, rows []string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, r := range append([]string{header}, rows...) {
+		fmt.Fprintln(t, r)
+	}
+	return t.Flush()
+}
+
+// cancelled: the user was shown the candidates and chose none.
+type cancelled struct{ refusal error }
+
+func (c cancelled) Error() string { return "cancelled: no session was ended" }
+
+func (c cancelled) Unwrap() error { return c.refusal }
+
+// errNoTerminal: there is nobody to be asked.
+var errNoTerminal = errors.New("no terminal")
+
+// choose has the user choose, at the terminal, whom of the candidates to end.
+func (a *app) choose(ctx context.Context, c candidates) (id string, err error) {
+	in, interactive := a.stdin.(*os.File)
+	if a.json || !interactive || !term.IsTerminal(int(in.Fd())) {
+		return "", errNoTerminal
+	}
+	// Not stdin: reading that could not be interrupted.
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", errNoTerminal
+	}
+	defer tty.Close()
+	defer context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })()
+
+	fmt.Fprintln(tty, "There is no room for another session. Which one is to be ended?")
+	rows := make([]string, len(c.rows), len(c.rows)+1)
+	for i, r := range c.rows {
+		rows[i] = fmt.Sprintf("%d\t%s", i+1, r)
+	}
+	if err := writeTable(tty, "\t"+c.header, append(rows, "0\tcancel")); err != nil {
+		return "", err
+	}
+	answers := bufio.NewScanner(tty)
+	for {
+		fmt.Fprint(tty, "number: ")
+		if !answers.Scan() {
+			fmt.Fprintln(tty)
+			return "", context.Cause(ctx) // nil: the end of input, which is as good as cancel
+		}
+		switch n, err := strconv.Atoi(strings.TrimSpace(answers.Text())); {
+		case err != nil || n < 0 || n > len(c.ids):
+			fmt.Fprintf(tty, "a number from 0 to %d\n", len(c.ids))
+		case n == 0:
+			return "", nil
+		default:
+			return c.ids[n-1], nil
+		}
+	}
+}
+
+// victim is the session that the user wants to end, since a refusal names those
+// that could make room; or an error, and that is the refusal if nobody could be
+// asked.
+func (a *app) victim(ctx context.Context, refusal error) (id string, err error) {
+	c, ok := candidatesOf(refusal)
+	if !ok {
+		return "", refusal
+	}
+	switch id, err = a.choose(ctx, c); {
+	case err == errNoTerminal:
+		err = refusal
+	case err == nil && id == "":
+		err = cancelled{refusal}
+	}
+	return id, err
+}
+
+// notEnded says that a choice has come to nothing.
+func notEnded(id string, err error) error {
+	return fmt.Errorf("session %s was not ended, and everything is as it was: %w", id, err)
+}
+
+// roomMaker lets the user make room in the iLO's session table, once, where the
+// policy is to ask.
+type roomMaker struct {
+	next  http.RoundTripper
+	a     *app
+	asked bool
+}
+
+func (m *roomMaker) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, refused := m.next.RoundTrip(req)
+	if m.asked || m.a.config.Session.LimitPolicy != "ask" {
+		return resp, refused
+	}
+	if refused == nil && resp.StatusCode == http.StatusServiceUnavailable {
+		body, err := readBody(req, resp)
+		if err != nil {
+			return nil, err
+		}
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		refused = newRefusal(resp, body)
+	}
+	if _, ok := candidatesOf(refused); !ok {
+		return resp, refused
+	}
+	m.asked = true
+	id, err := m.a.victim(req.Context(), refused)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.a.ask(req.Context(), m.next, http.MethodDelete, ilosessionsPath+"/"+url.PathEscape(id)); err != nil {
+		return nil, notEnded(id, err)
+	}
+	if req.GetBody != nil {
+		if req.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	return m.next.RoundTrip(req)
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent/clients"
+)
+
+const limitsPath = "/ilod/v1/limits"
+
+// limits are the limits of client sessions: their names on the command line and
+// in JSON, how to read a value and how to show it.
+var limits = []struct {
+	name, property string
+	read           func(string) (any, error)
+	show           func(clients.Limits) any
+}{
+	{"max-sessions", "MaxSessions", readCount, func(l clients.Limits) any { return l.MaxSessions }},
+	{"max-sessions-per-user", "MaxSessionsPerUser", readCount, func(l clients.Limits) any { return l.MaxSessionsPerUser }},
+	{"inactivity-timeout", "InactivityTimeout", readSeconds, func(l clients.Limits) any { return time.Duration(l.InactivityTimeout) }},
+	{"lifetime", "Lifetime", readSeconds, func(l clients.Limits) any { return time.Duration(l.Lifetime) }},
+	{"transaction-timeout", "TransactionTimeout", readSeconds, func(l clients.Limits) any { return time.Duration(l.TransactionTimeout) }},
+	{"force-sessions", "ForceSessions", readSwitch, func(l clients.Limits) any { return showSwitch(l.ForceSessions) }},
+	{"when-full", "WhenFull", readPolicy, func(l clients.Limits) any { return l.WhenFull }},
+}
+
+func (a *app) limitsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "limits",
+		Short: "The limits of client sessions",
+		Args:  noArguments,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	set := &cobra.Command{
+		Use: "set NAME=VALUE...", Short: "Set limits, for admins; they outlive the agent",
+		Long: `Set limits of client sessions:
+
+  max-sessions           how many there may be; 0: any number
+  max-sessions-per-user  how many of one user; 0: any number
+  inactivity-timeout     how long one may be unused; 0: each lasts one request
+  lifetime               how long one may exist; 0: for ever
+  transaction-timeout    how long an open transaction may be unused
+  force-sessions         on: requests without a handle are refused
+  when-full              reject, oldest-idle or ask: what to do at a maximum`,
+		Example: "  ilod limits set max-sessions-per-user=8 inactivity-timeout=1h when-full=ask",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			change, err := limitsChange(args)
+			if err != nil {
+				return err
+			}
+			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				_, body, err := a.tell(ctx, rt, http.MethodPatch, limitsPath, change)
+				if err != nil {
+					return err
+				}
+				return a.printLimits(body)
+			})
+		},
+	}
+	cmd.AddCommand(set, a.ownCommand("show", "Print the limits", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
+		body, err := a.ask(ctx, rt, http.MethodGet, limitsPath)
+		if err != nil {
+			return err
+		}
+		return a.printLimits(body)
+	}))
+	return cmd
+}
+
+// printLimits prints the limits as "limits set" takes them.
+func (a *app) printLimits(body []byte) error {
+	if a.json {
+		_, err := a.stdout.Write(append(body, '\n'))
+		return err
+	}
+	var l clients.Limits
+	if err := json.Unmarshal(body, &l); err != nil {
+		return fmt.Errorf("the limits: %w", err)
+	}
+	for _, limit := range limits {
+		if _, err := fmt.Fprintf(a.stdout, "%s=%v\n", limit.name, limit.show(l)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// limitsChange makes a change of the limits from NAME=VALUE arguments.
+func limitsChange(args []string) (map[string]any, error) {
+	var names []string
+	for _, limit := range limits {
+		names = append(names, limit.name)
+	}
+	hint := "one of " + strings.Join(names, ", ")
+	if len(args) == 0 {
+		return nil, &usageError{"set needs at least one NAME=VALUE", hint}
+	}
+	change := map[string]any{}
+arguments:
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		for _, limit := range limits {
+			if limit.name != name {
+				continue
+			}
+			v, err := limit.read(value)
+			if err != nil {
+				return nil, &usageError{fmt.Sprintf("%s: %v", name, err), "see 'ilod limits set --help'"}
+			}
+			change[limit.property] = v
+			continue arguments
+		}
+		return nil, &usageError{fmt.Sprintf("unknown limit %q", name), hint}
+	}
+	return change, nil
+}
+
+func readCount(s string) (any, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a number from 0 up", s)
+	}
+	return n, nil
+}
+
+func readSeconds(s string) (any, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 || d%time.Second != 0 {
+		return nil, fmt.Errorf("%q is not a duration of whole seconds, such as 30m, or 0", s)
+	}
+	return int64(d / time.Second), nil
+}
+
+func readPolicy(s string) (any, error) {
+	switch p := clients.Policy(s); p {
+	case clients.Reject, clients.OldestIdle, clients.Ask:
+		return p, nil
+	}
+	return nil, fmt.Errorf("%q is none of reject, oldest-idle, ask", s)
+}
+
+// readSwitch reads on or off.
+func readSwitch(s string) (any, error) {
+	if s != showSwitch(true) && s != showSwitch(false) {
+		return nil, fmt.Errorf("%q is neither on nor off", s)
+	}
+	return s == showSwitch(true), nil
+}
+
+func showSwitch(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
