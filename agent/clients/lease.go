@@ -1,10 +1,40 @@
 package clients
 
-// Lease is the use of a client session by one request.
-type Lease struct{}
+import "time"
 
-// Session is the session as it is now.
-func (*Lease) Session() Session { return Session{} }
+// Lease is the use of a client session by one request. A session with leases is
+// in use: it does not expire and is not ended to make room. It must be released.
+type Lease struct {
+	registry *Registry
+	session  *session
+	released bool // guarded by the registry's lock
+}
+
+// Session is the session as it is now, or as it was when it ended.
+func (l *Lease) Session() Session {
+	l.registry.mu.Lock()
+	s := l.registry.snapshot(l.session)
+	l.registry.mu.Unlock()
+	s.Current = true
+	s.Holds = l.registry.o.Holds(s.ID)
+	return s
+}
 
 // Release ends the use. Only the first call counts.
-func (*Lease) Release() {}
+func (l *Lease) Release() {
+	r, s := l.registry, l.session
+	r.locked(func(now time.Time) {
+		if l.released {
+			return
+		}
+		l.released = true
+		s.InUse--
+		if s.ended {
+			return
+		}
+		r.used(s, now)
+		if r.expired(s, now) {
+			r.drop(s, whyExpired)
+		}
+	})
+}

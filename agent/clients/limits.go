@@ -1,8 +1,13 @@
 package clients
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
-// Limits bound the client sessions. Zero maxima and a zero Lifetime are no bound.
+// Limits bound the client sessions. A maximum of zero and a Lifetime of zero are
+// no bound. Default client sessions do not count: each user has one at most.
 type Limits struct {
 	MaxSessions        int
 	MaxSessionsPerUser int
@@ -12,9 +17,6 @@ type Limits struct {
 	ForceSessions      bool    // refuse default client sessions
 	WhenFull           Policy
 }
-
-// Seconds is a duration that is encoded in JSON as a number of seconds.
-type Seconds time.Duration
 
 // Policy says what happens at a maximum.
 type Policy string
@@ -32,4 +34,60 @@ func DefaultLimits() Limits {
 		MaxSessions: 4096, InactivityTimeout: Seconds(30 * time.Minute),
 		TransactionTimeout: Seconds(5 * time.Minute), WhenFull: Reject,
 	}
+}
+
+// maxSeconds bounds what a limit can be.
+const maxSeconds = Seconds(10 * 365 * 24 * time.Hour)
+
+// Validate fails with ErrVariable. No policy is Reject.
+func (l *Limits) Validate() error {
+	if l.WhenFull == "" {
+		l.WhenFull = Reject
+	}
+	for _, c := range []struct {
+		property string
+		n        int
+	}{{"MaxSessions", l.MaxSessions}, {"MaxSessionsPerUser", l.MaxSessionsPerUser}} {
+		if c.n < 0 {
+			return &ValueError{c.property, c.n, "is negative"}
+		}
+	}
+	for _, c := range []struct {
+		property string
+		d        Seconds
+	}{{"InactivityTimeout", l.InactivityTimeout}, {"Lifetime", l.Lifetime}, {"TransactionTimeout", l.TransactionTimeout}} {
+		if c.d < 0 || c.d > maxSeconds {
+			return &ValueError{c.property, time.Duration(c.d), "is not between 0 and 10 years"}
+		}
+	}
+	return oneOf("WhenFull", l.WhenFull, Reject, OldestIdle, Ask)
+}
+
+// oneOf fails with ErrVariable if the value is none of the allowed ones.
+func oneOf[T ~string](property string, value T, allowed ...T) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return &ValueError{property, string(value), fmt.Sprintf("is none of %q", allowed)}
+}
+
+// Seconds is a duration that is a number of seconds in JSON.
+type Seconds time.Duration
+
+// MarshalJSON encodes the seconds.
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Duration(s).Seconds())
+}
+
+// UnmarshalJSON decodes seconds, to the nanosecond.
+func (s *Seconds) UnmarshalJSON(b []byte) error {
+	var seconds *float64
+	if err := json.Unmarshal(b, &seconds); err != nil || seconds == nil {
+		return err
+	}
+	// What a Duration cannot hold stays out of range for Validate.
+	*s = Seconds(min(max(*seconds, -1), 2*time.Duration(maxSeconds).Seconds()) * float64(time.Second))
+	return nil
 }

@@ -7,3 +7,6 @@ type Owner struct {
 	PID     uint32 // of the process that asks, 0 if not known
 	Process string // its name
 }
+
+// accountPrefix begins the keys of those whose handle alone is enough.
+const accountPrefix = "account:"

@@ -1,74 +1,36 @@
-// Package clients keeps the client sessions: those of local clients with the
-// agent, which cost the iLO nothing (architecture §8).
+// Package clients keeps the client sessions, which are those of local clients
+// with the agent and cost the iLO nothing (architecture §8), and is the room in
+// which their variables shape requests and answers.
 package clients
 
 import (
+	"cmp"
+	"container/list"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sirupsen/logrus"
 )
-
-// Errors of a Registry and of a Stage.
-var (
-	// ErrHandle: the handle is not one of ours, or of somebody else's session.
-	ErrHandle = errors.New("the handle of the client session is not valid")
-	// ErrExpired: the client session was not used for too long, or is too old.
-	ErrExpired = errors.New("the client session has expired")
-	// ErrTerminated: somebody has ended the client session.
-	ErrTerminated = errors.New("the client session was terminated")
-	// ErrStale: the iLO session underneath is another one than the handle knows.
-	ErrStale = errors.New("the iLO session underneath has changed: a new handle is needed")
-	// ErrForceSessions: default client sessions are not allowed.
-	ErrForceSessions = errors.New("a client session is required")
-	// ErrNoSession: there is no such client session.
-	ErrNoSession = errors.New("no such client session")
-	// ErrVariable: a value is not one that a variable or limit can have. See ValueError.
-	ErrVariable = errors.New("the value is not valid")
-	// ErrRootReadOnly: a relative write while the active path is the service root.
-	ErrRootReadOnly = errors.New("the service root as the active path is for reading only")
-	// ErrSubtree: a recursive read would be too large.
-	ErrSubtree = errors.New("there is too much below the path to read it recursively")
-)
-
-// ValueError is an ErrVariable.
-type ValueError struct {
-	Property string // the name in JSON
-	Value    string
-	Reason   string // completes the sentence that begins with the value
-}
-
-// Error is for people.
-func (e *ValueError) Error() string { return e.Property + ": " + e.Value + " " + e.Reason }
-
-// Unwrap returns ErrVariable.
-func (e *ValueError) Unwrap() error { return ErrVariable }
-
-// LimitError says that there may be no more client sessions.
-type LimitError struct {
-	PerUser    bool      // the maximum of the user, not that of all
-	Policy     Policy    // that refused
-	Candidates []Session // with Ask, those of which one may be ended, longest unused first
-}
-
-// Error is for people.
-func (e *LimitError) Error() string {
-	if e.PerUser {
-		return "the user has too many client sessions"
-	}
-	return "there are too many client sessions"
-}
 
 // Options is what a Registry needs.
 type Options struct {
 	// Limits are those of the configuration. Those of a call of SetLimits win,
 	// also after a restart.
 	Limits Limits
-	// Dir is the directory for what survives a restart. Empty: in memory only.
+	// Dir is the directory for what survives a restart, of which this Registry is
+	// the only user. Empty: in memory only.
 	Dir string
-	// Holds is what would be lost with a session, for people. Nil: nothing. It
-	// must not call the Registry except for Limits.
+	// Holds is what would be lost with a session, for people. It must not call
+	// the Registry except for Limits, nor wait. Nil: nothing.
 	Holds func(id string) string
 	// Ended is called when a session has ended, without any lock.
 	Ended func(id, why string)
@@ -78,72 +40,561 @@ type Options struct {
 	Log    logrus.FieldLogger // nil: none
 }
 
-// Registry has all client sessions. It is safe for concurrent use.
-type Registry struct{}
+// Registry has all client sessions. It is safe for concurrent use and has no
+// goroutine: what has expired goes with the next call.
+type Registry struct {
+	o      Options
+	key    atomic.Pointer[macKey]
+	limits atomic.Pointer[Limits]
+	forged atomic.Int64
 
-// Stats count what a Registry has and did.
+	mu         sync.Mutex
+	journal    *journal // nil: in memory
+	version    uint64
+	live       map[string]*session
+	defaults   map[string]*session // by owner, those that take requests
+	explicit   map[string]int      // live ones that count, by owner
+	counted    int                 // all of them
+	byUse      list.List           // of live *session, longest unused first
+	byAge      list.List           // of live *session, oldest first
+	terminated ring
+	ended      []ending // to be told
+	stats      Stats
+}
+
+// session is a client session. The registry's lock guards it.
+type session struct {
+	Session         // less what snapshot fills in
+	compatible bool // see Request
+	use, age   *list.Element
+	saved      time.Time // the use that the journal knows of
+	ended      bool
+}
+
+type ending struct{ id, why string }
+
+// Stats count what a Registry has and did since it was opened.
 type Stats struct {
 	Sessions   int   `json:"sessions"`   // live, the default ones included
 	Defaults   int   `json:"defaults"`   // live
 	InUse      int   `json:"inUse"`      // live with requests that run now
-	Created    int64 `json:"created"`    // all of them since the start
+	Created    int64 `json:"created"`    // the default ones included
 	Expired    int64 `json:"expired"`    // ended by a timeout
 	Terminated int64 `json:"terminated"` // ended by somebody, or to make room
 	Refused    int64 `json:"refused"`    // not made because of a limit
-	Forged     int64 `json:"forged"`     // uses of a handle that is none
+	Forged     int64 `json:"forged"`     // uses of a handle that is not genuine
 	Lookups    int64 `json:"lookups"`    // uses of a genuine handle
 }
 
-// Open makes a Registry of what survived in o.Dir.
-func Open(o Options) (*Registry, error) { return nil, errors.ErrUnsupported }
+const (
+	whyExpired = "expired"
+	maxName    = 128 // bytes of a session's name
+	// unusedGrace is how long a session that nobody has used yet lives when it is
+	// good for one request.
+	unusedGrace = time.Minute
+	// saveEvery bounds how old the last use of a session is that the journal has.
+	saveEvery = time.Minute
+)
+
+// Open makes a Registry of what survived in o.Dir. It fails if o.Limits are not
+// valid or there is no randomness. A directory that cannot be used is warned of,
+// and nothing survives then.
+func Open(o Options) (*Registry, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Log == nil {
+		l := logrus.New()
+		l.SetOutput(io.Discard)
+		o.Log = l
+	}
+	if o.Holds == nil {
+		o.Holds = func(string) string { return "" }
+	}
+	if o.Ended == nil {
+		o.Ended = func(string, string) {}
+	}
+	if err := o.Limits.Validate(); err != nil {
+		return nil, fmt.Errorf("limits of client sessions: %w", err)
+	}
+	r := &Registry{
+		o: o, version: 1,
+		live: map[string]*session{}, defaults: map[string]*session{}, explicit: map[string]int{},
+	}
+	r.limits.Store(&o.Limits)
+	secret := make([]byte, keySize)
+	if _, err := io.ReadFull(o.Random, secret); err != nil {
+		return nil, fmt.Errorf("client sessions: %w", err)
+	}
+	if o.Dir != "" {
+		if kept, err := r.restore(secret); err != nil {
+			o.Log.WithError(err).Warn("client sessions will not survive a restart")
+		} else {
+			secret = kept
+		}
+	}
+	r.key.Store(newMACKey(secret))
+	return r, nil
+}
 
 // Close keeps everything for the next Open.
-func (*Registry) Close() error { return nil }
-
-// Create makes a session and its handle.
-func (*Registry) Create(of Owner, q Request) (s Session, handle string, err error) {
-	return s, "", errors.ErrUnsupported
+func (r *Registry) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.journal == nil {
+		return nil
+	}
+	err := r.journal.rewrite(r.state())
+	err = errors.Join(err, r.journal.close())
+	r.journal = nil
+	return err
 }
 
-// Use is the use of the session of a handle.
-func (*Registry) Use(handle, ownerKey string) (*Lease, error) { return nil, errors.ErrUnsupported }
-
-// Default is the use of the owner's default session.
-func (*Registry) Default(of Owner) (*Lease, error) { return nil, errors.ErrUnsupported }
-
-// Get returns a session.
-func (*Registry) Get(id string) (Session, error) { return Session{}, errors.ErrUnsupported }
-
-// List returns the sessions that are visible, oldest first.
-func (*Registry) List(visible func(Session) bool) []Session { return nil }
-
-// Set changes variables.
-func (*Registry) Set(id string, change func(*Variables) error) (Session, error) {
-	return Session{}, errors.ErrUnsupported
+// locked runs f with the sessions locked and without the expired ones, and tells
+// about all that ended.
+func (r *Registry) locked(f func(now time.Time)) {
+	ended := func() []ending {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		now := r.o.Now()
+		r.sweep(now)
+		f(now)
+		ended := r.ended
+		r.ended = nil
+		return ended
+	}()
+	for _, e := range ended {
+		r.o.Ended(e.id, e.why)
+	}
 }
 
-// End terminates a session.
-func (*Registry) End(id, by string) error { return errors.ErrUnsupported }
-
-// EndUser terminates all sessions of a user and returns their ids.
-func (*Registry) EndUser(ownerKeyOrName, by string) []string { return nil }
-
-// Reissue makes a fresh handle.
-func (*Registry) Reissue(id string) (s Session, handle string, err error) {
-	return s, "", errors.ErrUnsupported
+// spent tells whether the session takes no more requests.
+func (r *Registry) spent(s *session, now time.Time) bool {
+	l := r.limits.Load()
+	idle, single := time.Duration(l.InactivityTimeout), l.InactivityTimeout == 0
+	if single && s.Requests == 0 {
+		idle = unusedGrace
+	}
+	return l.Lifetime > 0 && now.Sub(s.Created) >= time.Duration(l.Lifetime) ||
+		single && s.Requests > 0 ||
+		s.InUse == 0 && now.Sub(s.Used) >= idle
 }
 
-// RotateKey makes every handle invalid.
-func (*Registry) RotateKey() error { return errors.ErrUnsupported }
+// expired tells whether the session is to go.
+func (r *Registry) expired(s *session, now time.Time) bool {
+	return s.InUse == 0 && r.spent(s, now)
+}
 
-// Limits are the present ones.
-func (*Registry) Limits() Limits { return Limits{} }
+// sweep drops what has expired: by use as far as it must look, and by age.
+func (r *Registry) sweep(now time.Time) {
+	l := r.limits.Load()
+	for s := range sessions(&r.byUse) {
+		if r.expired(s, now) {
+			r.drop(s, whyExpired)
+		} else if s.InUse == 0 && l.InactivityTimeout > 0 {
+			break
+		}
+	}
+	for s := range sessions(&r.byAge) {
+		if l.Lifetime == 0 || now.Sub(s.Created) < time.Duration(l.Lifetime) {
+			break
+		}
+		if r.expired(s, now) {
+			r.drop(s, whyExpired)
+		}
+	}
+}
 
-// SetLimits changes the limits, and keeps them across restarts.
-func (*Registry) SetLimits(l Limits) error { return errors.ErrUnsupported }
+// sessions are those of a list, each of which may be dropped.
+func sessions(l *list.List) func(func(*session) bool) {
+	return func(yield func(*session) bool) {
+		for e := l.Front(); e != nil; {
+			s := e.Value.(*session)
+			e = e.Next()
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
 
-// Bump raises all versions: the iLO session underneath has changed.
-func (*Registry) Bump(why string) {}
+// add makes a session live.
+func (r *Registry) add(s *session) {
+	r.live[s.ID] = s
+	s.use, s.age = r.byUse.PushBack(s), r.byAge.PushBack(s)
+	if s.Default {
+		r.defaults[s.Owner] = s
+	} else {
+		r.explicit[s.Owner]++
+		r.counted++
+	}
+}
+
+// drop ends a live session.
+func (r *Registry) drop(s *session, why string) {
+	s.ended = true
+	delete(r.live, s.ID)
+	r.byUse.Remove(s.use)
+	r.byAge.Remove(s.age)
+	if !s.Default {
+		r.counted--
+		if r.explicit[s.Owner]--; r.explicit[s.Owner] == 0 {
+			delete(r.explicit, s.Owner)
+		}
+	} else if r.defaults[s.Owner] == s {
+		delete(r.defaults, s.Owner)
+	}
+	if why == whyExpired {
+		r.stats.Expired++
+		r.write(record{Expired: s.ID})
+	} else {
+		r.stats.Terminated++
+		r.terminated.add(s.ID)
+		r.write(record{Terminated: []string{s.ID}})
+	}
+	r.ended = append(r.ended, ending{s.ID, why})
+	r.o.Log.WithFields(logrus.Fields{"session": s.ID, "owner": s.Owner, "why": why}).Debug("client session ended")
+}
+
+// snapshot is a session for others, less what it holds.
+func (r *Registry) snapshot(s *session) Session {
+	out := s.Session
+	out.Path, out.Version = SessionsPath+s.ID, r.version
+	out.Created, out.Used = s.Created.UTC(), s.Used.UTC()
+	return out
+}
+
+// save has the journal know a session as it is now.
+func (r *Registry) save(s *session) {
+	s.saved = s.Used
+	r.write(record{Session: r.stored(s)})
+}
+
+// used counts the begin or the end of a request.
+func (r *Registry) used(s *session, now time.Time) {
+	s.Used = now
+	r.byUse.MoveToBack(s.use)
+	if now.Sub(s.saved) >= min(saveEvery, time.Duration(r.limits.Load().InactivityTimeout)/8) {
+		r.save(s)
+	}
+}
+
+// make makes a live session.
+func (r *Registry) make(id string, of Owner, now time.Time) *session {
+	s := &session{Session: Session{
+		ID: id, Owner: of.Key, User: of.Name, Process: Process{of.PID, of.Process}, Created: now, Used: now,
+	}}
+	_ = s.Validate() // the defaults are valid
+	r.stats.Created++
+	return s
+}
+
+// Create makes a session and the handle that is good for it. It fails with
+// ErrVariable and *LimitError; nothing has changed then.
+func (r *Registry) Create(of Owner, q Request) (out Session, handle string, err error) {
+	if len(q.Name) > maxName || !utf8.ValidString(q.Name) || strings.ContainsFunc(q.Name, unicode.IsControl) {
+		return out, "", &ValueError{"Name", q.Name, fmt.Sprintf("is not plain text of at most %d bytes", maxName)}
+	}
+	r.locked(func(now time.Time) {
+		var id string
+		if id, err = r.newID(); err != nil {
+			return
+		}
+		if err = r.makeRoom(of, q); err != nil {
+			r.stats.Refused++
+			return
+		}
+		s := r.make(id, of, now)
+		s.Name, s.compatible = q.Name, q.Compatible
+		r.add(s)
+		r.save(s)
+		out, handle = r.snapshot(s), r.key.Load().handle(id, r.version)
+	})
+	if full, ok := errors.AsType[*LimitError](err); ok {
+		for i := range full.Candidates {
+			full.Candidates[i].Holds = r.o.Holds(full.Candidates[i].ID)
+		}
+	}
+	return out, handle, err
+}
+
+// newID makes an id that no session has or had.
+func (r *Registry) newID() (string, error) {
+	id, err := newID(r.o.Random)
+	if err == nil && (r.live[id] != nil || r.terminated.has(id)) {
+		err = errors.New("client session: the random source repeats itself")
+	}
+	return id, err
+}
+
+// makeRoom ends what the limits and the request say for one more session.
+func (r *Registry) makeRoom(of Owner, q Request) error {
+	over := func(n, most int) int {
+		if most == 0 {
+			return 0
+		}
+		return max(n+1-most, 0)
+	}
+	l := r.limits.Load()
+	own, all := over(r.explicit[of.Key], l.MaxSessionsPerUser), over(r.counted, l.MaxSessions)
+	if own == 0 && all == 0 {
+		return nil
+	}
+	full := &LimitError{PerUser: own > 0, Policy: l.WhenFull}
+	var victims []*session
+	why := "ended to make room for a session of " + of.Key
+	switch l.WhenFull {
+	case OldestIdle:
+		idle := func(s *session) bool { return !s.Default && s.InUse == 0 && r.o.Holds(s.ID) == "" }
+		for s := range sessions(&r.byUse) {
+			if own > 0 && s.Owner == of.Key && idle(s) {
+				victims, own, all = append(victims, s), own-1, all-1
+			}
+		}
+		for s := range sessions(&r.byUse) {
+			if own == 0 && all > 0 && !slices.Contains(victims, s) && idle(s) {
+				victims, all = append(victims, s), all-1
+			}
+		}
+	case Ask:
+		for s := range sessions(&r.byUse) {
+			if s.Default || s.Owner != of.Key && (!q.Admin || own > 0) {
+				continue
+			}
+			full.Candidates = append(full.Candidates, r.snapshot(s))
+			if s.ID == q.Terminate {
+				victims, own, all = append(victims, s), own-1, all-1
+			}
+		}
+		if len(victims) == 0 {
+			return full
+		}
+	}
+	if own > 0 || all > 0 {
+		return full
+	}
+	for _, s := range victims {
+		r.drop(s, why)
+	}
+	return nil
+}
+
+// lease begins a use.
+func (r *Registry) lease(s *session, now time.Time) *Lease {
+	s.Requests++
+	s.InUse++
+	r.used(s, now)
+	return &Lease{registry: r, session: s}
+}
+
+// Use is the use of the session of a handle by its owner. Without ownerKey the
+// handle alone is enough, if the session is of an account. Use fails with
+// ErrHandle, ErrExpired, ErrTerminated and ErrStale; a handle that is not genuine
+// costs no memory, no lock, and no search.
+func (r *Registry) Use(handle, ownerKey string) (*Lease, error) {
+	id, version, ok := r.key.Load().open(handle)
+	if !ok {
+		r.forged.Add(1)
+		return nil, ErrHandle
+	}
+	return r.use(id, version, ownerKey)
+}
+
+func (r *Registry) use(id string, version uint64, ownerKey string) (l *Lease, err error) {
+	r.locked(func(now time.Time) {
+		r.stats.Lookups++
+		s := r.live[id]
+		switch {
+		case s == nil && r.terminated.has(id):
+			err = ErrTerminated
+		case s == nil:
+			err = ErrExpired
+		case s.Owner != ownerKey && (ownerKey != "" || !strings.HasPrefix(s.Owner, accountPrefix)):
+			err = ErrHandle
+		case r.spent(s, now):
+			err = ErrExpired
+		case version != r.version && !s.compatible:
+			err = ErrStale
+		default:
+			l = r.lease(s, now)
+		}
+	})
+	return l, err
+}
+
+// Default is the use of the owner's default session, which is made if there is
+// none. It fails with ErrForceSessions.
+func (r *Registry) Default(of Owner) (l *Lease, err error) {
+	r.locked(func(now time.Time) {
+		if r.limits.Load().ForceSessions {
+			err = fmt.Errorf("%w: the default one of %s is not allowed", ErrForceSessions, cmp.Or(of.Name, of.Key))
+			return
+		}
+		s := r.defaults[of.Key]
+		if s == nil || r.spent(s, now) { // one that is in use goes when it is released
+			var id string
+			if id, err = r.newID(); err != nil {
+				return
+			}
+			s = r.make(id, of, now)
+			s.Default = true
+			r.add(s)
+			r.save(s)
+		}
+		l = r.lease(s, now)
+	})
+	return l, err
+}
+
+// find runs f with a live session. It fails with ErrNoSession.
+func (r *Registry) find(id string, f func(s *session, now time.Time) error) (out Session, err error) {
+	r.locked(func(now time.Time) {
+		s := r.live[id]
+		if s == nil {
+			err = fmt.Errorf("%w: %.64q", ErrNoSession, id)
+		} else if err = f(s, now); err == nil {
+			out = r.snapshot(s)
+		}
+	})
+	if err == nil {
+		out.Holds = r.o.Holds(id)
+	}
+	return out, err
+}
+
+// Get returns a session. It fails with ErrNoSession.
+func (r *Registry) Get(id string) (Session, error) {
+	return r.find(id, func(*session, time.Time) error { return nil })
+}
+
+// List returns the sessions that are visible, oldest first. What they hold is
+// not known yet when visible is asked.
+func (r *Registry) List(visible func(Session) bool) []Session {
+	var all []Session
+	r.locked(func(time.Time) {
+		for s := range sessions(&r.byAge) {
+			all = append(all, r.snapshot(s))
+		}
+	})
+	all = slices.DeleteFunc(all, func(s Session) bool { return !visible(s) })
+	for i := range all {
+		all[i].Holds = r.o.Holds(all[i].ID)
+	}
+	return all
+}
+
+// Set changes variables of a session, all or none: it fails with what change
+// returns, ErrVariable, and ErrNoSession. change must not call the Registry.
+func (r *Registry) Set(id string, change func(*Variables) error) (Session, error) {
+	return r.find(id, func(s *session, _ time.Time) error {
+		v := s.Variables
+		if err := cmp.Or(change(&v), v.Validate()); err != nil {
+			return err
+		}
+		s.Variables = v
+		r.save(s)
+		return nil
+	})
+}
+
+// End terminates a session. It fails with ErrNoSession.
+func (r *Registry) End(id, by string) error {
+	_, err := r.find(id, func(s *session, _ time.Time) error {
+		r.drop(s, "terminated by "+by)
+		return nil
+	})
+	return err
+}
+
+// EndUser terminates all sessions of a user and returns their ids, the oldest
+// session's first.
+func (r *Registry) EndUser(ownerKeyOrName, by string) (ids []string) {
+	r.locked(func(time.Time) {
+		for s := range sessions(&r.byAge) {
+			if s.Owner == ownerKeyOrName || s.User == ownerKeyOrName {
+				ids = append(ids, s.ID)
+				r.drop(s, "terminated by "+by)
+			}
+		}
+	})
+	return ids
+}
+
+// Reissue makes a handle of a session that is good now. It fails with
+// ErrNoSession, also for a default session, which has no handle.
+func (r *Registry) Reissue(id string) (out Session, handle string, err error) {
+	out, err = r.find(id, func(s *session, _ time.Time) error {
+		if s.Default {
+			return fmt.Errorf("%w with a handle: %q is a default session", ErrNoSession, id)
+		}
+		handle = r.key.Load().handle(id, r.version)
+		return nil
+	})
+	return out, handle, err
+}
+
+// RotateKey makes every handle invalid; the sessions stay. If the new key cannot
+// be kept for the next start, it fails and all stays as it was.
+func (r *Registry) RotateKey() error {
+	secret := make([]byte, keySize)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := io.ReadFull(r.o.Random, secret); err != nil {
+		return fmt.Errorf("client sessions: %w", err)
+	}
+	if r.journal != nil {
+		if err := replaceFile(r.journal.file(keyFile), secret, true); err != nil {
+			return fmt.Errorf("key of the client sessions: %w", err)
+		}
+	}
+	r.key.Store(newMACKey(secret))
+	r.o.Log.Info("a new key: all handles of client sessions are invalid")
+	return nil
+}
+
+// Limits are the present ones. It takes no lock.
+func (r *Registry) Limits() Limits { return *r.limits.Load() }
+
+// SetLimits changes the limits, and keeps them across restarts. It fails with
+// ErrVariable, or if they cannot be kept; all stays as it was then.
+func (r *Registry) SetLimits(l Limits) (err error) {
+	if err := l.Validate(); err != nil {
+		return err
+	}
+	r.locked(func(now time.Time) {
+		if r.journal != nil {
+			if err = r.journal.keepLimits(l); err != nil {
+				err = fmt.Errorf("limits of client sessions: %w", err)
+				return
+			}
+		}
+		r.limits.Store(&l)
+		r.sweep(now)
+	})
+	return err
+}
+
+// Bump raises the version: the iLO session underneath has changed, and every
+// handle made before is stale.
+func (r *Registry) Bump(why string) {
+	r.locked(func(time.Time) {
+		r.version++
+		r.write(record{Version: r.version})
+		r.o.Log.WithFields(logrus.Fields{"version": r.version, "why": why}).Info("the handles of client sessions are stale")
+	})
+}
 
 // Stats returns the counts.
-func (*Registry) Stats() Stats { return Stats{} }
+func (r *Registry) Stats() (out Stats) {
+	r.locked(func(time.Time) {
+		out = r.stats
+		out.Sessions, out.Defaults, out.Forged = len(r.live), len(r.live)-r.counted, r.forged.Load()
+		for _, s := range r.live {
+			out.InUse += min(s.InUse, 1)
+		}
+	})
+	return out
+}

@@ -1,44 +1,123 @@
 package clients
 
 import (
-	"context"
-	"errors"
+	"bytes"
+	"io"
 	"net/http"
-	"net/url"
+	"strconv"
 )
-
-// ActivePrefix begins the paths that are relative to the active path.
-const ActivePrefix = "/ilod/v1/active/"
-
-// Root is the active path of a session that has not chosen one.
-const Root = "/redfish/v1/"
 
 // Header fields between a client and a Stage.
 const (
-	RecursiveHeader  = "Ilod-Recursive"   // of a request: "true" or "false"
+	RecursiveHeader  = "Ilod-Recursive"   // of a request: "true" or "false", wins over the variable
 	OutputHeader     = "Ilod-Output"      // of an answer: the session's Output, if it is not "text"
-	ActivePathHeader = "Ilod-Active-Path" // of an answer: the new one after the old has vanished
+	ActivePathHeader = "Ilod-Active-Path" // of an answer: the active path that took the place of one that has vanished
 )
 
-// Stage is the room of the client sessions on the way to the iLO.
+// Stage is the room of the client sessions on the way to the iLO. Requests
+// without a session have the default variables.
 type Stage struct {
 	Next     http.RoundTripper
 	Registry *Registry
-	// Allowed reports whether the caller may read a path. The Stage asks it for
-	// each path that is not the one of the request: those of a recursive read,
-	// which leaves out what is not allowed, and one resolved against another
-	// active path. Nil: everything.
-	Allowed func(ctx context.Context, path string) bool
 }
 
-// RoundTrip resolves the active path, and reads recursively.
+// RoundTrip sends a request on as the variables of its client session say, and
+// gives the answer their form. It fails with ErrVariable, ErrRootReadOnly and
+// ErrSubtree besides the errors of Next.
+//
+// If there is nothing at the active path any more, it becomes Root again: the
+// answer to a read is that of the new path, and the answer says so.
 func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
-	return nil, errors.ErrUnsupported
+	session, _ := r.Context().Value(sessionKey{}).(*Session)
+	if session == nil {
+		session = new(Session)
+	}
+	v := session.Variables
+	if err := v.Validate(); err != nil {
+		return nil, refuse(r, err)
+	}
+	recursive, err := isRecursive(r, v)
+	if err != nil {
+		return nil, refuse(r, err)
+	}
+	target, err := Resolve(v.ActivePath, r.Method, r.URL)
+	if err != nil {
+		return nil, refuse(r, err)
+	}
+	out := r.WithContext(r.Context())
+	out.URL, out.Header, out.RequestURI = target, r.Header.Clone(), ""
+	out.Header.Del(RecursiveHeader)
+	rewrites := v.ReturnedPath != full && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+	if rewrites || recursive {
+		// They are about the iLO's bytes, which are not what is answered.
+		for _, name := range []string{"Accept-Encoding", "If-Match", "If-Modified-Since", "If-None-Match", "If-Unmodified-Since", "Range"} {
+			out.Header.Del(name)
+		}
+	}
+	next := s.Next.RoundTrip
+	if recursive {
+		next = s.subtree
+	}
+	resp, err := next(out)
+	if err != nil {
+		return nil, err
+	}
+	resp.Header = resp.Header.Clone()
+	if target != r.URL && resp.StatusCode == http.StatusNotFound && v.ActivePath != Root && s.vanished(r.Context(), v.ActivePath) {
+		s.reset(session.ID, v.ActivePath)
+		v.ActivePath = Root
+		if isRead(r.Method) {
+			drain(resp)
+			if out.URL, err = Resolve(Root, r.Method, r.URL); err != nil {
+				return nil, err
+			}
+			if resp, err = next(out); err != nil {
+				return nil, err
+			}
+			resp.Header = resp.Header.Clone()
+		}
+		resp.Header.Set(ActivePathHeader, Root)
+	}
+	if v.Output != text {
+		resp.Header.Set(OutputHeader, v.Output)
+	}
+	if rewrites {
+		if err := rewriteAnswer(resp, v, r.Method); err != nil {
+			return nil, err
+		}
+	}
+	return resp, nil
 }
 
-// Resolve returns what a request of a session is for: u itself, or for a path
-// below ActivePrefix the one below the active path. It fails with ErrVariable
-// and ErrRootReadOnly.
-func Resolve(active, method string, u *url.URL) (*url.URL, error) {
-	return nil, errors.ErrUnsupported
+// refuse closes the body of a request that goes no further.
+func refuse(r *http.Request, err error) error {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+	return err
+}
+
+// isRecursive tells whether a request is for all below a resource. What a query
+// would mean for them is nobody's to guess: it keeps the variable from it.
+func isRecursive(r *http.Request, v Variables) (bool, error) {
+	switch value := r.Header.Get(RecursiveHeader); {
+	case r.Method != http.MethodGet, value == "false":
+		return false, nil
+	case value == "":
+		return v.Recursive && r.URL.RawQuery == "", nil
+	case value != "true":
+		return false, &ValueError{RecursiveHeader, value, `is neither "true" nor "false"`}
+	case r.URL.RawQuery != "":
+		return false, &ValueError{RecursiveHeader, value, "does not go with a query"}
+	}
+	return true, nil
+}
+
+// setBody gives an answer another body.
+func setBody(resp *http.Response, body []byte) {
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.ContentLength = int64(len(body))
+	resp.TransferEncoding, resp.Uncompressed = nil, false
+	resp.Header.Del("Content-Encoding")
+	resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
 }

@@ -1,10 +1,77 @@
 package clients
 
-// Variables are what a client session remembers for its client.
+import (
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// Variables are what a client session remembers for its client. An empty one
+// has its default.
 type Variables struct {
-	ActivePath   string // where relative paths begin
+	ActivePath   string // where relative paths begin; default Root
 	Recursive    bool   // a GET answers with all below the resource
-	ReturnedPath string // the form of links in answers: "full", "relative" or "leaf"
-	Output       string // for the command line: "text", "json" or "raw"
+	ReturnedPath string // the form of links in answers: "full" (default), "relative" or "leaf"
+	Output       string // for the command line: "text" (default), "json" or "raw"
 	Selection    string // for the command line: a type such as "ComputerSystem."
+}
+
+// Forms of links in answers.
+const (
+	full     = "full"
+	relative = "relative"
+	leaf     = "leaf"
+)
+
+// text is the Output that needs no header.
+const text = "text"
+
+// maxActivePath is in bytes.
+const maxActivePath = 1024
+
+// Validate fills in the defaults. It fails with ErrVariable.
+func (v *Variables) Validate() error {
+	for _, c := range []struct {
+		of      *string
+		initial string
+	}{{&v.ActivePath, Root}, {&v.ReturnedPath, full}, {&v.Output, text}} {
+		if *c.of == "" {
+			*c.of = c.initial
+		}
+	}
+	active, ok := cleanPath(v.ActivePath)
+	if !ok {
+		return &ValueError{"ActivePath", v.ActivePath, "is not a clean path at or below " + Root}
+	}
+	v.ActivePath = active
+	if err := oneOf("ReturnedPath", v.ReturnedPath, full, relative, leaf); err != nil {
+		return err
+	}
+	if err := oneOf("Output", v.Output, text, "json", "raw"); err != nil {
+		return err
+	}
+	if v.Selection != "" && !typeName.MatchString(v.Selection) {
+		return &ValueError{"Selection", v.Selection, `is not a type such as "ComputerSystem." or "ComputerSystem.v1_2_0"`}
+	}
+	return nil
+}
+
+// typeName is a Redfish type, with or without "#", the version, and the name
+// after it.
+var typeName = regexp.MustCompile(`^#?[A-Za-z][A-Za-z0-9_]{0,127}(\.(v[0-9]+(_[0-9]+){0,2}(\.[A-Za-z][A-Za-z0-9_]{0,127})?)?)?$`)
+
+// cleanPath returns the escaped path of a resource with a slash at its end.
+func cleanPath(escaped string) (string, bool) {
+	u, err := url.Parse(escaped)
+	if err != nil || len(escaped) > maxActivePath || u.Path == "" || u.EscapedPath() != escaped ||
+		strings.ContainsFunc(u.Path, func(r rune) bool { return r < ' ' || r == 0x7f || strings.ContainsRune(`\;%`, r) }) ||
+		strings.Contains(strings.ToLower(escaped), "%2f") {
+		return "", false
+	}
+	plain := strings.TrimSuffix(u.Path, "/")
+	if path.Clean(u.Path) != plain || !strings.HasPrefix(plain+"/", Root) {
+		return "", false
+	}
+	return strings.TrimSuffix(escaped, "/") + "/", true
 }
