@@ -2,8 +2,10 @@ package clients
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 )
 
@@ -19,6 +21,14 @@ const (
 type Stage struct {
 	Next     http.RoundTripper
 	Registry *Registry
+	// Allowed reports whether who has made the request of the context may read
+	// the path of u. It is asked about all but what was asked for itself, which
+	// is the gateway's to decide. Nil: they may.
+	Allowed func(ctx context.Context, u *url.URL) bool
+}
+
+func (s *Stage) allowed(ctx context.Context, u *url.URL) bool {
+	return s.Allowed == nil || s.Allowed(ctx, u)
 }
 
 // RoundTrip sends a request on as the variables of its client session say, and
@@ -30,9 +40,14 @@ type Stage struct {
 func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
 	session, _ := r.Context().Value(sessionKey{}).(*Session)
 	if session == nil {
-		session = new(Session)
+		session = &Session{Variables: initial}
 	}
 	v := session.Variables
+	if v == initial && r.Header[RecursiveHeader] == nil {
+		if u, err := Resolve(Root, http.MethodGet, r.URL); err == nil && u == r.URL {
+			return s.Next.RoundTrip(r) // the most frequent case costs nothing
+		}
+	}
 	if err := v.Validate(); err != nil {
 		return nil, refuse(r, err)
 	}
@@ -66,11 +81,9 @@ func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
 	if target != r.URL && resp.StatusCode == http.StatusNotFound && v.ActivePath != Root && s.vanished(r.Context(), v.ActivePath) {
 		s.reset(session.ID, v.ActivePath)
 		v.ActivePath = Root
-		if isRead(r.Method) {
+		if target, err = Resolve(Root, r.Method, r.URL); err == nil && s.allowed(r.Context(), target) {
 			drain(resp)
-			if out.URL, err = Resolve(Root, r.Method, r.URL); err != nil {
-				return nil, err
-			}
+			out.URL = target
 			if resp, err = next(out); err != nil {
 				return nil, err
 			}

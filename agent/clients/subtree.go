@@ -31,8 +31,9 @@ type resource struct {
 }
 
 // subtree answers a GET with the resource and all below it by path that links
-// lead to, breadth first. An answer that is no JSON resource is the answer; that
-// of one further below is listed with its error. It fails with ErrSubtree.
+// lead to, as far as it is allowed, breadth first. An answer that is no JSON
+// resource is the answer; that of one further below is listed with its error. It
+// fails with ErrSubtree.
 func (s *Stage) subtree(r *http.Request) (*http.Response, error) {
 	first, err := s.Next.RoundTrip(r)
 	if err != nil || first.StatusCode != http.StatusOK || !isJSON(first.Header) {
@@ -69,7 +70,7 @@ func (s *Stage) subtree(r *http.Request) (*http.Response, error) {
 			u.Fragment, u.RawFragment = "", ""
 			key := pathKey(u)
 			more := l.next && strings.HasPrefix(key, all[0].key+"?") // members of the first
-			if seen[key] || !more && !strings.HasPrefix(key, below) || private(key) {
+			if seen[key] || !more && !strings.HasPrefix(key, below) || private(key) || !s.allowed(r.Context(), u) {
 				continue
 			}
 			if len(all) == maxResources {

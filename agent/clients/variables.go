@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"cmp"
 	"net/url"
 	"path"
 	"regexp"
@@ -27,19 +28,17 @@ const (
 // text is the Output that needs no header.
 const text = "text"
 
+// initial are the variables of a session that has set none.
+var initial = Variables{ActivePath: Root, ReturnedPath: full, Output: text}
+
 // maxActivePath is in bytes.
 const maxActivePath = 1024
 
 // Validate fills in the defaults. It fails with ErrVariable.
 func (v *Variables) Validate() error {
-	for _, c := range []struct {
-		of      *string
-		initial string
-	}{{&v.ActivePath, Root}, {&v.ReturnedPath, full}, {&v.Output, text}} {
-		if *c.of == "" {
-			*c.of = c.initial
-		}
-	}
+	v.ActivePath = cmp.Or(v.ActivePath, initial.ActivePath)
+	v.ReturnedPath = cmp.Or(v.ReturnedPath, initial.ReturnedPath)
+	v.Output = cmp.Or(v.Output, initial.Output)
 	active, ok := cleanPath(v.ActivePath)
 	if !ok {
 		return &ValueError{"ActivePath", v.ActivePath, "is not a clean path at or below " + Root}
