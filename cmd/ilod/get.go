@@ -47,6 +47,11 @@ code is that of the first failure.`,
 			}
 			formGiven := cmd.Flags().Changed("json")
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				for i, path := range paths {
+					if paths[i], err = a.climb(ctx, rt, http.MethodGet, path); err != nil {
+						return err
+					}
+				}
 				rt = withHeader{rt, header}
 				if !formGiven {
 					rt = outputForm{rt, a}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -13,6 +16,27 @@ import (
 func isRelative(arg string) bool {
 	first, _, _ := strings.Cut(arg, "/")
 	return first == "." || first == ".."
+}
+
+// climb resolves a relative path with dot segments, which the agent does not take.
+func (a *app) climb(ctx context.Context, rt http.RoundTripper, method string, u *url.URL) (*url.URL, error) {
+	if !strings.HasPrefix(u.Path, clients.ActivePrefix) || !strings.Contains(u.Path, "/.") {
+		return u, nil
+	}
+	body, err := a.ask(ctx, rt, http.MethodGet, sessionPath(nil))
+	if err != nil {
+		return nil, err
+	}
+	var s clients.Session
+	if err := json.Unmarshal(body, &s); err != nil {
+		return nil, fmt.Errorf("the client session: %w", err)
+	}
+	resolved, err := clients.Resolve(s.ActivePath, method, u)
+	if err != nil {
+		return nil, &usageError{err.Error(), "see 'ilod session show'"}
+	}
+	resolved.Scheme, resolved.Host = u.Scheme, u.Host
+	return resolved, nil
 }
 
 // parsePath makes a URL of a path on the iLO as people type it: blanks and

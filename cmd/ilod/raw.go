@@ -57,7 +57,11 @@ the headers of any answer go to stderr.`,
 				req.Header.Set(transactionHeader, "immediate")
 			}
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				return a.raw(rt, req.WithContext(ctx), body)
+				req := req.WithContext(ctx)
+				if req.URL, err = a.climb(ctx, rt, req.Method, req.URL); err != nil {
+					return err
+				}
+				return a.raw(rt, req, body)
 			})
 		},
 	}

@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 //	serving                wait until an agent listens
 //	settle                 wait until no session of ours and no channel is left
 //	foreign KIND           set ID to the id of a foreign session of that kind
+//	keep NAME [END]        set NAME to the last standard output, up to END
 //	exits CODE ARGS...     run ilod, which must exit with CODE
 //	signal NAME            send a signal to the program in the background
 //	ended CODE             after wait: assert its exit code
@@ -91,6 +92,7 @@ func TestScript(t *testing.T) {
 			"logins":   command((*fixture).logins),
 			"serving":  command((*fixture).serving),
 			"settle":   command((*fixture).settle),
+			"keep":     command((*fixture).keep),
 			"exits":    command((*fixture).exits),
 			"signal":   command((*fixture).signal),
 			"ended":    command((*fixture).ended),
@@ -162,6 +164,8 @@ func (f *fixture) start(ts *testscript.TestScript, args []string) error {
 			o.Foreign = redfish.EveryKind()
 		case "max-channels":
 			c.MaxChannels = n
+		case "clock-offset": // seconds
+			o.ClockOffset = time.Duration(n) * time.Second
 		case "host-authentication":
 			o.RequireHostAuthentication = n != 0
 		case "security-state":
@@ -278,6 +282,15 @@ func (f *fixture) settle(*testscript.TestScript, []string) error {
 	for f.server.Check() != nil {
 		time.Sleep(50 * time.Millisecond)
 	}
+	return nil
+}
+
+func (f *fixture) keep(ts *testscript.TestScript, args []string) error {
+	value := ts.ReadFile("stdout")
+	if len(args) > 1 {
+		value, _, _ = strings.Cut(value, args[1])
+	}
+	ts.Setenv(args[0], strings.TrimSpace(value))
 	return nil
 }
 

@@ -254,8 +254,11 @@ func (o *operation) check() error {
 	if !takesBody && o.Method != http.MethodDelete {
 		return fmt.Errorf("method %q is none of DELETE, PATCH, POST, PUT", o.Method)
 	}
-	if takesBody != (o.Body != nil) {
-		return fmt.Errorf("%s with body: %t", o.Method, o.Body != nil)
+	switch {
+	case takesBody && o.Body == nil:
+		return fmt.Errorf("%s needs a body", o.Method)
+	case !takesBody && o.Body != nil:
+		return fmt.Errorf("%s takes no body", o.Method)
 	}
 	if isRelative(o.Path) { // to what would be a matter of another client session
 		return fmt.Errorf("path %q does not begin with /", o.Path)
