@@ -8,6 +8,7 @@ package schema
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -93,34 +94,42 @@ func (j *judge) write(w Write, body map[string]any) error {
 		}
 	}
 	d, err := j.c.schema(j.ctx, typ)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if action {
+	case action:
 		j.action(w.Path, resource, d, body)
-		return j.err
-	}
-	at := place{current: resource}
-	if d != nil {
-		at.node = j.resolve(d.root)
-	}
-	if create {
+	case create:
+		at := place{node: j.root(d, nil)}
 		if at.current, err = j.c.capabilities(j.ctx, members); err != nil {
 			return err
 		}
 		j.required(at, body)
-	} else if attributes, ok := body["Attributes"]; ok {
-		registry, err := j.c.registry(j.ctx, members["AttributeRegistry"].text())
-		if err != nil {
-			return err
-		}
-		if registry != nil {
-			j.attributes(place{pointer: "/Attributes", name: "Attributes", current: members["Attributes"]}, registry, attributes)
-			delete(body, "Attributes")
-		}
+		j.object(at, body)
+	default:
+		j.object(place{node: j.root(d, members), current: resource}, body)
 	}
-	j.object(at, body)
 	return j.err
+}
+
+// root is the schema of a resource, with that of its attributes.
+func (j *judge) root(d *document, members map[string]present) *node {
+	var n *node
+	if d != nil {
+		n = j.resolve(d.root)
+	}
+	attributes, err := j.c.registry(j.ctx, members["AttributeRegistry"].text())
+	if err != nil {
+		j.err = err
+	}
+	if attributes != nil {
+		n = n.copy()
+		if n.properties = maps.Clone(n.properties); n.properties == nil {
+			n.properties = map[string]*node{}
+		}
+		n.properties["Attributes"] = &node{rule: rule{kinds: object}, properties: attributes, closed: true}
+	}
+	return n
 }
 
 // resource reads one through the cache, nil if it is not there.

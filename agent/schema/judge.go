@@ -33,6 +33,45 @@ type place struct {
 	node    *node   // what the schema says of it
 	current present // what there is now
 	listed  bool    // among the writeable properties, so that it is not read-only
+	// others are what there is now in the other elements of an array; nil if the
+	// place is in none.
+	others func() []present
+}
+
+// property is the place of a property in an object.
+func (at place) property(name string) place {
+	below := place{pointer: at.pointer + "/" + escape(name), name: name, current: at.current.members()[name]}
+	if at.others != nil {
+		below.others = func() (all []present) {
+			for _, o := range at.others() {
+				if v := o.members()[name]; v != nil {
+					all = append(all, v)
+				}
+			}
+			return all
+		}
+	}
+	return below
+}
+
+// element is the place of an element in an array, which has current elements.
+func (at place) element(i int, current []present) place {
+	below := place{pointer: fmt.Sprintf("%s/%d", at.pointer, i), name: at.name, listed: at.listed, others: func() []present { return current }}
+	if i < len(current) {
+		below.current = current[i]
+	}
+	return below
+}
+
+// now is all that there is now at the place.
+func (at place) now() (all []present) {
+	if at.current != nil {
+		all = append(all, at.current)
+	}
+	if at.others != nil {
+		all = append(all, at.others()...)
+	}
+	return all
 }
 
 func (j *judge) report(at place, key, why string, v any, allowed []string) {
@@ -56,44 +95,79 @@ func secret(name string) bool { return secrets.MatchString(name) }
 
 // object judges the properties of an object.
 func (j *judge) object(at place, body map[string]any) {
-	current := at.current.members()
-	n := at.node
-	if d := j.own(n, current); d != nil {
-		n = d
-	}
-	writeable := current["@Redfish.WriteableProperties"].strings()
+	o := j.inside(at)
 	for _, name := range slices.Sorted(maps.Keys(body)) {
 		if strings.Contains(name, "@") {
 			continue // annotations are for the iLO
 		}
 		v := body[name]
-		p, known := n.property(name)
-		below := place{at.pointer + "/" + escape(name), name, p, current[name], slices.Contains(writeable, name)}
-		switch {
-		case known || n == nil || !n.closed || below.current != nil:
-		case j.method == http.MethodPost && nearest(name, missing(n, body)) == "":
-			// Not all that a new resource can be given is a property of it.
-		default:
-			j.report(below, "PropertyUnknown", "is no property here"+suggest(name, slices.Collect(maps.Keys(n.properties))), v, nil)
-			continue
-		}
+		below, known := j.property(o, name)
 		_, container := v.(map[string]any)
-		if j.method == http.MethodPatch && writeable != nil && !below.listed && !container && !slices.Contains(writeable, "*") {
-			j.report(below, "PropertyNotWritable", "is read-only; writeable here: "+strings.Join(writeable, ", "), v, nil)
-			continue
+		switch {
+		// Not all that a new resource can be given is a property of it, and HPE's
+		// examples call parameters of actions otherwise than its schemas.
+		case j.method != http.MethodPost && !known && o.node.closed && len(below.now()) == 0:
+			j.report(below, "PropertyUnknown", "is no property here"+suggest(name, slices.Sorted(maps.Keys(o.node.properties))), v, nil)
+		case j.method == http.MethodPatch && o.writeable != nil && !below.listed && !container:
+			j.report(below, "PropertyNotWritable", "is read-only; writeable here: "+strings.Join(o.writeable, ", "), v, nil)
+		default:
+			j.value(below, v)
 		}
-		j.value(j.annotated(below, current), v)
 	}
 }
 
-// missing are the properties of a schema that a body does not have.
-func missing(n *node, body map[string]any) (names []string) {
-	for name := range n.properties {
-		if _, ok := body[name]; !ok {
-			names = append(names, name)
-		}
+// inner is a place with an object, and what is known of its properties.
+type inner struct {
+	place
+	members   map[string]present
+	writeable []string // nil if it is not said which properties are
+}
+
+func (j *judge) inside(at place) inner {
+	o := inner{place: at, members: at.current.members()}
+	if n := j.own(at.node, o.members); n != nil {
+		o.node = n
 	}
-	return names
+	if o.node == nil {
+		o.node = &node{}
+	}
+	o.writeable = o.members["@Redfish.WriteableProperties"].strings()
+	if slices.Contains(o.writeable, "*") {
+		o.writeable = nil
+	}
+	return o
+}
+
+// property is the place of a property, with its schema and what annotations
+// beside it say, which goes first. known is false if the schema does not have it.
+func (j *judge) property(o inner, name string) (below place, known bool) {
+	below = o.property(name)
+	below.node, known = o.node.property(name)
+	below.node = j.resolve(below.node)
+	below.listed = slices.Contains(o.writeable, name)
+	values := o.members[name+"@Redfish.AllowableValues"].strings()
+	spans := parseSpans(o.members[name+"@Redfish.AllowableNumbers"].strings())
+	pattern := compile(o.members[name+"@Redfish.AllowablePattern"].value())
+	if values == nil && spans == nil && pattern == nil {
+		return below, known
+	}
+	n := below.node.copy()
+	target := n
+	if n.kinds == array || kindOfValue(below.current.value()) == array {
+		target = j.resolve(n.items).copy()
+		n.items = target
+	}
+	if values != nil {
+		target.allowed = values
+	}
+	if spans != nil {
+		target.spans = spans
+	}
+	if pattern != nil {
+		target.pattern = pattern
+	}
+	below.node = n
+	return below, known
 }
 
 // own is the schema of the type that an object itself gives, if that of its parent
@@ -122,41 +196,6 @@ func (j *judge) resolve(n *node) *node {
 		j.err = err
 	}
 	return n
-}
-
-// annotated resolves the schema of a property, and adds what annotations beside
-// it say, which goes first.
-func (j *judge) annotated(at place, siblings map[string]present) place {
-	at.node = j.resolve(at.node)
-	values := siblings[at.name+"@Redfish.AllowableValues"].strings()
-	numbers := siblings[at.name+"@Redfish.AllowableNumbers"].strings()
-	pattern := compile(siblings[at.name+"@Redfish.AllowablePattern"].value())
-	if values == nil && numbers == nil && pattern == nil {
-		return at
-	}
-	n := &node{}
-	if at.node != nil {
-		n = new(*at.node)
-	}
-	target := n
-	if at.current.elements() != nil || n.kinds == array {
-		target = &node{}
-		if items := j.resolve(n.items); items != nil {
-			target = new(*items)
-		}
-		n.items = target
-	}
-	if values != nil {
-		target.allowed = values
-	}
-	if spans := parseSpans(numbers); spans != nil {
-		target.spans = spans
-	}
-	if pattern != nil {
-		target.pattern = pattern
-	}
-	at.node = n
-	return at
 }
 
 // parseSpans reads Redfish.AllowableNumbers: "5", "1:16", ":100". Steps are left
@@ -202,7 +241,7 @@ func (j *judge) value(at place, v any) {
 	}
 	// A rule that the present value breaks is not the one that the iLO goes by.
 	if key := n.breach(v); key != "" {
-		if at.current == nil || n.breach(at.current.value()) != key {
+		if !slices.ContainsFunc(at.now(), func(p present) bool { return n.breach(p.value()) == key }) {
 			j.report(at, key, n.demand(key, v), v, n.allowed)
 		}
 		return
@@ -224,10 +263,8 @@ func (j *judge) value(at place, v any) {
 			if o, ok := v.(map[string]any); v == nil || ok && len(o) == 0 {
 				continue // drops or keeps an element (DSP0266)
 			}
-			below := place{fmt.Sprintf("%s/%d", at.pointer, i), at.name, items, nil, at.listed}
-			if len(now) > 0 {
-				below.current = now[min(i, len(now)-1)] // a new one is much like the last
-			}
+			below := at.element(i, now)
+			below.node = items
 			j.value(below, v)
 		}
 	}
@@ -262,16 +299,6 @@ func (j *judge) alternatives(at place, v any) {
 	j.violations = append(j.violations, least.violations...)
 }
 
-// attributes judges what is written to the attributes that a registry describes.
-func (j *judge) attributes(at place, registry map[string]*node, v any) {
-	body, ok := v.(map[string]any)
-	if !ok {
-		j.report(at, "PropertyValueTypeError", "must be of type object, not "+kindOfValue(v).String(), v, nil)
-		return
-	}
-	j.object(place{at.pointer, at.name, &node{properties: registry, closed: true}, at.current, false}, body)
-}
-
 // required reports what must be given to a new resource, and is not: by its
 // schema, and by the capabilities of its collection.
 func (j *judge) required(at place, body map[string]any) {
@@ -288,7 +315,7 @@ func (j *judge) required(at place, body map[string]any) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(needed)) {
-		below := place{pointer: at.pointer + "/" + escape(name), name: name, current: current[name]}
+		below := at.property(name)
 		v, given := body[name]
 		if !given {
 			j.report(below, "CreateFailedMissingReqProperties", "is missing: it is required to create a resource", nil, nil)

@@ -185,15 +185,23 @@ func (n *node) property(name string) (p *node, known bool) {
 	return nil, false
 }
 
+// copy is one that may be changed.
+func (n *node) copy() *node {
+	if n == nil {
+		return &node{}
+	}
+	return new(*n)
+}
+
 // over is the node that another one refers to, with what the other one says of
 // its own.
 func (n *node) over(target *node) *node {
-	merged := *target
+	merged := target.copy()
 	if n.readOnly != nil {
 		merged.readOnly = n.readOnly
 	}
 	if n.help != "" {
 		merged.help = n.help
 	}
-	return &merged
+	return merged
 }

@@ -1,8 +1,6 @@
 package schema_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -82,6 +80,3 @@ func TestPresentValues(t *testing.T) {
 		})
 	}
 }
-
-var _ = fmt.Sprint
-var _ = json.Marshal

@@ -1,0 +1,105 @@
+package schema_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/ilod/ilod/agent/schema"
+)
+
+func TestProperty(t *testing.T) {
+	c := schema.NewChecker(frozen(t, trees(t)["ilo6-1.66-dl380a-gen11"]))
+	for _, test := range []struct {
+		path string
+		want schema.Info
+	}{
+		{"Systems/1", schema.Info{Pointer: "/AssetTag", Type: "string|null"}},
+		{"Systems/1", schema.Info{Pointer: "/PowerState", Type: "string|null", ReadOnly: true,
+			Allowed: []string{"On", "Off", "Unknown", "Reset", "PoweringOn", "PoweringOff"}}},
+		{"Systems/1", schema.Info{Pointer: "/Boot/BootSourceOverrideTarget", Type: "string|null", Allowed: []string{"None", "Cd", "Hdd", "Usb",
+			"SDCard", "Utilities", "Diags", "BiosSetup", "Pxe", "UefiShell", "UefiHttp", "UefiTarget"}}},
+		{"Systems/1/Bios/Settings", schema.Info{Pointer: "/Attributes/AdminName", Type: "string|null", Min: "0", Max: "28"}},
+		{"Systems/1/Bios/Settings", schema.Info{Pointer: "/Attributes/EnabledCoresPerProc", Type: "integer", Default: "0", Min: "0", Max: "64"}},
+		{"Systems/1/Bios/Settings", schema.Info{Pointer: "/Attributes/BootOrderPolicy", Type: "string", Default: "RetryIndefinitely",
+			Allowed: []string{"RetryIndefinitely", "AttemptOnce", "ResetAfterFailed"}}},
+		{"Managers/1/EthernetInterfaces/1", schema.Info{Pointer: "/VLAN/VLANId", Type: "integer|null", Min: "0", Max: "4094"}},
+		{"Chassis/1/Power", schema.Info{Pointer: "/PowerControl/0/PowerLimit/LimitInWatts", Type: "integer|null"}},
+		{"Chassis/DE00A000/Drives/2", schema.Info{Pointer: "/Model", Type: "string|null", ReadOnly: true}},
+		{"Systems/1/Storage/DE00A000/Controllers/0", schema.Info{Pointer: "/ControllerRates/RebuildRatePercent", Type: "integer|null", Max: "100"}},
+	} {
+		got, err := c.Property(t.Context(), "/redfish/v1/"+test.path, test.want.Pointer)
+		if err != nil {
+			t.Errorf("%s: %v", test.path, err)
+			continue
+		}
+		if diff := cmp.Diff(test.want, got, cmpopts.IgnoreFields(schema.Info{}, "Help")); diff != "" || got.Help == "" {
+			t.Errorf("%s %s\n%s", test.path, diff, got.Help)
+		}
+	}
+	for _, test := range []struct {
+		path, pointer, text string
+		want                error
+	}{
+		{"Nowhere", "/A", "no such resource: /redfish/v1/Nowhere", schema.ErrNoResource},
+		{"Systems/1", "/AssetTagg", `no such property: /redfish/v1/Systems/1 has no /AssetTagg (did you mean "AssetTag"?)`, schema.ErrNoProperty},
+		{"Chassis/1/Power", "/PowerControl/9/PowerLimit", "no such property: /redfish/v1/Chassis/1/Power has no /PowerControl/9", schema.ErrNoProperty},
+	} {
+		if _, err := c.Property(t.Context(), "/redfish/v1/"+test.path, test.pointer); !errors.Is(err, test.want) || err.Error() != test.text {
+			t.Errorf("%s: %v", test.pointer, err)
+		}
+	}
+}
+
+// TestProperties finds every property of every resource again, one by one.
+func TestProperties(t *testing.T) {
+	for name, tr := range trees(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := schema.NewChecker(frozen(t, tr))
+			described, typed, helped := 0, 0, 0
+			for i, r := range tr.Resources() {
+				if r.Status != http.StatusOK || strings.Contains(strings.ToLower(r.URI), "store/") || i%5 != 0 && !strings.Contains(r.URI, "bios") {
+					continue
+				}
+				all, err := c.Properties(t.Context(), r.URI)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.IsSortedFunc(all, func(a, b schema.Info) int {
+					return slices.Compare(strings.Split(a.Pointer, "/"), strings.Split(b.Pointer, "/"))
+				}) {
+					t.Errorf("%s is not in order", r.URI)
+				}
+				for k, want := range all {
+					described++
+					if want.Type != "" {
+						typed++
+					}
+					if want.Help != "" {
+						helped++
+					}
+					if k%7 != 0 {
+						continue
+					}
+					got, err := c.Property(t.Context(), r.URI, want.Pointer)
+					if err != nil {
+						t.Fatalf("%s: %v", r.URI, err)
+					}
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("%s: %s", r.URI, diff)
+					}
+				}
+			}
+			t.Logf("%d properties, %d with a type, %d with a text", described, typed, helped)
+			if described < 2000 || typed < described*9/10 || helped < described*3/5 {
+				t.Errorf("%d properties, %d with a type, %d with a text", described, typed, helped)
+			}
+		})
+	}
+}
