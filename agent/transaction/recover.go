@@ -1,0 +1,163 @@
+package transaction
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// reportAge is how long the result of a recovery waits for its client session.
+const reportAge = 7 * 24 * time.Hour
+
+// report is a Result that its client session was not told yet.
+type report struct {
+	result Result
+	file   string // the journal that keeps it, if one does
+}
+
+// report keeps a Result for Status.
+func (m *Manager) report(session string, r *report) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.reports[session] != nil {
+		m.forget(session)
+	}
+	m.reports[session] = r
+}
+
+// forget drops a report; the caller holds mu.
+func (m *Manager) forget(session string) {
+	if file := m.reports[session].file; file != "" {
+		if err := os.Remove(file); err != nil {
+			m.o.Log.WithError(err).Warn("the report of a commit could not be removed")
+		}
+	}
+	delete(m.reports, session)
+}
+
+// readJournals takes over what a former process has left.
+func (m *Manager) readJournals() error {
+	if m.o.Dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(m.o.Dir, 0o700); err != nil {
+		return err
+	}
+	files, err := os.ReadDir(m.o.Dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if strings.HasSuffix(f.Name(), journalSuffix) {
+			m.takeOver(filepath.Join(m.o.Dir, f.Name()))
+		}
+	}
+	return nil
+}
+
+// takeOver reads one journal. What cannot be read is set aside: the agent starts
+// all the same.
+func (m *Manager) takeOver(name string) {
+	log := m.o.Log.WithField("file", name)
+	b, end, size, err := readJournal(name)
+	switch {
+	case errors.Is(err, errNotBegun), err == nil && end != nil && m.o.Now().Sub(b.Time) > reportAge:
+		if err := os.Remove(name); err != nil {
+			log.WithError(err).Warn("a journal that is of no use could not be removed")
+		}
+		return
+	case err != nil:
+		log.WithError(err).Error("the journal of a commit is damaged; what became of it is not known")
+		if err := os.Rename(name, name+damagedSuffix); err != nil {
+			log.WithError(err).Warn("a damaged journal could not be set aside")
+		}
+		return
+	case end != nil:
+		m.report(b.Session, &report{*end, name})
+		return
+	}
+	c := &commit{
+		m: m, session: b.Session, steps: b.Steps, key: b.Key,
+		etags: map[string]string{}, restless: map[string]bool{}, journal: &journal{name: name, size: size},
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if c.release, err = m.locks.take(ended, c.keys()); err != nil { // a journal beside this one has them
+		c.release = func() {}
+	}
+	m.crashed = append(m.crashed, c)
+	log.WithFields(logrus.Fields{"clientSession": b.Session, "writes": len(b.Steps)}).Warn("a commit was interrupted; it has to be finished or undone")
+}
+
+// Recover finds out how far commits got that a crash interrupted, and puts back
+// what is still as they left it, unless all of their writes are applied. Status
+// of their client sessions reports the results. The error is that of an iLO that
+// does not answer: then Recover should be called again.
+func (m *Manager) Recover(ctx context.Context) error {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return ErrClosed
+	}
+	m.wg.Add(1)
+	defer m.wg.Done()
+	crashed := m.crashed
+	m.crashed = nil // nobody else is to begin with them
+	m.mu.Unlock()
+	var left []*commit
+	var errs []error
+	for _, c := range crashed {
+		if err := c.recover(ctx); err != nil {
+			left, errs = append(left, c), append(errs, err)
+			continue
+		}
+		c.release()
+	}
+	m.mu.Lock()
+	m.crashed = append(m.crashed, left...)
+	m.mu.Unlock()
+	return errors.Join(errs...)
+}
+
+// recover finishes one commit. It may be called again after an error.
+func (c *commit) recover(ctx context.Context) error {
+	c.blind = nil
+	for _, s := range c.steps {
+		if s.Outcome == OutcomeUnknown {
+			s.Outcome = c.decide(ctx, s)
+		}
+	}
+	if verdict(c.steps).Result != Committed {
+		c.compensate(ctx)
+	}
+	if c.blind != nil {
+		return fmt.Errorf("recover a commit of client session %s: %w", c.session, c.blind)
+	}
+	result := verdict(c.steps)
+	result.Recovered = true
+	c.log(result)
+	if err := c.end(result); err != nil {
+		c.m.o.Log.WithError(err).Warn("the result of a recovery could not be kept")
+	}
+	c.m.report(c.session, &report{result, c.journal.name})
+	return nil
+}
+
+// end adds the result to the journal, which is the report from now on.
+func (c *commit) end(r Result) error {
+	var err error
+	if c.journal.file, err = os.OpenFile(c.journal.name, os.O_RDWR, 0); err != nil {
+		return err
+	}
+	defer c.journal.close()
+	if err := c.journal.file.Truncate(c.journal.size); err != nil {
+		return err
+	}
+	return c.journal.append(record{End: &r})
+}

@@ -1,0 +1,250 @@
+package transaction
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// header is that of a write which is not to wait for the commit:
+// "Ilod-Transaction: immediate".
+const (
+	header    = "Ilod-Transaction"
+	immediate = "immediate"
+)
+
+// What a transaction holds at most.
+const (
+	maxWrites = 1000
+	maxBytes  = 32 << 20
+)
+
+type sessionKey struct{}
+
+// WithSession has the requests of a context belong to a client session.
+func WithSession(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, sessionKey{}, id)
+}
+
+// write is one that is staged.
+type write struct {
+	Staged
+	header http.Header
+	body   []byte
+	change map[string]any // body
+	base   *resource      // the resource when it was staged
+}
+
+// RoundTrip stages a write of a client session with an open transaction: the
+// answer is 202, or the iLO's own that there is no such resource. Everything
+// else is passed on, and so are writes to sessions and those whose header
+// Ilod-Transaction is "immediate".
+//
+// Besides those of Next, errors are ErrAction, *ViolationError, ErrStale (If-Match
+// does not match), ErrLarge, ErrCommitting and ErrExpired.
+func (m *Manager) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, "":
+		return m.o.Next.RoundTrip(r)
+	}
+	how, given := r.Header[header]
+	if given {
+		r = r.Clone(r.Context())
+		delete(r.Header, header)
+	}
+	if given && !slices.Equal(how, []string{immediate}) {
+		closeBody(r)
+		return nil, &ViolationError{[]Violation{{Key: "HeaderInvalid", Args: []string{header}, Text: header + " can only be " + immediate}}}
+	}
+	session, _ := r.Context().Value(sessionKey{}).(string)
+	key := keyOf(r.URL.EscapedPath())
+	if given || session == "" || below(key, "/redfish/v1/sessionservice/sessions") || below(key, "/redfish/v1/sessions") || below(key, "/ilod") {
+		return m.o.Next.RoundTrip(r)
+	}
+	t, err := m.find(session)
+	switch {
+	case err != nil:
+		closeBody(r)
+		return nil, err
+	case t == nil:
+		return m.o.Next.RoundTrip(r)
+	}
+	defer closeBody(r)
+	if err := m.enter(r.Context(), t); err != nil {
+		return nil, err
+	}
+	defer t.leave()
+	return m.stage(r, t, key)
+}
+
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+}
+
+// setBody gives a request a body.
+func setBody(r *http.Request, body []byte) {
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+}
+
+// stage adds a write to a transaction. One that is refused stays in it as the
+// reason why it is errant.
+func (m *Manager) stage(r *http.Request, t *transaction, key string) (*http.Response, error) {
+	w := &write{
+		Staged: Staged{Number: len(t.writes) + 1, Method: r.Method, Path: r.URL.RequestURI()},
+		header: http.Header{"Accept": {"application/json"}, "Odata-Version": {"4.0"}},
+	}
+	refusal, err := m.prepare(r, t, key, w)
+	switch {
+	case err != nil:
+		w.Error = err.Error()
+	case refusal != nil:
+		w.Error = "the iLO answers " + refusal.Status
+	}
+	m.mu.Lock()
+	t.used = m.o.Now()
+	if t.writes = append(t.writes, w); w.Error != "" {
+		t.errant = true
+		w.body, w.change = nil, nil
+	}
+	t.bytes += len(w.body)
+	m.mu.Unlock()
+	if err != nil || refusal != nil {
+		return refusal, err
+	}
+	answer := fmt.Appendf(nil, `{"Staged":%d,"Transaction":"/ilod/v1/transaction"}`, w.Number)
+	return &http.Response{
+		Status: "202 Accepted", StatusCode: http.StatusAccepted, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}, "Odata-Version": {"4.0"}},
+		Body:   io.NopCloser(bytes.NewReader(answer)), ContentLength: int64(len(answer)),
+	}, nil
+}
+
+// prepare checks a write. A refusal is the iLO's answer to the question what
+// there is to be changed.
+func (m *Manager) prepare(r *http.Request, t *transaction, key string, w *write) (refusal *http.Response, err error) {
+	switch {
+	case !slices.Contains([]string{http.MethodPatch, http.MethodPut, http.MethodPost, http.MethodDelete}, r.Method):
+		return nil, invalid("OperationNotAllowed", nil, "a transaction does not take the method "+r.Method)
+	case r.Method == http.MethodPost && strings.Contains(key, "/actions/"):
+		return nil, ErrAction
+	case len(t.writes) >= maxWrites:
+		return nil, fmt.Errorf("%w: it holds %d writes", ErrLarge, maxWrites)
+	}
+	if err := w.readBody(r, maxBytes-t.bytes); err != nil {
+		return nil, err
+	}
+	resp, err := m.target(r.Context(), t, w)
+	if err != nil || resp != nil {
+		return resp, err
+	}
+	if match := r.Header.Get("If-Match"); match != "" && match != "*" && w.base.etag != "" && !strings.Contains(match, strings.TrimPrefix(w.base.etag, "W/")) {
+		return nil, ErrStale
+	}
+	if w.base.allow != nil && !w.base.allows(w.Method) {
+		return nil, invalid("OperationNotAllowed", nil, w.Path+" does not take the method "+w.Method)
+	}
+	w.Undoable = w.step(nil, w.base, w.base.body).undoable()
+	w.ResetRequired = w.ResetRequired || strings.HasSuffix(keyOf(w.Path), "/settings")
+	return nil, m.check(r.Context(), w)
+}
+
+func invalid(key string, args []string, text string) error {
+	return &ViolationError{[]Violation{{Key: key, Args: args, Text: text}}}
+}
+
+// readBody takes over the body, which may be most of limit bytes.
+func (w *write) readBody(r *http.Request, limit int) error {
+	if given := r.Header.Get("Content-Encoding"); given != "" && given != "identity" {
+		return invalid("HeaderInvalid", []string{"Content-Encoding"}, "a write that is staged may not be compressed")
+	}
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the request: %w", err)
+	case len(body) > limit:
+		return fmt.Errorf("%w: it holds %d MiB", ErrLarge, maxBytes>>20)
+	case w.Method == http.MethodDelete && len(body) == 0:
+		return nil
+	}
+	if w.change, err = decodeStrictly(body); err != nil {
+		return invalid("MalformedJSON", nil, err.Error())
+	}
+	w.body = body
+	w.header["Content-Type"] = []string{"application/json"}
+	if given := r.Header["Content-Type"]; given != nil {
+		w.header["Content-Type"] = given
+	}
+	w.Body, _ = redact(w.change)
+	return nil
+}
+
+// target finds the resource that a write will change: another than it names, if
+// what is written to that one has to wait for a boot.
+func (m *Manager) target(ctx context.Context, t *transaction, w *write) (refusal *http.Response, err error) {
+	if w.base, refusal, err = m.base(ctx, t, w.Path); err != nil || refusal != nil {
+		return refusal, err
+	}
+	if w.Method != http.MethodPatch && w.Method != http.MethodPut || w.base.allows(w.Method) {
+		return nil, nil
+	}
+	if settings := w.base.settings(w.Path); settings != "" {
+		w.Path, w.ResetRequired = settings, true
+		w.base, refusal, err = m.base(ctx, t, settings)
+	}
+	return refusal, err
+}
+
+// base is a resource as it was when the first write to it was staged.
+func (m *Manager) base(ctx context.Context, t *transaction, uri string) (*resource, *http.Response, error) {
+	key := keyOf(uri)
+	if known := t.bases[key]; known != nil {
+		return known, nil, nil
+	}
+	resp, body, err := m.get(ctx, uri)
+	if err != nil {
+		return nil, nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		return nil, resp, nil
+	}
+	r, err := parse(resp, body)
+	if err == nil {
+		t.bases[key] = r
+	}
+	return r, nil, err
+}
+
+// check asks whether schemas and registries allow a write. What cannot be
+// checked is for the iLO to judge.
+func (m *Manager) check(ctx context.Context, w *write) error {
+	if m.o.Check == nil || w.body == nil {
+		return nil
+	}
+	path, _, _ := strings.Cut(w.Path, "?")
+	current, err := json.Marshal(w.base.body)
+	if err != nil {
+		return err
+	}
+	violations, err := m.o.Check(ctx, Write{Method: w.Method, Path: path, Body: w.body, Current: current})
+	switch {
+	case len(violations) > 0:
+		return &ViolationError{violations}
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		m.o.Log.WithError(err).WithField("path", path).Warn("a write could not be checked before it was staged")
+	}
+	return nil
+}

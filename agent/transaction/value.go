@@ -1,0 +1,237 @@
+package transaction
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxDepth bounds how deep the values of a body that is staged are nested.
+const maxDepth = 64
+
+// decode reads a JSON value as the iLO sends it.
+func decode(data []byte) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err = d.Decode(&v); err == nil && d.More() {
+		err = errors.New("something follows the JSON value")
+	}
+	return v, err
+}
+
+// decodeStrictly reads the JSON object of a client: a name given twice means
+// nothing that both ends are sure to agree on.
+func decodeStrictly(data []byte) (map[string]any, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	v, err := readValue(d, 0)
+	if err == nil {
+		if _, end := d.Token(); !errors.Is(end, io.EOF) {
+			err = errors.New("something follows the JSON object")
+		}
+	}
+	o, ok := v.(map[string]any)
+	if err == nil && !ok {
+		err = errors.New("the body is not a JSON object")
+	}
+	return o, err
+}
+
+func readValue(d *json.Decoder, depth int) (any, error) {
+	t, err := d.Token()
+	if err != nil || t != json.Delim('{') && t != json.Delim('[') {
+		return t, err
+	}
+	if depth == maxDepth {
+		return nil, fmt.Errorf("values are nested deeper than %d", maxDepth)
+	}
+	list, object := []any{}, map[string]any{}
+	for d.More() {
+		var name json.Token
+		if t == json.Delim('{') {
+			if name, err = d.Token(); err != nil {
+				return nil, err
+			}
+			if _, twice := object[name.(string)]; twice {
+				return nil, fmt.Errorf("the name %q is there twice", name)
+			}
+		}
+		v, err := readValue(d, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		if t == json.Delim('{') {
+			object[name.(string)] = v
+		} else {
+			list = append(list, v)
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	if t == json.Delim('{') {
+		return object, nil
+	}
+	return list, nil
+}
+
+// canonical is the same for values that mean the same: numbers of any spelling,
+// names in any order, and a property that is null or not there at all.
+func canonical(v any) string { return string(appendCanonical(nil, v)) }
+
+func same(a, b any) bool { return canonical(a) == canonical(b) }
+
+func appendCanonical(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case bool:
+		return strconv.AppendBool(b, v)
+	case string:
+		return strconv.AppendQuote(b, v)
+	case json.Number:
+		f, err := v.Float64()
+		if strings.ContainsAny(v.String(), ".eE") && err == nil {
+			return strconv.AppendFloat(b, f, 'f', -1, 64)
+		}
+		return append(b, v...)
+	case []any:
+		b = append(b, '[')
+		for _, e := range v {
+			b = append(appendCanonical(b, e), ',')
+		}
+		return append(b, ']')
+	case map[string]any:
+		start := len(b)
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if value := canonical(v[name]); value != "null" {
+				b = append(append(strconv.AppendQuote(append(b, ','), name), ':'), value...)
+			}
+		}
+		if len(b) > start {
+			b[start] = '{'
+			return append(b, '}')
+		}
+	}
+	return append(b, "null"...)
+}
+
+// merge is what a PATCH makes of a value (DSP0266, modification of objects and
+// arrays): in an array an object changes the element at its place, null removes
+// it, and what the change has no place for is dropped.
+func merge(before, change any) any {
+	switch change := change.(type) {
+	case map[string]any:
+		b, _ := before.(map[string]any)
+		after := maps.Clone(b)
+		if after == nil {
+			after = map[string]any{}
+		}
+		for name, v := range change {
+			after[name] = merge(b[name], v)
+		}
+		return after
+	case []any:
+		b, _ := before.([]any)
+		after := []any{}
+		for i, v := range change {
+			if i < len(b) && v != nil {
+				v = merge(b[i], v)
+			}
+			if v != nil {
+				after = append(after, v)
+			}
+		}
+		return after
+	}
+	return change
+}
+
+// eachLeaf visits the properties that a change is about, in order: the smallest
+// that there are before it, with their values after it. An array is one.
+func eachLeaf(before, change any, pointer string, visit func(pointer string, to any)) {
+	c, both := change.(map[string]any)
+	b, ok := before.(map[string]any)
+	if !ok || !both {
+		visit(pointer, merge(before, change))
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		eachLeaf(b[name], c[name], pointer+"/"+escape.Replace(name), visit)
+	}
+}
+
+// What JSON pointers escape (RFC 6901 §3).
+var (
+	escape   = strings.NewReplacer("~", "~0", "/", "~1")
+	unescape = strings.NewReplacer("~1", "/", "~0", "~")
+)
+
+// names are those on the way that a pointer leads.
+func names(pointer string) []string {
+	all := strings.Split(pointer, "/")[1:]
+	for i := range all {
+		all[i] = unescape.Replace(all[i])
+	}
+	return all
+}
+
+// at is the property that a pointer leads to, nil if it is not there.
+func at(v any, pointer string) any {
+	for _, name := range names(pointer) {
+		o, _ := v.(map[string]any)
+		v = o[name]
+	}
+	return v
+}
+
+// put sets a property and makes the objects on the way.
+func put(o map[string]any, pointer string, v any) {
+	way := names(pointer)
+	for _, name := range way[:len(way)-1] {
+		inner, ok := o[name].(map[string]any)
+		if !ok {
+			inner = map[string]any{}
+			o[name] = inner
+		}
+		o = inner
+	}
+	o[way[len(way)-1]] = v
+}
+
+// restoring is the change that makes a former value of the present one. There
+// is none for an array that had a null in it, which would remove its element.
+func restoring(former, present any) (change any, ok bool) {
+	switch former := former.(type) {
+	case map[string]any:
+		now, _ := present.(map[string]any)
+		o := map[string]any{}
+		for name := range now {
+			o[name] = nil
+		}
+		for name, v := range former {
+			if o[name], ok = restoring(v, now[name]); !ok {
+				return nil, false
+			}
+		}
+		return o, true
+	case []any:
+		now, _ := present.([]any)
+		list := make([]any, len(former))
+		for i, v := range former {
+			var old any
+			if i < len(now) {
+				old = now[i]
+			}
+			if list[i], ok = restoring(v, old); !ok || v == nil {
+				return nil, false
+			}
+		}
+		return list, true
+	}
+	return former, true
+}
