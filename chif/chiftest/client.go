@@ -45,6 +45,11 @@ func (c Client) Reset(ctx context.Context, down time.Duration) error {
 	return c.do(ctx, http.MethodPost, "/reset", ResetRequest{Duration(down)}, nil)
 }
 
+// AdvanceClock puts the iLO's clock forward.
+func (c Client) AdvanceClock(ctx context.Context, by time.Duration) error {
+	return c.do(ctx, http.MethodPost, "/clock", ClockRequest{Duration(by)}, nil)
+}
+
 // Faults asks for the faults in force.
 func (c Client) Faults(ctx context.Context) (f Faults, err error) {
 	err = c.do(ctx, http.MethodGet, "/faults", nil, &f)

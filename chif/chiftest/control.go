@@ -60,6 +60,20 @@ type ResetRequest struct {
 	Down Duration `json:"down"` // how long channels cannot be opened
 }
 
+// ClockRequest is the body of POST /clock.
+type ClockRequest struct {
+	Advance Duration `json:"advance"` // by how much the iLO's clock is put forward
+}
+
+// advance puts the iLO's clock forward.
+func (s *Server) advance(by time.Duration) error {
+	if s.redfish == nil {
+		return errors.New("clock: the handler is not the simulated Redfish service")
+	}
+	s.redfish.SetClock(s.redfish.Now().Add(by))
+	return nil
+}
+
 // Control is the server's control interface. Bodies are JSON, errors 400 with
 // {"error": text}.
 //
@@ -67,6 +81,7 @@ type ResetRequest struct {
 //	GET    /sessions the live sessions in order of login
 //	GET    /check    {"error": text}, empty when Check found nothing
 //	POST   /reset    ResetRequest
+//	POST   /clock    ClockRequest
 //	GET    /faults   Faults
 //	POST   /faults   Faults that replace all others; unknown fields are errors
 //	DELETE /faults   no faults any more
@@ -96,6 +111,14 @@ func (s *Server) Control() http.Handler {
 		err := readJSON(r, &q)
 		if err == nil {
 			s.Reset(time.Duration(q.Down))
+		}
+		done(w, err)
+	})
+	mux.HandleFunc("POST /clock", func(w http.ResponseWriter, r *http.Request) {
+		var q ClockRequest
+		err := readJSON(r, &q)
+		if err == nil {
+			err = s.advance(time.Duration(q.Advance))
 		}
 		done(w, err)
 	})

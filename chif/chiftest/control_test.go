@@ -137,6 +137,9 @@ func TestControl(t *testing.T) {
 		t.Errorf("check: %v", err)
 	}
 	h.withToken(answer, "DELETE", sessionPath(answer))
+	if err := c.AdvanceClock(ctx, time.Hour); err != nil || s.redfish.Now().Before(time.Now().Add(59*time.Minute)) {
+		t.Errorf("clock %v, %v", s.redfish.Now(), err)
+	}
 	want := Faults{
 		Rules:   []Rule{{Op: OpREST, Method: "GET", Path: "/redfish/v1/Systems", Times: 1, Fault: FaultTruncate, Bytes: 20}, {Fault: FaultDelay, Duration: Duration(time.Second)}},
 		Redfish: redfish.Faults{BiosUnregistered: true},
@@ -185,6 +188,7 @@ func TestControlRejects(t *testing.T) {
 		{"POST", "/faults", `{"redfish":{"biosUnregistered":true}}`, 400, "not the simulated Redfish service"},
 		{"POST", "/faults", ``, 400, "EOF"},
 		{"POST", "/reset", `{"down":"-1s"}`, 400, "negative"},
+		{"POST", "/clock", `{"advance":"1s"}`, 400, "not the simulated Redfish service"},
 		{"PUT", "/stats", ``, 405, ""},
 		{"GET", "/nothing", ``, 404, ""},
 		{"GET", "/sessions", ``, 200, "[]"},

@@ -77,6 +77,8 @@ type service interface {
 	Reset()
 	OnReset(func())
 	Check() error
+	Now() time.Time
+	SetClock(time.Time)
 	Sessions() []redfish.Session
 	Stats() redfish.Stats
 	Faults() redfish.Faults
