@@ -1,0 +1,103 @@
+// Package health makes one report of a server's state from its Redfish tree.
+//
+// It follows links and knows no names of members, so that it works for every
+// generation of iLO. Each part degrades alone: what cannot be read is listed, and
+// its part is Unknown, while the others are told as they are.
+package health
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Options are those of Read. The zero value is good.
+type Options struct {
+	// Header is sent with each request; its Cache-Control says how old answers
+	// may be.
+	Header      http.Header
+	MaxRequests int              // 1024 when 0
+	Now         func() time.Time // nil: time.Now
+}
+
+// ErrNothing: the service has no system, no manager and no chassis.
+var ErrNothing = errors.New("the service describes no server")
+
+// Read makes a report. rt is any way to the iLO: the cache, the agent's socket,
+// the iLO itself; it decides how old answers may be. A server of ordinary size
+// takes about a hundred requests, several at a time.
+//
+// It fails only if the service root cannot be read, if there is no server in the
+// tree, or if ctx ends.
+func Read(ctx context.Context, rt http.RoundTripper, o Options) (Report, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	r := &reader{ctx: ctx, rt: rt, header: http.Header{}, left: cmp.Or(o.MaxRequests, 1024), parts: map[string]*Part{}}
+	if o.Header != nil {
+		r.header = o.Header
+	}
+	for _, name := range PartNames {
+		r.parts[name] = &Part{Name: name}
+	}
+	r.report.Time = o.Now().UTC().Truncate(time.Second)
+	var root struct{ Systems, Managers, Chassis ref }
+	if err := r.get("/redfish/v1/", "", &root); err != nil {
+		return Report{}, err
+	}
+	if root.Systems.ID == "" && root.Managers.ID == "" && root.Chassis.ID == "" {
+		return Report{}, ErrNothing
+	}
+	var rollup State
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for _, link := range r.members("system", root.Systems) {
+			rollup = worse(rollup, r.system(link))
+		}
+	})
+	wg.Go(func() {
+		for _, link := range r.members("ilo", root.Managers) {
+			r.manager(link)
+		}
+	})
+	wg.Go(func() {
+		fans, temperatures, supplies := names{}, names{}, names{}
+		for _, link := range r.members("system", root.Chassis) {
+			r.chassis(link, fans, temperatures, supplies)
+		}
+	})
+	wg.Wait()
+	if ctx.Err() != nil {
+		return Report{}, context.Cause(ctx)
+	}
+	return r.finish(rollup), nil
+}
+
+// finish puts the worst first.
+func (r *reader) finish(rollup State) Report {
+	worst := func(a, b State) int { return slices.Index(states, b) - slices.Index(states, a) }
+	report := &r.report
+	report.State = rollup
+	for _, s := range r.summaries { // told only where the components do not tell as much
+		if p := r.parts[s.part]; worse(p.State, s.State) != p.State {
+			r.judge(s.part, s.Component)
+		}
+	}
+	for _, name := range PartNames {
+		p := *r.parts[name]
+		slices.SortStableFunc(p.Unhealthy, func(a, b Component) int { return worst(a.State, b.State) })
+		report.Parts = append(report.Parts, p)
+		report.State = worse(report.State, p.State)
+	}
+	if report.State == NotReported {
+		report.State = Unknown
+	}
+	slices.SortStableFunc(report.Parts, func(a, b Part) int { return worst(a.State, b.State) })
+	slices.SortFunc(report.Firmware, func(a, b Firmware) int { return cmp.Compare(b.Name, a.Name) })
+	slices.SortFunc(report.Problems, func(a, b Problem) int { return cmp.Compare(a.Path, b.Path) })
+	return *report
+}
