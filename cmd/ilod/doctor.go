@@ -3,27 +3,28 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/platform"
 )
 
-// doctorPatience is how long doctor waits for a free channel.
+// doctorPatience is how long doctor waits for what another process has: a
+// channel, the instance lock.
 const doctorPatience = time.Second
 
 // finding is the result of one check.
 type finding struct {
 	Check  string `json:"check"`
-	Status string `json:"status"` // ok, problem or skip
+	Status string `json:"status"` // ok, problem, skip, or fixed: what --fix has done
 	Detail string `json:"detail"`
 	Remedy string `json:"remedy,omitempty"`
 	code   int
@@ -32,40 +33,75 @@ type finding struct {
 // findings collects results in order.
 type findings []finding
 
-func (x *findings) ok(check, format string, args ...any) {
-	*x = append(*x, finding{Check: check, Status: "ok", Detail: oneLine(fmt.Sprintf(format, args...))})
+func (x *findings) add(status, check, detail, remedy string, code int) {
+	*x = append(*x, finding{check, status, oneLine(redact(detail)), remedy, code})
 }
 
-func (x *findings) skip(check, why string) {
-	*x = append(*x, finding{Check: check, Status: "skip", Detail: why})
+func (x *findings) ok(check, format string, args ...any) { x.advise(check, "", format, args...) }
+
+// advise is ok with something that could be better.
+func (x *findings) advise(check, remedy, format string, args ...any) {
+	x.add("ok", check, fmt.Sprintf(format, args...), remedy, 0)
 }
+
+func (x *findings) skip(check, why string) { x.add("skip", check, why, "", 0) }
 
 func (x *findings) problem(check string, err error) {
-	row, hint := classify(err)
-	*x = append(*x, finding{check, "problem", oneLine(redact(err.Error())), hint, row.code})
+	_, hint := classify(err)
+	x.trouble(check, hint, err)
+}
+
+// trouble is a problem with a remedy of its own.
+func (x *findings) trouble(check, remedy string, err error) {
+	row, _ := classify(err)
+	x.add("problem", check, err.Error(), remedy, row.code)
+}
+
+func (x *findings) fixed(check, format string, args ...any) {
+	x.add("fixed", check, fmt.Sprintf(format, args...), "", 0)
+}
+
+// doctor examines this host and its iLO.
+type doctor struct {
+	*app
+	findings
+
+	fix, noLogin bool
+	root         string                              // of the file system: "/" but in tests
+	loadModule   func(context.Context, string) error // as platform.LoadModule
+	locked       bool                                // another process has the instance lock
 }
 
 func (a *app) doctorCommand() *cobra.Command {
-	return &cobra.Command{
+	d := &doctor{app: a, root: "/", loadModule: platform.LoadModule}
+	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what is wrong with this host's channel to the iLO",
-		Long: `Check this host's channel to the iLO from the bottom up, one line each, and say
-what to do about a problem. The exit code is that of the first problem. No iLO
-session is made.`,
+		Short: "Say what is wrong between this host and its iLO",
+		Long: `Check everything between this host and its iLO from the bottom up, one line each,
+and say what to do about a problem. The exit code is that of the first problem.
+
+A running agent is asked; without one doctor opens a channel itself, and logs in
+once, and out again, for the iLO's session table. With --no-login nobody logs in.
+
+--fix does what is safe, and says so: it loads the driver of an iLO that is
+there, makes missing directories, and removes the socket of an agent that died.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.bounded(cmd.Context(), func(ctx context.Context) error {
-				x := a.examine(ctx)
-				if err := a.printFindings(x); err != nil {
+				d.examine(ctx)
+				if err := a.printFindings(d.findings); err != nil {
 					return err
 				}
-				if i := slices.IndexFunc(x, func(f finding) bool { return f.Status == "problem" }); i >= 0 {
-					return reportedError{x[i].code}
+				if i := slices.IndexFunc(d.findings, func(f finding) bool { return f.Status == "problem" }); i >= 0 {
+					return reportedError{d.findings[i].code}
 				}
 				return nil
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&d.fix, "fix", false, "do what is safe about what is found")
+	cmd.Flags().BoolVar(&d.noLogin, "no-login", false, "leave out what needs a login")
+	return cmd
 }
 
 func (a *app) printFindings(x findings) error {
@@ -86,93 +122,80 @@ func (a *app) printFindings(x findings) error {
 
 // examine makes the checks. One that needs what an earlier one lacked is
 // skipped.
-func (a *app) examine(ctx context.Context) (x findings) {
-	device, err := chif.ParseDevice(a.config.Device)
+func (d *doctor) examine(ctx context.Context) {
+	device, err := chif.ParseDevice(d.config.Device)
 	if err != nil {
-		x.problem("device", err)
-		return x
-	}
-	x.ok("device", "%s", device)
-	channel, err := device.Open(ctx)
-	if err == nil {
-		err = channel.Close()
-	}
-	explained := false
-	if runtime.GOOS == "linux" && !strings.HasPrefix(a.config.Device, "unix:") {
-		explained = x.host(device.String(), err)
-	}
-	switch {
-	case explained:
-		x.skip("channel", "there is none to open")
-	case err != nil:
-		x.problem("channel", err)
-	default:
-		x.ok("channel", "%s opens", channel)
-	}
-	if err != nil {
-		x.skip("status", "needs a channel")
-		x.skip("service root", "needs a channel")
-		return x
-	}
-	// With the state ignored an iLO that wants credentials can be described.
-	o := chif.TransportOptions{IgnoreSecurityState: true, BusyTimeout: doctorPatience}
-	if err := a.withTransport(device, o, func(t *chif.Transport) error {
-		if x.status(ctx, t) {
-			x.serviceRoot(ctx, logged{t, a.log, logrus.InfoLevel})
-		}
-		return nil
-	}); err != nil {
-		x.problem("channel", err)
-	}
-	return x
-}
-
-// status asks the iLO what it is, below HTTP; it reports whether that works.
-func (x *findings) status(ctx context.Context, t *chif.Transport) (works bool) {
-	s, err := t.Status(ctx)
-	if err != nil {
-		x.problem("status", err)
-		x.skip("service root", "needs an iLO that answers")
-		return false
-	}
-	x.ok("status", "probably iLO %d, firmware %d.%02d, serial number %s", s.Generation(), s.FirmwareMajor, s.FirmwareMinor, s.Serial)
-	if s.SecurityState >= chif.SecurityFIPS {
-		x.problem("security state", fmt.Errorf("%s: %w", s.SecurityState, chif.ErrCredentialsRequired))
-	} else {
-		x.ok("security state", "%s", s.SecurityState)
-	}
-	return true
-}
-
-// serviceRoot reads the one resource that needs no session (ilo-behaviour
-// §4.2), and what it says about logins.
-func (x *findings) serviceRoot(ctx context.Context, rt http.RoundTripper) {
-	type oem struct {
-		Manager  []struct{ ManagerType, ManagerFirmwareVersion string }
-		Sessions struct{ LoginFailureDelay int }
-	}
-	var root struct {
-		RedfishVersion string
-		Oem            struct{ Hpe, Hp oem } // Hp up to iLO 4
-	}
-	body, err := get(ctx, rt, &url.URL{Scheme: "http", Host: "ilo", Path: "/redfish/v1/"})
-	if err == nil {
-		if wrong := json.Unmarshal(body, &root); wrong != nil {
-			err = fmt.Errorf("service root: %w: %w", chif.ErrProtocol, wrong)
-		}
-	}
-	if err != nil {
-		x.problem("service root", err)
+		d.problem("device", err)
 		return
 	}
-	vendor := root.Oem.Hpe
-	if len(vendor.Manager) == 0 {
-		vendor = root.Oem.Hp
+	d.ok("device", "%s", device)
+	client, dialing := d.dialAgent(ctx)
+	if client != nil {
+		defer client.close()
 	}
-	if len(vendor.Manager) == 0 {
-		x.ok("service root", "Redfish %s, of an unknown manager", root.RedfishVersion)
-	} else {
-		x.ok("service root", "%s, firmware %s, Redfish %s", vendor.Manager[0].ManagerType, vendor.Manager[0].ManagerFirmwareVersion, root.RedfishVersion)
+	var channel string
+	var opening error
+	if client == nil { // else the agent has channels
+		channel, opening = tryOpen(ctx, device)
+		if d.loadDriver(ctx, &opening) {
+			channel, opening = tryOpen(ctx, device)
+		}
 	}
-	x.ok("logins", "delayed by %d s after a refused one; the iLO tells no limit of sessions, a full table is exit code 91", vendor.Sessions.LoginFailureDelay)
+	explained := false
+	switch {
+	case strings.HasPrefix(d.config.Device, "unix:"):
+		d.skip("channels", "who holds those of a socket cannot be seen")
+	case runtime.GOOS == "linux":
+		explained = d.host(device.String(), opening)
+	}
+	d.directories(client != nil)
+	d.space()
+	if runtime.GOOS == "linux" {
+		d.service(client != nil)
+	}
+	if client != nil {
+		d.throughAgent(ctx, client, device)
+		return
+	}
+	d.noAgent(ctx, dialing)
+	d.closedCache()
+	switch {
+	case explained:
+		d.skip("channel", "there is none to open")
+	case opening != nil:
+		d.problem("channel", opening)
+	default:
+		d.ok("channel", "%s opens", channel)
+	}
+	if opening != nil {
+		for _, check := range []string{"status", "service root", "session table"} {
+			d.skip(check, "needs a channel")
+		}
+		return
+	}
+	d.direct(ctx, device)
+}
+
+// tryOpen opens a channel, tells its name and closes it.
+func tryOpen(ctx context.Context, device chif.Device) (name string, err error) {
+	channel, err := device.Open(ctx)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprint(channel), channel.Close()
+}
+
+// loadDriver does so if that is what is missing, and this user may. What goes
+// wrong is added to the reason.
+func (d *doctor) loadDriver(ctx context.Context, reason *error) (loaded bool) {
+	e, missing := errors.AsType[*chif.NoDeviceError](*reason)
+	if !d.fix || !missing || e.Reason != chif.NoModule || os.Geteuid() != 0 || platform.ModuleBlocked(d.root, driver) != "" {
+		return false
+	}
+	if err := d.loadModule(ctx, driver); err != nil {
+		*reason = fmt.Errorf("%w; %w", *reason, err)
+		return false
+	}
+	d.fixed("hpilo module", "loaded")
+	return true
 }

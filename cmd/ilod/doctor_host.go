@@ -3,80 +3,198 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/platform"
 )
 
-// host describes what a Linux host shows of its iLO: the machine, the driver's
-// module and its nodes in dir. The reason for which no channel could be opened
-// is told at the check that it belongs to; explained reports that there is one.
-func (x *findings) host(dir string, openErr error) (explained bool) {
-	reasons := map[chif.NoDeviceReason]string{
-		chif.VirtualMachine: "machine", chif.NoFunction: "machine",
-		chif.NoModule: "hpilo module", chif.ModuleWithoutDevice: "hpilo module",
-		chif.NoDirectory: "nodes", chif.NoNodes: "nodes",
-	}
+const driver = "hpilo"
+
+// drivenFunctions are the PCI functions that hpilo drives, refusedSubsystems
+// those that it leaves alone nevertheless (chif-protocol §1.1).
+var (
+	drivenFunctions   = []string{"103c:3307", "0e11:b204"}
+	refusedSubsystems = []string{"103c:1979", "1590:0289"}
+)
+
+// host describes what a Linux host shows of its iLO: the machine, the PCI
+// function, the driver's module and its nodes in dir. The reason for which no
+// channel could be opened is told at the check that it belongs to; explained
+// reports that there is one.
+func (d *doctor) host(dir string, opening error) (explained bool) {
 	var blamed string
-	if e, ok := errors.AsType[*chif.NoDeviceError](openErr); ok {
-		blamed = reasons[e.Reason]
+	e, missing := errors.AsType[*chif.NoDeviceError](opening)
+	switch {
+	case missing:
+		blamed = map[chif.NoDeviceReason]string{
+			chif.VirtualMachine: "machine", chif.NoFunction: "PCI function",
+			chif.NoModule: "hpilo module", chif.ModuleWithoutDevice: "hpilo module",
+			chif.NoDirectory: "nodes", chif.NoNodes: "nodes",
+		}[e.Reason]
+	case errors.Is(opening, chif.ErrPermission):
+		blamed = "permission"
 	}
 	for _, c := range []struct {
 		check string
-		look  func() string // empty: nothing there
+		look  func() string // empty: nothing there, or told already
 	}{
-		{"machine", machine},
-		{"hpilo module", hpiloModule},
+		{"machine", d.machine},
+		{"PCI function", d.function},
+		{"hpilo module", d.module},
 		{"nodes", func() string { return nodes(dir) }},
+		{"permission", func() string { return d.permission(dir) }},
 	} {
+		before := len(d.findings)
 		switch seen := c.look(); {
+		case c.check != blamed && seen != "":
+			d.ok(c.check, "%s", seen)
+		case c.check == blamed && missing && e.Reason == chif.NoModule:
+			d.trouble(c.check, d.moduleRemedy(e.Reason), opening)
 		case c.check == blamed:
-			x.problem(c.check, openErr)
-		case seen == "":
-			x.skip(c.check, "not there")
-		default:
-			x.ok(c.check, "%s", seen)
+			d.problem(c.check, opening)
+		case len(d.findings) == before:
+			d.skip(c.check, "not there")
 		}
+	}
+	d.channels(dir)
+	if missing && (e.Reason == chif.NoFunction || e.Reason == chif.ModuleWithoutDevice) {
+		addresses, _ := net.InterfaceAddrs()
+		d.virtualNIC(addresses)
 	}
 	return blamed != ""
 }
 
 // machine is what the firmware calls it.
-func machine() string {
-	return strings.TrimSpace(readLine("/sys/class/dmi/id/sys_vendor") + " " + readLine("/sys/class/dmi/id/product_name"))
+func (d *doctor) machine() string {
+	return strings.TrimSpace(d.readLine("sys/class/dmi/id/sys_vendor") + " " + d.readLine("sys/class/dmi/id/product_name"))
 }
 
-// hpiloModule describes the loaded driver (chif-protocol §1.1).
-func hpiloModule() string {
-	if _, err := os.Stat("/sys/module/hpilo"); err != nil {
+// function describes the iLO's PCI function.
+func (d *doctor) function() string {
+	for _, f := range platform.PCIFunctions(d.root) {
+		if !slices.Contains(drivenFunctions, f.ID) {
+			continue
+		}
+		text := fmt.Sprintf("%s is %s, subsystem %s", f.Address, f.ID, f.Subsystem)
+		if f.ID == drivenFunctions[0] && slices.Contains(refusedSubsystems, f.Subsystem) {
+			d.trouble("PCI function", "use this iLO over the network", fmt.Errorf("%w: %s, which hpilo leaves alone", chif.ErrNoDevice, text))
+			return ""
+		}
+		if f.Driver == "" {
+			return text + ", without driver"
+		}
+		return text + ", driver " + f.Driver
+	}
+	return ""
+}
+
+// module describes the loaded driver (chif-protocol §1.1).
+func (d *doctor) module() string {
+	dir := filepath.Join("sys/module", driver)
+	if _, err := os.Stat(filepath.Join(d.root, dir)); err != nil {
 		return ""
 	}
 	text := "loaded"
 	for _, p := range []struct{ name, file string }{{"version", "version"}, {"max_ccb", "parameters/max_ccb"}} {
-		if value := readLine(filepath.Join("/sys/module/hpilo", p.file)); value != "" {
+		if value := d.readLine(filepath.Join(dir, p.file)); value != "" {
 			text += ", " + p.name + " " + value
 		}
 	}
 	return text
 }
 
-// nodes describes the channel nodes: how many, and who may open them.
+// moduleRemedy says how to have the driver loaded.
+func (d *doctor) moduleRemedy(reason chif.NoDeviceReason) string {
+	if blocked := platform.ModuleBlocked(d.root, driver); blocked != "" {
+		return "remove " + blocked + ", then run 'modprobe hpilo'"
+	}
+	if installed, kernel, err := platform.ModuleInstalled(d.root, driver); err == nil && !installed {
+		return "install hpilo.ko of kernel " + kernel + ": linux-modules-extra or kernel-modules-extra has it"
+	}
+	return reason.Remedy()
+}
+
+// nodes describes the channel nodes.
 func nodes(dir string) string {
-	names, _ := filepath.Glob(filepath.Join(dir, "d*ccb*"))
+	names := nodesIn(dir)
 	if len(names) == 0 {
 		return ""
 	}
-	info, err := os.Stat(names[0])
-	if err != nil {
-		return err.Error()
-	}
-	return fmt.Sprintf("%d in %s, %s", len(names), dir, info.Mode())
+	return fmt.Sprintf("%d in %s", len(names), dir)
 }
 
-// readLine is the content of a small file of sysfs, empty if there is none.
-func readLine(name string) string {
-	content, _ := os.ReadFile(name)
+func nodesIn(dir string) []string {
+	names, _ := filepath.Glob(filepath.Join(dir, "d*ccb*"))
+	return names
+}
+
+// permission says who may open the nodes.
+func (d *doctor) permission(dir string) string {
+	for _, name := range nodesIn(dir) {
+		info, err := os.Stat(name)
+		if err != nil {
+			continue
+		}
+		if info.Mode()&0o006 != 0 {
+			d.trouble("permission", "run 'chmod o= "+dir+"/*', and look for the udev rule that opens them",
+				fmt.Errorf("%s (%s): everybody may be the iLO's administrator", name, info.Mode()))
+			return ""
+		}
+		return info.Mode().String()
+	}
+	return ""
+}
+
+// channels says who holds them.
+func (d *doctor) channels(dir string) {
+	total := len(nodesIn(dir))
+	if total == 0 {
+		d.skip("channels", "needs nodes")
+		return
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real // as the descriptors show it
+	}
+	holders, unseen, err := platform.Holders(filepath.Join(d.root, "proc"), dir)
+	held := 0
+	for _, h := range holders {
+		held += len(h.Files)
+	}
+	switch {
+	case err != nil:
+		d.skip("channels", "the processes cannot be seen: "+err.Error())
+	case unseen > 0:
+		d.advise("channels", map[bool]string{true: "run as root"}[os.Geteuid() != 0],
+			"%d of %d are held; processes that could not be looked at: %d", held, total, unseen)
+	default:
+		d.ok("channels", "%d of %d are held", held, total)
+	}
+	for _, h := range holders {
+		d.ok("channel holder", "%s, process %d of %s: %s", h.Command, h.PID, h.User, strings.Join(h.Files, " "))
+	}
+}
+
+// virtualNIC looks for the host's end of the other way to an iLO
+// (ilo-behaviour §1).
+func (d *doctor) virtualNIC(addresses []net.Addr) {
+	link := netip.MustParsePrefix("16.1.15.0/30")
+	for _, a := range addresses {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && link.Contains(p.Addr()) {
+			d.ok("virtual NIC", "%s: Redfish with credentials is at https://16.1.15.1", p)
+			return
+		}
+	}
+	d.skip("virtual NIC", "no address in "+link.String())
+}
+
+// readLine is the content of a small file below root, empty if there is none.
+func (d *doctor) readLine(name string) string {
+	content, _ := os.ReadFile(filepath.Join(d.root, name))
 	return strings.TrimSpace(string(content))
 }

@@ -52,10 +52,13 @@ func TestMain(m *testing.M) {
 //	ended CODE             after wait: assert its exit code
 //	unread CODE ARGS...    exits, with nobody reading its standard output
 //
-// At the end of each script no session of ours and no channel may be left.
-func TestScript(t *testing.T) {
+// and the condition [root]. At the end of each script no session of ours and no
+// channel may be left.
+func TestScript(t *testing.T) { runScripts(t, "testdata/script") }
+
+func runScripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -78,6 +81,12 @@ func TestScript(t *testing.T) {
 				}
 			})
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			return os.Geteuid() == 0, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ilo":      command((*fixture).start),

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/cache"
+	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/platform"
+)
+
+// agentPatience is how long the agent may take for what it knows by itself.
+const agentPatience = 5 * time.Second
+
+// noAgent says why there is none, and removes the socket of one that died. The
+// instance lock shows that its holder is not about to serve.
+func (d *doctor) noAgent(ctx context.Context, dialing error) {
+	socket := d.config.SocketPath()
+	info, err := os.Lstat(socket)
+	lock, locking := d.lock(ctx)
+	if lock != nil {
+		defer func() { _ = lock.Release() }()
+	}
+	d.locked = errors.Is(locking, platform.ErrLocked)
+	switch {
+	case errors.Is(dialing, chif.ErrPermission):
+		d.trouble("agent", "join the group ilod and have a role, or run as root", dialing)
+	case dialing != nil:
+		d.trouble("agent", "name another --socket", dialing)
+	case d.locked:
+		d.problem("agent", locking)
+	case errors.Is(err, fs.ErrNotExist):
+		d.ok("agent", "none runs; commands do without")
+	case err != nil:
+		d.problem("agent", err)
+	case info.Mode().Type() != fs.ModeSocket:
+		d.trouble("agent", "name another --socket, or remove this one", fmt.Errorf("%s is not a socket", socket))
+	case !d.fix:
+		d.trouble("agent", "run 'ilod doctor --fix', or start the agent", fmt.Errorf("%w: the last one died and left %s", errNoAgent, socket))
+	case lock == nil:
+		d.trouble("agent", "run as the user whose socket it is", locking)
+	default:
+		if err := os.Remove(socket); err != nil {
+			d.trouble("agent", "run as the user whose socket it is", err)
+			return
+		}
+		d.fixed("agent", "%s, which one that died had left, is removed", socket)
+	}
+}
+
+// lock takes the instance lock, of those directories that exist.
+func (d *doctor) lock(ctx context.Context) (*platform.Lock, error) {
+	if _, err := os.Stat(d.config.RuntimeDir); err != nil {
+		return nil, err
+	}
+	state := d.config.DiskDir()
+	if _, err := os.Stat(state); err != nil {
+		state = ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
+	defer cancel()
+	return platform.AcquireLock(ctx, d.config.RuntimeDir, state)
+}
+
+// throughAgent asks the agent for what it knows, and the iLO through it.
+func (d *doctor) throughAgent(ctx context.Context, client *agentClient, device chif.Device) {
+	rt := logged{client, d.log, logrus.InfoLevel}
+	var status agent.Status
+	if err := d.askFor(ctx, rt, "/ilod/v1/status", &status); err != nil {
+		d.agentProblem("agent", err)
+		for _, check := range []string{"cache", "channel", "service root", "session table", "security state"} {
+			d.skip(check, "needs an agent that answers")
+		}
+		return
+	}
+	d.agentState(status, device)
+	d.openCache(ctx, rt)
+	d.skip("channel", "the agent has it")
+	fresh := withHeader{rt, http.Header{"Cache-Control": {"no-cache"}}}
+	if !d.serviceRoot(ctx, fresh) {
+		d.skip("session table", "needs an iLO that answers")
+		d.skip("security state", "needs an iLO that answers")
+		return
+	}
+	if d.noLogin && status.Session.Session == "" {
+		d.skip("session table", noLoginWanted)
+		d.skip("security state", noLoginWanted)
+		return
+	}
+	if err := d.sessionTable(ctx, rt); err != nil {
+		d.agentProblem("session table", err)
+		d.skip("security state", "needs a session")
+		return
+	}
+	d.securityService(ctx, fresh)
+}
+
+// askFor decodes one of the agent's own resources.
+func (d *doctor) askFor(ctx context.Context, rt http.RoundTripper, path string, into any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, agentPatience, errOverdue)
+	defer cancel()
+	body, err := d.ask(ctx, rt, http.MethodGet, path)
+	if err == nil {
+		if err = json.Unmarshal(body, into); err != nil {
+			err = fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return err
+}
+
+// agentProblem knows that not everybody may ask the agent.
+func (d *doctor) agentProblem(check string, err error) {
+	e, _ := errors.AsType[*redfisherror.Error](err)
+	switch {
+	case e != nil && e.Status == http.StatusForbidden:
+		d.trouble(check, "have a role in the configuration, or run as root", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		d.trouble(check, "run 'ilod agent stop' and start it again", err)
+	default:
+		d.problem(check, err)
+	}
+}
+
+func (d *doctor) agentState(s agent.Status, device chif.Device) {
+	d.ok("agent", "%v, process %v, since %s", s.Info["version"], s.Info["pid"], s.Started.Local().Format(time.DateTime))
+	if served, err := chif.ParseDevice(fmt.Sprint(s.Info["device"])); err == nil && served.String() != device.String() {
+		d.trouble("agent device", "leave --device out, or name another agent's --socket", &usageError{text: fmt.Sprintf("the agent serves %s, and so do all commands", served)})
+	}
+	session := "none"
+	if s.Session.Session != "" {
+		session = s.Session.Session
+	}
+	d.ok("agent session", "%s; %d logins, %d failed", session, s.Session.Logins, s.Session.Refusals)
+	if s.Session.LedgerError != "" {
+		d.trouble("ledger", "have the agent write to its directories, and start it again", errors.New(s.Session.LedgerError))
+	} else {
+		d.ok("ledger", "sessions that the iLO may have of ours: %d", s.Session.LedgerEntries)
+	}
+}
+
+// openCache asks about the cache that an agent has.
+func (d *doctor) openCache(ctx context.Context, rt http.RoundTripper) {
+	var doc struct {
+		Store cache.Stats `json:"store"`
+	}
+	err := d.askFor(ctx, rt, cachePath, &doc)
+	s := doc.Store
+	switch {
+	case err != nil:
+		d.agentProblem("cache", err)
+	case s.Fallback != "":
+		d.trouble("cache", "mend the state directory, then start the agent again", fmt.Errorf("in memory: %s", s.Fallback))
+	case s.Damaged > 0:
+		d.trouble("cache", "none needed, they are read again. If this comes back, examine the disk", fmt.Errorf("%d of its entries were damaged", s.Damaged))
+	case s.OnDisk:
+		d.ok("cache", "%d answers, %d KiB on disk", s.Entries, s.DiskBytes>>10)
+	default:
+		d.ok("cache", "%d answers, in memory, as --nocache says", s.Entries)
+	}
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/cache"
+	"github.com/ilod/ilod/platform"
+)
+
+// directories checks where ilod keeps its files.
+func (d *doctor) directories(served bool) {
+	d.directory("state dir", d.config.DiskDir(), 0o700, served, "name another one with --state-dir, or say --nocache")
+	d.directory("runtime dir", d.config.RuntimeDir, 0o755, served, "name another one with --runtime-dir")
+}
+
+func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, remedy string) {
+	if dir == "" {
+		d.skip(check, "--nocache does without")
+		return
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && !info.IsDir():
+		err = &fs.PathError{Op: "use", Path: dir, Err: syscall.ENOTDIR}
+	case err == nil && info.Mode()&0o002 != 0:
+		d.trouble(check, "run 'chmod o-w "+dir+"'", fmt.Errorf("%s (%s): everybody may write there", dir, info.Mode()))
+		return
+	case err == nil && !served: // else it is the agent who writes
+		err = platform.Writable(dir)
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist) && d.fix:
+		// The umask must not take the group's way to the socket.
+		if err = errors.Join(os.MkdirAll(dir, mode), os.Chmod(dir, mode)); err == nil {
+			d.fixed(check, "%s, made with mode %04o", dir, mode)
+			return
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		if err = platform.Writable(nearest(dir)); err == nil {
+			d.ok(check, "%s, made by the first command", dir)
+			return
+		}
+	}
+	if err != nil {
+		d.trouble(check, remedy, err)
+		return
+	}
+	d.ok(check, "%s, %s", dir, info.Mode())
+}
+
+// nearest is the directory itself or what exists above it.
+func nearest(dir string) string {
+	for {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// spaceForRuntime is plenty for the ledger, the lock and a certificate.
+const spaceForRuntime = 1 << 20
+
+// space checks that there is room for what is written.
+func (d *doctor) space() {
+	for _, s := range []struct {
+		check, dir string
+		needed     uint64
+		remedy     string
+	}{
+		{"disk space", d.config.DiskDir(), cache.SpaceToOpen, "free some: until then the cache is kept in memory, and lost in the end"},
+		{"runtime space", d.config.RuntimeDir, spaceForRuntime, "free some: until then a session may be left if ilod is killed"},
+	} {
+		if s.dir == "" {
+			d.skip(s.check, "--nocache does without")
+			continue
+		}
+		free, total, err := platform.DiskSpace(nearest(s.dir))
+		switch {
+		case err != nil:
+			d.skip(s.check, err.Error())
+		case total == 0:
+			d.skip(s.check, "the file system does not tell its size")
+		case free < s.needed:
+			d.trouble(s.check, s.remedy, fmt.Errorf("%s: %d MiB free of %d MiB, ilod wants %d MiB", s.dir, free>>20, total>>20, s.needed>>20))
+		default:
+			d.ok(s.check, "%d MiB free of %d MiB", free>>20, total>>20)
+		}
+	}
+}
+
+// service says whether an agent starts with the system.
+func (d *doctor) service(running bool) {
+	s := platform.FindService(d.root, "ilod")
+	ours := d.config.SocketPath() == (&agent.Config{RuntimeDir: platform.SystemDirectories().Runtime}).SocketPath()
+	switch {
+	case s.Manager == "":
+		d.skip("service", "there is no systemd here")
+	case s.Unit == "":
+		d.advise("service", "install ilod's package if an agent is wanted", "not installed; commands do without")
+	case s.Masked:
+		d.advise("service", "run 'systemctl unmask ilod' if an agent is wanted", "%s, masked", s.Unit)
+	case !s.Enabled:
+		d.advise("service", "run 'systemctl enable --now ilod' if an agent is wanted", "%s, not enabled", s.Unit)
+	case !running && ours:
+		d.trouble("service", "run 'systemctl restart ilod', and see 'journalctl -u ilod'", fmt.Errorf("%s is enabled, but %w", s.Unit, errNoAgent))
+	default:
+		d.ok("service", "%s, enabled", s.Unit)
+	}
+}
+
+// closedCache looks at the cache while no agent has it.
+func (d *doctor) closedCache() {
+	if d.config.Cache.Disabled || d.locked {
+		d.skip("cache", map[bool]string{true: "another process may have it", false: "in memory, as --nocache says"}[d.locked])
+		return
+	}
+	bytes, err := cache.Inspect(filepath.Join(d.config.StateDir, "cache"))
+	switch {
+	case err == nil:
+		d.ok("cache", "%d KiB on disk", bytes>>10)
+	case errors.Is(err, cache.ErrUnclean):
+		d.ok("cache", "%d KiB on disk, checked by the next command: %v", bytes>>10, err)
+	case errors.Is(err, fs.ErrNotExist):
+		d.ok("cache", "empty")
+	default:
+		d.trouble("cache", "none needed; the next command begins a new one. If this comes back, examine the disk", fmt.Errorf("the files are damaged: %w", err))
+	}
+}
