@@ -83,6 +83,15 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', -1, 64), nil
 }
 
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Seconds) UnmarshalJSON(text []byte) error {
+	seconds, err := strconv.ParseFloat(string(text), 64)
+	if err == nil {
+		*s = Seconds(min(max(seconds, -1), 1e9) * float64(time.Second)) // what a Duration can hold
+	}
+	return err
+}
+
 // State tells what a commit would do.
 type State string
 
