@@ -10,6 +10,8 @@ import (
 	"strings"
 )
 
+var unescaper = strings.NewReplacer("~1", "/", "~0", "~")
+
 // Errors of Property and Properties, for errors.Is.
 var (
 	ErrNoResource = errors.New("no such resource")
@@ -39,7 +41,7 @@ func (c *Checker) Property(ctx context.Context, path, pointer string) (Info, err
 	readOnly := false
 	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		name := unescaper.Replace(part)
-		if i, err := strconv.ParseUint(name, 10, 16); err == nil && kindOfValue(at.current.value()) == array {
+		if i, err := strconv.ParseUint(name, 10, 16); err == nil && at.current.kind() == array {
 			items := at.node.copy().items
 			at = at.element(int(i), at.current.elements())
 			if at.node = j.resolve(items); at.current == nil {
@@ -96,7 +98,7 @@ func (j *judge) walk(at place, readOnly bool, depth int, all *[]Info) {
 	}
 	before := len(*all)
 	n := at.node.copy()
-	switch kindOfValue(at.current.value()) {
+	switch at.current.kind() {
 	case array:
 		items := j.resolve(n.items)
 		for i, v := range at.current.elements() {

@@ -38,9 +38,9 @@ type place struct {
 	others func() []present
 }
 
-// property is the place of a property in an object.
-func (at place) property(name string) place {
-	below := place{pointer: at.pointer + "/" + escape(name), name: name, current: at.current.members()[name]}
+// property is the place of a property, now current, in an object.
+func (at place) property(name string, current present) place {
+	below := place{pointer: at.pointer + "/" + escape(name), name: name, current: current}
 	if at.others != nil {
 		below.others = func() (all []present) {
 			for _, o := range at.others() {
@@ -141,19 +141,19 @@ func (j *judge) inside(at place) inner {
 // property is the place of a property, with its schema and what annotations
 // beside it say, which goes first. known is false if the schema does not have it.
 func (j *judge) property(o inner, name string) (below place, known bool) {
-	below = o.property(name)
+	below = o.place.property(name, o.members[name])
 	below.node, known = o.node.property(name)
 	below.node = j.resolve(below.node)
 	below.listed = slices.Contains(o.writeable, name)
 	values := o.members[name+"@Redfish.AllowableValues"].strings()
 	spans := parseSpans(o.members[name+"@Redfish.AllowableNumbers"].strings())
-	pattern := compile(o.members[name+"@Redfish.AllowablePattern"].value())
+	pattern := compile(o.members[name+"@Redfish.AllowablePattern"].text())
 	if values == nil && spans == nil && pattern == nil {
 		return below, known
 	}
 	n := below.node.copy()
 	target := n
-	if n.kinds == array || kindOfValue(below.current.value()) == array {
+	if n.kinds == array || below.current.kind() == array {
 		target = j.resolve(n.items).copy()
 		n.items = target
 	}
@@ -249,7 +249,7 @@ func (j *judge) value(at place, v any) {
 	if n.kinds == 0 && at.current != nil && v != nil {
 		// Without a schema, this much is certain: what has parts stays such.
 		const parts = array | object
-		if was, is := kindOfValue(at.current.value()), kindOfValue(v); was != null && was != is && (was|is)&parts != 0 {
+		if was, is := at.current.kind(), kindOfValue(v); was != null && was != is && (was|is)&parts != 0 {
 			j.report(at, "PropertyValueTypeError", fmt.Sprintf("must be of type %v, not %v", was, is), v, nil)
 			return
 		}
@@ -315,7 +315,7 @@ func (j *judge) required(at place, body map[string]any) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(needed)) {
-		below := at.property(name)
+		below := at.property(name, current[name])
 		v, given := body[name]
 		if !given {
 			j.report(below, "CreateFailedMissingReqProperties", "is missing: it is required to create a resource", nil, nil)

@@ -18,7 +18,7 @@ func parseRegistry(body []byte) (map[string]*node, error) {
 			Attributes []struct {
 				AttributeName, Type, HelpText, WarningText string
 				ReadOnly                                   *bool
-				DefaultValue                               present
+				DefaultValue                               json.RawMessage
 				ValueExpression                            any
 				LowerBound, UpperBound                     *json.Number
 				MinLength, MaxLength                       *json.Number
@@ -42,7 +42,7 @@ func parseRegistry(body []byte) (map[string]*node, error) {
 			n.help += " Warning: " + a.WarningText
 		}
 		if a.DefaultValue != nil {
-			n.fallback = asText(a.DefaultValue.value())
+			n.fallback = asText(present(a.DefaultValue).value())
 		}
 		switch a.Type {
 		case "Enumeration":
