@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"sync"
 
 	"github.com/ilod/ilod/agent/gateway"
@@ -20,7 +21,7 @@ import (
 func (e *Engine) RoundTrip(req *http.Request) (*http.Response, error) {
 	e.used.Store(true)
 	var failed error
-	ctx := context.WithValue(gateway.WithPeer(req.Context(), gateway.Peer{User: "root"}), errorKey{}, &failed)
+	ctx := context.WithValue(gateway.WithPeer(req.Context(), gateway.Peer{User: "root", PID: uint32(os.Getpid()), Process: "ilod"}), errorKey{}, &failed)
 	in := req.Clone(ctx)
 	in.URL = &url.URL{Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
 	in.Host, in.RequestURI = "localhost", in.URL.RequestURI()
@@ -76,12 +77,13 @@ func (b *ownBody) Close() error {
 // errorKey is the key of a *error in the context of a request of RoundTrip.
 type errorKey struct{}
 
-// reporting tells RoundTrip the errors of the next room.
+// reporting tells RoundTrip the errors of the next room that are not the
+// gateway's to answer.
 type reporting struct{ next http.RoundTripper }
 
 func (r reporting) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := r.next.RoundTrip(req)
-	if p, ours := req.Context().Value(errorKey{}).(*error); ours {
+	if p, ours := req.Context().Value(errorKey{}).(*error); ours && !gateway.Own(err) {
 		*p = err
 	}
 	return resp, err

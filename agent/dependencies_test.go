@@ -21,9 +21,12 @@ func TestDependencies(t *testing.T) {
 		{"platform", []string{"agent", "chif", "cache", "cmd"}, []string{"github.com/dgraph-io/badger"}},
 		{"agent", []string{"chif", "cache", "platform", "cmd"}, []string{"github.com/dgraph-io/badger", "github.com/coreos/go-systemd"}},
 		// The rooms, from left to right: each knows only those to its right.
-		{"agent/freshness", []string{"agent/gateway"}, nil},
-		{"agent/schedule", []string{"agent/gateway", "agent/freshness"}, nil},
-		{"agent/ilosession", []string{"agent/gateway", "agent/freshness", "agent/schedule"}, nil},
+		{"agent/clients", []string{"agent/gateway"}, nil},
+		{"agent/transaction", []string{"agent/gateway", "agent/clients"}, nil},
+		{"agent/schema", []string{"agent/gateway", "agent/clients", "agent/transaction"}, nil},
+		{"agent/freshness", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema"}, nil},
+		{"agent/schedule", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness"}, nil},
+		{"agent/ilosession", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness", "agent/schedule"}, nil},
 		{"agent/redfisherror", []string{"agent/gateway", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
 		// What is made for tests is in no program but the simulator.
 		{"cmd/ilod", []string{"chif/chiftest"}, []string{"testing"}},

@@ -1,19 +1,24 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/schedule"
+	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/agent/transaction"
 )
 
 // Options is what an Engine is made of: the configuration, and what it must not
@@ -67,6 +72,7 @@ type rooms struct {
 	gateway   http.Handler
 	freshness interface{ Sweep(context.Context) error }
 	keeper    interface{ Recover(context.Context) error }
+	journal   interface{ Recover(context.Context) error } // of transactions
 }
 
 // stack makes the rooms, from the iLO to the clients, and plans their end in the
@@ -83,6 +89,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	e.life.onStop("cache store", store.Close)
 
 	var cache *freshness.Cache
+	var sessions *clients.Registry
 	transport, err := o.Transport(func() { cache.Invalidate("the iLO was reset") })
 	if err != nil {
 		return r, err
@@ -93,6 +100,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 		Next: transport, Ledger: ledger, NotSent: o.NotSent, Credentials: o.Credentials, Serial: o.Serial, Boot: o.Boot,
 		Linger: time.Duration(o.Config.Session.Linger), KeepAlive: time.Duration(o.Config.Session.KeepAlive),
 		ReapForeign: time.Duration(o.Config.Session.ReapForeign), LimitPolicy: ilosession.LimitPolicy(o.Config.Session.LimitPolicy),
+		OnLost:   func(why string) { sessions.Bump(why) },
 		Guardian: o.Guardian, Log: o.Log.WithField(component, "session"),
 	})
 	e.life.onStop("iLO session", func() error {
@@ -108,14 +116,40 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	e.life.onStop("refresher", cache.Close)
 	cache.SetIdentity(o.Identity)
 
+	disk := o.Config.DiskDir()
+	transactions, err := transaction.New(transaction.Options{
+		Next: cache, Check: schema.NewChecker(cache).Check, Dir: filepath.Join(cmp.Or(disk, o.Config.RuntimeDir), "transactions"),
+		Timeout: func() time.Duration { return time.Duration(sessions.Limits().TransactionTimeout) },
+		Unknown: o.mayHaveArrived, Log: o.Log.WithField(component, "transaction"),
+	})
+	if err != nil {
+		return r, err
+	}
+	e.life.onStop("transactions", transactions.Close)
+
+	limits, dir := o.Config.Clients.limits(), ""
+	if e.serves && disk != "" {
+		dir = filepath.Join(disk, "clients")
+	}
+	if !e.serves { // there are no clients but this process
+		limits.ForceSessions = false
+	}
+	if sessions, err = clients.Open(clients.Options{
+		Limits: limits, Dir: dir, Holds: transactions.Holds, Ended: transactions.Drop, Log: o.Log.WithField(component, "clients"),
+	}); err != nil {
+		return r, err
+	}
+	e.life.onStop("client sessions", sessions.Close)
+
 	accounts, err := o.Config.tlsAccounts()
 	if err != nil {
 		return r, err
 	}
 	front, err := gateway.New(gateway.Options{
-		Next: reporting{cache}, Roles: o.Config.Roles.gateway(), Accounts: accounts, Problem: o.problem,
+		Next:    reporting{&clients.Stage{Next: transactions, Registry: sessions, Allowed: gateway.Allowed}},
+		Clients: sessions, Transactions: transactions, Roles: o.Config.Roles.gateway(), Accounts: accounts, Problem: o.problem,
 		Status: func(context.Context) any {
-			return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats()}
+			return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats()}
 		},
 		Metrics: func() []gateway.Metric { return metrics(keeper.Status(), scheduler.Stats(), cache.Stats()) },
 		Cache: &gateway.Cache{
@@ -134,7 +168,26 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	if err != nil {
 		return r, err
 	}
-	return rooms{gateway: front, freshness: cache, keeper: keeper}, nil
+	return rooms{gateway: front, freshness: cache, keeper: keeper, journal: transactions}, nil
+}
+
+// limits are those of the client sessions, until an admin sets others.
+func (c *ClientsConfig) limits() clients.Limits {
+	return clients.Limits{
+		MaxSessions: c.MaxSessions, MaxSessionsPerUser: c.MaxSessionsPerUser,
+		InactivityTimeout: clients.Seconds(c.InactivityTimeout), Lifetime: clients.Seconds(c.Lifetime),
+		TransactionTimeout: clients.Seconds(c.TransactionTimeout), ForceSessions: c.ForceSessions, WhenFull: clients.Policy(c.WhenFull),
+	}
+}
+
+// mayHaveArrived reports errors after which the iLO may have executed a write.
+func (o *Options) mayHaveArrived(err error) bool {
+	for _, before := range []error{schedule.ErrQueueFull, schedule.ErrClosed, ilosession.ErrClosed, ilosession.ErrNoLogin} {
+		if errors.Is(err, before) {
+			return false
+		}
+	}
+	return !o.NotSent(err)
 }
 
 // writeGrace is how long a write goes on after its client has left.

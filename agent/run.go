@@ -44,14 +44,17 @@ type Engine struct {
 	life    *lifecycle
 	rooms   rooms
 	handler http.Handler
+	serves  bool // others than this process
 	started time.Time
 	used    atomic.Bool // since the last sweep
 }
 
-// Start stacks the rooms. Nothing goes to the iLO before a request does. Stop
-// must be called.
-func Start(ctx context.Context, o Options) (*Engine, error) {
-	e := &Engine{o: o, log: o.Log, life: newLifecycle(ctx), started: time.Now()}
+// Start stacks the rooms for the requests of this process. Nothing goes to the iLO
+// before a request does. Stop must be called.
+func Start(ctx context.Context, o Options) (*Engine, error) { return start(ctx, o, false) }
+
+func start(ctx context.Context, o Options, serves bool) (*Engine, error) {
+	e := &Engine{o: o, log: o.Log, serves: serves, life: newLifecycle(ctx), started: time.Now()}
 	e.life.onStop("instance lock", o.Unlock)
 	if err := guard("start", func() error { return e.start(ctx) }); err != nil {
 		return nil, errors.Join(err, e.Stop())
@@ -77,7 +80,7 @@ func (e *Engine) start(ctx context.Context) error {
 
 // Run is an engine that serves the listeners until ctx ends or it fails itself.
 func Run(ctx context.Context, o Options) error {
-	e, err := Start(ctx, o)
+	e, err := start(ctx, o, true)
 	if err != nil {
 		return err
 	}
@@ -117,7 +120,7 @@ func (e *Engine) serve(ctx context.Context) error {
 		})
 		e.log.WithField("address", l.Addr().String()).Info("listening")
 	}
-	e.life.spawn("recovery", e.recoverSessions)
+	e.life.spawn("recovery", e.recoverAll)
 	e.life.spawn("sweep", e.sweep)
 	e.life.spawn("watchdog", e.feedWatchdog)
 	e.o.Manager.Ready()
@@ -148,14 +151,16 @@ func (e *Engine) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	e.handler.ServeHTTP(w, r)
 }
 
-// Recover deletes the sessions that an engine left which was killed. What it
-// cannot delete now is tried again, as long as the engine lives; the error says
-// why.
-func (e *Engine) Recover(ctx context.Context) error { return e.rooms.keeper.Recover(ctx) }
+// Recover deletes the sessions that an engine left which was killed, and finishes
+// its commits. Sessions that cannot be deleted now are tried again, as long as the
+// engine lives; the error says why.
+func (e *Engine) Recover(ctx context.Context) error {
+	return errors.Join(e.rooms.keeper.Recover(ctx), e.rooms.journal.Recover(ctx))
+}
 
-func (e *Engine) recoverSessions(ctx context.Context) error {
+func (e *Engine) recoverAll(ctx context.Context) error {
 	if err := e.Recover(ctx); err != nil && ctx.Err() == nil {
-		e.log.WithError(err).Warn("sessions of an earlier run cannot be deleted yet")
+		e.log.WithError(err).Warn("what an earlier run left cannot be put in order yet")
 	}
 	return nil
 }

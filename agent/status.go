@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/ilosession"
@@ -19,6 +20,7 @@ type Status struct {
 	Session  ilosession.Status `json:"session"`  // on the iLO
 	Schedule schedule.Stats    `json:"schedule"` // requests for the iLO, by class
 	Cache    freshness.Stats   `json:"cache"`
+	Clients  clients.Stats     `json:"clients"` // sessions of local clients with the agent
 }
 
 // metrics are those of the rooms behind the gateway.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ilod/ilod/agent/clients"
 )
 
 var update = flag.Bool("update", false, "write testdata/access.golden")
@@ -151,7 +153,7 @@ func TestRoles(t *testing.T) {
 // Without configuration only root gets in, not even to the service root.
 func TestDefaultIsRootOnly(t *testing.T) {
 	n := &next{}
-	g, err := New(Options{Next: n})
+	g, err := New(Options{Next: n, Clients: openClients(t, clients.DefaultLimits())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,11 +172,12 @@ func TestDefaultIsRootOnly(t *testing.T) {
 
 func TestNewRefusesNonsense(t *testing.T) {
 	for name, o := range map[string]Options{
-		"no next":        {},
-		"short password": {Next: &next{}, Accounts: []Account{{"a", "0123456789012345678", Admin}}},
-		"no role":        {Next: &next{}, Accounts: []Account{{"a", testPassword, Anyone}}},
-		"no name":        {Next: &next{}, Accounts: []Account{{"", testPassword, Admin}}},
-		"twice":          {Next: &next{}, Accounts: []Account{{"a", testPassword, Admin}, {"a", testPassword, Reader}}},
+		"no next":        {Clients: openClients(t, clients.DefaultLimits())},
+		"no clients":     {Next: &next{}},
+		"short password": {Next: &next{}, Clients: openClients(t, clients.DefaultLimits()), Accounts: []Account{{"a", "0123456789012345678", Admin}}},
+		"no role":        {Next: &next{}, Clients: openClients(t, clients.DefaultLimits()), Accounts: []Account{{"a", testPassword, Anyone}}},
+		"no name":        {Next: &next{}, Clients: openClients(t, clients.DefaultLimits()), Accounts: []Account{{"", testPassword, Admin}}},
+		"twice":          {Next: &next{}, Clients: openClients(t, clients.DefaultLimits()), Accounts: []Account{{"a", testPassword, Admin}, {"a", testPassword, Reader}}},
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%s: no error", name)

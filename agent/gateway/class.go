@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 
+	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/schedule"
 )
 
@@ -24,12 +26,19 @@ func classOf(c *call) (schedule.Class, *failure) {
 	if given && (len(asked) != 1 || asked[0] != "background") {
 		return 0, &failure{status: http.StatusBadRequest, key: "HeaderInvalid", args: []string{classHeader}}
 	}
+	recursive := c.session.Recursive
+	if v, given := c.Header[clients.RecursiveHeader]; given {
+		var err error
+		if recursive, err = strconv.ParseBool(v[0]); err != nil || len(v) != 1 {
+			return 0, &failure{status: http.StatusBadRequest, key: "HeaderInvalid", args: []string{clients.RecursiveHeader}}
+		}
+	}
 	switch {
 	case !isRead(c.Method):
 		return schedule.Write, nil
 	case given:
 		return schedule.Background, nil
-	case strings.Contains(c.path, "/logservices/"), strings.Contains(c.path, "/logs/"):
+	case recursive, strings.Contains(c.path, "/logservices/"), strings.Contains(c.path, "/logs/"):
 		return schedule.Bulk, nil
 	}
 	for _, pattern := range bulk {
@@ -40,12 +49,25 @@ func classOf(c *call) (schedule.Class, *failure) {
 	return schedule.Interactive, nil
 }
 
-// tag tells package schedule what kind of work the request is, and whose if that
-// is not the peer of the connection.
+// tag tells the rooms below what kind of work the request is, who may see what it
+// reads, the client session in which it runs, and whose it is if that is not the
+// peer of the connection.
 func tag(c *call, class schedule.Class) context.Context {
 	ctx := c.Context()
-	if c.who.session != nil || c.who.peer == nil {
-		ctx = schedule.WithPeer(ctx, c.who.key())
+	if key := c.key(); c.who.peer == nil || key != c.who.owner {
+		ctx = schedule.WithPeer(ctx, key)
+	}
+	ctx = context.WithValue(ctx, roleKey{}, c.who.role)
+	if c.lease != nil {
+		ctx = clients.WithSession(ctx, c.session)
 	}
 	return schedule.WithClass(ctx, class)
+}
+
+// key is what package schedule is fair between.
+func (c *call) key() string {
+	if c.lease == nil || c.session.Default {
+		return c.who.owner
+	}
+	return "session:" + c.session.ID
 }

@@ -1,168 +1,223 @@
 package gateway
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"encoding/hex"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"net/http"
 	"slices"
-	"sync"
-	"time"
+	"strings"
+
+	"github.com/ilod/ilod/agent/clients"
 )
 
-// errSessionsFull: there are as many client sessions as there may be.
-var errSessionsFull = errors.New("there are too many client sessions")
+const maxSettings = 64 << 10 // bytes of a body about a client session, a limit or a transaction
 
-// sessionPrefix begins the ids of client sessions. Those of an iLO begin with
-// the user's name and end in hexadecimal digits (ilo-behaviour §0.6), so that
-// none looks like "ilod-" and 16 digits by chance.
-const sessionPrefix = "ilod-"
-
-// clientSession is a session of a local client with the agent. It costs the iLO
-// nothing.
-type clientSession struct {
-	id      string
-	hash    [sha256.Size]byte // of the token, which is not kept
-	key     string            // for fairness
-	owner   string            // who may use, see and end it
-	user    string
-	local   bool // of the Unix socket, not of the TLS listener
-	role    Role // of the account; that of a local user is asked each time
-	created time.Time
-	used    time.Time
-}
-
-// clientSessions are all of them. They are safe for concurrent use.
-type clientSessions struct {
-	now     func() time.Time
-	random  io.Reader
-	max     int
-	timeout time.Duration
-
-	mu     sync.Mutex
-	hashes map[[sha256.Size]byte]*clientSession
-	ids    map[string]*clientSession
-	swept  time.Time
-	made   int64
-}
-
-func newClientSessions(now func() time.Time, random io.Reader, max int, timeout time.Duration) *clientSessions {
-	return &clientSessions{
-		now: now, random: random, max: max, timeout: timeout,
-		hashes: map[[sha256.Size]byte]*clientSession{}, ids: map[string]*clientSession{},
-	}
-}
-
-// create makes a session of what s says about its owner and returns it with its
-// token, which nobody can ask for again. It fails with errSessionsFull.
-func (c *clientSessions) create(s clientSession) (clientSession, string, error) {
-	var random [8 + 32]byte
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, err := io.ReadFull(c.random, random[:]); err != nil {
-		return s, "", fmt.Errorf("client session: %w", err)
-	}
-	now := c.now()
-	if len(c.ids) >= c.max || now.Sub(c.swept) > c.timeout/2 {
-		c.sweep(now)
-	}
-	if len(c.ids) >= c.max {
-		return s, "", errSessionsFull
-	}
-	s.id = sessionPrefix + hex.EncodeToString(random[:8])
-	if c.ids[s.id] != nil {
-		return s, "", errors.New("client session: the random source repeats itself")
-	}
-	token := base64.RawURLEncoding.EncodeToString(random[8:])
-	s.key, s.created, s.used, s.hash = "session:"+s.id, now, now, sha256.Sum256([]byte(token))
-	c.ids[s.id], c.hashes[s.hash] = &s, &s
-	c.made++
-	return s, token, nil
-}
-
-// sweep forgets the sessions that have expired.
-func (c *clientSessions) sweep(now time.Time) {
-	c.swept = now
-	for _, s := range c.ids {
-		if c.expired(s, now) {
-			c.drop(s)
+func listClientSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	return g.get(w, c, func() (any, *failure) {
+		list := g.clients.List(c.who.sees)
+		for i := range list {
+			list[i].Current = c.lease != nil && list[i].ID == c.session.ID
 		}
-	}
-}
-
-func (c *clientSessions) expired(s *clientSession, now time.Time) bool {
-	return now.Sub(s.used) >= c.timeout
-}
-
-func (c *clientSessions) drop(s *clientSession) {
-	delete(c.ids, s.id)
-	delete(c.hashes, s.hash)
-}
-
-// byToken returns the session of a token and counts as a use of it; nil if there
-// is none. What can be learnt from how long it takes is about the hash, of which
-// nobody can choose a token.
-func (c *clientSessions) byToken(token string) *clientSession {
-	hash := sha256.Sum256([]byte(token))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.hashes[hash]
-	if s == nil || subtle.ConstantTimeCompare(s.hash[:], hash[:]) != 1 {
-		return nil
-	}
-	now := c.now()
-	if c.expired(s, now) {
-		c.drop(s)
-		return nil
-	}
-	s.used = now
-	return s
-}
-
-// byID returns a session without using it.
-func (c *clientSessions) byID(id string) (clientSession, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.ids[id]
-	if s == nil || c.expired(s, c.now()) {
-		return clientSession{}, false
-	}
-	return *s, true
-}
-
-// end forgets a session.
-func (c *clientSessions) end(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s := c.ids[id]; s != nil {
-		c.drop(s)
-	}
-}
-
-// list returns the sessions that a caller may see, oldest first.
-func (c *clientSessions) list(visible func(*clientSession) bool) []clientSession {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sweep(c.now())
-	var out []clientSession
-	for _, s := range c.ids {
-		if visible(s) {
-			out = append(out, *s)
-		}
-	}
-	slices.SortFunc(out, func(a, b clientSession) int {
-		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.id, b.id))
+		return map[string]any{"@odata.id": sessionsPattern, "Members": append([]clients.Session{}, list...), "Members@odata.count": len(list)}, nil
 	})
-	return out
 }
 
-// count returns how many there are and how many there have been.
-func (c *clientSessions) count() (live int, made int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.ids), c.made
+func createClientSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	var q struct{ Name string }
+	if bad := settings(g, w, c, &q, q); bad != nil {
+		return bad
+	}
+	s, bad := g.create(w, c, c.who, clients.Request{Name: q.Name})
+	if bad != nil {
+		return bad
+	}
+	w.Header().Set("Location", s.Path)
+	g.reply(w, http.StatusCreated, s)
+	return nil
+}
+
+// endClientSessions ends all client sessions of a user.
+func endClientSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	user, bad := onlyQuery(c, "user", true)
+	switch {
+	case bad != nil:
+		return bad
+	case user == c.who.name || user == c.who.owner:
+		user = c.who.owner
+	case c.who.role < Admin:
+		return insufficientPrivilege()
+	}
+	g.reply(w, http.StatusOK, map[string][]string{"Terminated": append([]string{}, g.clients.EndUser(user, c.who.name)...)})
+	return nil
+}
+
+// named finds the client session that the path names after /ilod/v1/sessions;
+// "current" is that of the request.
+func (g *Gateway) named(c *call) (clients.Session, *failure) {
+	id := strings.Split(strings.Trim(c.path, "/"), "/")[3]
+	if id == "current" && c.lease != nil {
+		id = c.session.ID
+	}
+	return g.mine(c, id)
+}
+
+func showClientSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	return g.get(w, c, func() (any, *failure) {
+		s, bad := g.named(c)
+		return s, bad
+	})
+}
+
+func setVariables(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	s, bad := g.named(c)
+	if bad != nil {
+		return bad
+	}
+	changes, bad := g.object(w, c)
+	if bad != nil {
+		return bad
+	}
+	current := s.Current
+	s, err := g.clients.Set(s.ID, func(v *clients.Variables) error {
+		return change(v, clients.Variables{}, changes)
+	})
+	if err != nil {
+		return g.explain(c, err)
+	}
+	s.Current = current
+	g.reply(w, http.StatusOK, s)
+	return nil
+}
+
+func endClientSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	s, bad := g.named(c)
+	if bad != nil {
+		return bad
+	}
+	return g.end(w, c, s)
+}
+
+// newHandle makes a handle of a session whose old one is good no more. Since
+// nothing but the kernel says whose session it is, it is for the Unix socket.
+func newHandle(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	if c.who.peer == nil {
+		return insufficientPrivilege()
+	}
+	s, bad := g.named(c)
+	switch {
+	case bad != nil:
+		return bad
+	case s.Owner != c.who.owner:
+		return insufficientPrivilege()
+	}
+	s, handle, err := g.clients.Reissue(s.ID)
+	if err != nil {
+		return g.explain(c, err)
+	}
+	w.Header().Set(tokenHeader, handle)
+	g.reply(w, http.StatusOK, s)
+	return nil
+}
+
+func rotateKey(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	if err := g.clients.RotateKey(); err != nil {
+		return g.explain(c, err)
+	}
+	g.log.WithField("by", c.who.name).Info("the handles of all client sessions are invalid now")
+	g.reply(w, http.StatusNoContent, nil)
+	return nil
+}
+
+func showLimits(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	return g.get(w, c, func() (any, *failure) { return g.clients.Limits(), nil })
+}
+
+func setLimits(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	limits := g.clients.Limits()
+	if bad := settings(g, w, c, &limits, clients.DefaultLimits()); bad != nil {
+		return bad
+	}
+	if err := g.clients.SetLimits(limits); err != nil {
+		return g.explain(c, err)
+	}
+	g.log.WithField("by", c.who.name).Info("limits of the client sessions set")
+	g.reply(w, http.StatusOK, g.clients.Limits())
+	return nil
+}
+
+// propertyError is a property of a request that is none of the resource, or that
+// has a value of another type.
+type propertyError struct{ name, value string }
+
+func (e *propertyError) Error() string {
+	return "property " + e.name + " is unknown or of another type"
+}
+
+// change changes the properties of an object to the values in JSON, and to those
+// of defaults where they are null. It fails with a propertyError.
+func change[T any](of *T, defaults T, changes map[string]json.RawMessage) error {
+	var all, initial map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(encode(of), &all), json.Unmarshal(encode(defaults), &initial)); err != nil {
+		return err
+	}
+	for name, value := range changes {
+		if all[name] == nil {
+			return &propertyError{name: name}
+		}
+		if string(value) == "null" {
+			value = initial[name]
+		}
+		if err := json.Unmarshal(encode(map[string]json.RawMessage{name: value}), of); err != nil {
+			return &propertyError{name, string(value)}
+		}
+	}
+	return nil
+}
+
+// settings reads a body that sets properties of an object.
+func settings[T any](g *Gateway, w http.ResponseWriter, c *call, of *T, defaults T) *failure {
+	changes, bad := g.object(w, c)
+	if bad != nil {
+		return bad
+	}
+	if err := change(of, defaults, changes); err != nil {
+		return g.explain(c, err)
+	}
+	return nil
+}
+
+// object reads a body that is a JSON object, with each property once; nothing is
+// an empty one.
+func (g *Gateway) object(w http.ResponseWriter, c *call) (map[string]json.RawMessage, *failure) {
+	body, release, bad := g.readBody(w, c, maxSettings)
+	if bad != nil {
+		return nil, bad
+	}
+	defer release()
+	properties := map[string]json.RawMessage{}
+	if body = bytes.TrimSpace(body); len(body) == 0 {
+		return properties, nil
+	}
+	if bad := wantJSON(c); bad != nil {
+		return nil, bad
+	}
+	malformed := &failure{status: http.StatusBadRequest, key: "MalformedJSON"}
+	d := json.NewDecoder(bytes.NewReader(body))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') || !json.Valid(body) {
+		return nil, malformed
+	}
+	for d.More() {
+		name, err := d.Token()
+		var value json.RawMessage
+		if err != nil || d.Decode(&value) != nil {
+			return nil, malformed
+		}
+		if _, twice := properties[name.(string)]; twice {
+			return nil, &failure{status: http.StatusBadRequest, key: "MalformedJSON", text: fmt.Sprintf("The property %q is there twice.", name)}
+		}
+		properties[name.(string)] = slices.Clone(value)
+	}
+	return properties, nil
 }

@@ -11,7 +11,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
@@ -23,14 +22,19 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/transaction"
 )
 
-// Options are what a Gateway is made of. Only Next is needed.
+// Options are what a Gateway is made of. Only Next and Clients are needed.
 type Options struct {
 	// Next is the way to the iLO. Its requests have the URL https://ilo/…, no
 	// credentials, a body of known length that GetBody gives again, and a
 	// context with class and peer for package schedule.
 	Next http.RoundTripper
+	// Clients are the client sessions.
+	Clients *clients.Registry
 	// Roles say what the users of the Unix socket may do. Root is always an
 	// admin; with the zero value nobody else gets in.
 	Roles Roles
@@ -57,15 +61,10 @@ type Options struct {
 	// ILOSessions is behind /ilod/v1/ilo-sessions.
 	ILOSessions ILOSessions
 
-	// MaxClientSessions bounds the client sessions; 4096 when 0.
-	MaxClientSessions int
-	// ClientSessionTimeout is how long an unused client session lives; 30 min
-	// when 0.
-	ClientSessionTimeout time.Duration
+	// Transactions are behind /ilod/v1/transaction.
+	Transactions *transaction.Manager
 
-	Log    logrus.FieldLogger // nil discards
-	Now    func() time.Time   // nil: time.Now
-	Random io.Reader          // of tokens and session ids; nil: crypto/rand
+	Log logrus.FieldLogger // nil discards
 	// LookupGroup finds the id of a group; nil asks the system's files.
 	LookupGroup func(name string) (gid uint32, err error)
 }
@@ -78,7 +77,7 @@ type Gateway struct {
 	accounts []account
 	hosts    map[string]bool
 	o        Options
-	sessions *clientSessions
+	clients  *clients.Registry
 	log      logrus.FieldLogger
 
 	bodies  atomic.Int64 // bytes of request bodies in memory
@@ -89,28 +88,16 @@ type Gateway struct {
 // New returns a Gateway. It fails if the options make no sense: a group that
 // does not exist, an account that is incomplete or whose password is short.
 func New(o Options) (*Gateway, error) {
-	if o.Next == nil {
-		return nil, errors.New("gateway: no way to the iLO")
+	if o.Next == nil || o.Clients == nil {
+		return nil, errors.New("gateway: no way to the iLO, or no client sessions")
 	}
 	if o.Log == nil {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)
 		o.Log = silent
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Random == nil {
-		o.Random = rand.Reader
-	}
 	if o.LookupGroup == nil {
 		o.LookupGroup = lookupGroup
-	}
-	if o.MaxClientSessions <= 0 {
-		o.MaxClientSessions = 4096
-	}
-	if o.ClientSessionTimeout <= 0 {
-		o.ClientSessionTimeout = 30 * time.Minute
 	}
 	roles, err := o.Roles.compile(o.LookupGroup)
 	if err != nil {
@@ -123,8 +110,8 @@ func New(o Options) (*Gateway, error) {
 	o.Accounts = nil // only hashes of the passwords are kept
 	g := &Gateway{
 		next: o.Next, roles: roles, accounts: accounts, o: o, log: o.Log,
-		hosts:    map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true},
-		sessions: newClientSessions(o.Now, o.Random, o.MaxClientSessions, o.ClientSessionTimeout),
+		hosts:   map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true},
+		clients: o.Clients,
 	}
 	for _, host := range o.Hosts {
 		g.hosts[strings.ToLower(host)] = true
@@ -145,16 +132,21 @@ func lookupGroup(name string) (uint32, error) {
 // call is one request on its way through the gateway.
 type call struct {
 	*http.Request
-	who  caller
-	path string // canonical, see canonicalPath
+	who     caller
+	path    string          // canonical, see canonicalPath
+	lease   *clients.Lease  // nil: it runs in no client session
+	session clients.Session // of the lease, as it was at the beginning
 }
 
 // ServeHTTP answers one request. Nothing goes to Next unless the caller is known
 // and its role suffices.
 func (g *Gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := &statusWriter{ResponseWriter: rw}
+	w, c := &statusWriter{ResponseWriter: rw}, &call{Request: r}
 	g.counts.inFlight.Add(1)
 	defer func() {
+		if c.lease != nil {
+			c.lease.Release()
+		}
 		g.counts.inFlight.Add(-1)
 		g.counts.count(r.Method, w.status)
 	}()
@@ -162,7 +154,6 @@ func (g *Gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		// What is not read here the server reads, and that must end too.
 		_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
-	c := &call{Request: r}
 	f := excessive(w, c)
 	if f == nil {
 		f = g.admit(w, c)
@@ -182,25 +173,23 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 	if c.path, bad = canonicalPath(c.URL); bad != nil {
 		return bad
 	}
-	valid := g.identify(c)
+	invalid := g.identify(c)
 	if bad := g.checkHeaders(c); bad != nil {
 		return bad
 	}
-	route, exists := find(c.path, c.Method)
-	switch {
-	case !valid && (route == nil || !route.login()):
-		return noValidSession()
-	case !c.who.known && (route == nil || route.need > Anyone || len(g.accounts) == 0):
-		return noValidSession()
-	case c.who.known && c.who.role == Anyone:
-		return insufficientPrivilege()
-	case !exists:
-		return missing(c.URL.Path)
-	case route == nil:
-		w.Header().Set("Allow", allowed(c.path))
-		return &failure{status: http.StatusMethodNotAllowed, key: "OperationNotAllowed"}
-	case c.who.role < route.need:
-		return insufficientPrivilege()
+	route, bad := g.judge(w, c, invalid)
+	if bad != nil {
+		return bad
+	}
+	if !route.free() {
+		if bad := g.useDefault(c); bad != nil && route.need > Anyone {
+			return bad
+		}
+	}
+	if route.relative() {
+		if route, bad = g.resolve(w, c); bad != nil {
+			return bad
+		}
 	}
 	if route.handle == nil {
 		return g.proxy(w, c)
@@ -210,6 +199,55 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 	}
 	w.Header().Set("Allow", allowed(c.path))
 	return route.handle(g, w, c)
+}
+
+// judge finds the route of the path, if the caller may take it; invalid is what
+// is wrong with its credentials.
+func (g *Gateway) judge(w http.ResponseWriter, c *call, invalid *failure) (*route, *failure) {
+	route, exists := find(c.path, c.Method)
+	switch {
+	case invalid != nil && (route == nil || !route.free()):
+		return nil, invalid
+	case !c.who.known && (route == nil || route.need > Anyone || len(g.accounts) == 0):
+		return nil, noValidSession()
+	case c.who.known && c.who.role == Anyone:
+		return nil, insufficientPrivilege()
+	case !exists:
+		return nil, missing(c.URL.Path)
+	case route == nil:
+		w.Header().Set("Allow", allowed(c.path))
+		return nil, &failure{status: http.StatusMethodNotAllowed, key: "OperationNotAllowed"}
+	case c.who.role < route.need:
+		return nil, insufficientPrivilege()
+	}
+	return route, nil
+}
+
+// resolve finds the route of a path that is relative to the active path of the
+// client session. The room of the client sessions resolves it once more, since
+// the active path may have vanished.
+func (g *Gateway) resolve(w http.ResponseWriter, c *call) (*route, *failure) {
+	if c.lease == nil {
+		return nil, g.explain(c, clients.ErrForceSessions)
+	}
+	u, err := clients.Resolve(c.session.ActivePath, c.Method, c.URL)
+	if err != nil {
+		w.Header().Set("Allow", strings.ReplaceAll(reads, " ", ", ")) // of the root
+		return nil, g.explain(c, err)
+	}
+	var bad *failure
+	if c.path, bad = canonicalPath(u); bad != nil {
+		return nil, bad
+	}
+	if !ofILO(c.path) {
+		return nil, missing(c.URL.Path)
+	}
+	route, bad := g.judge(w, c, nil)
+	if bad == nil && route.handle != nil {
+		c.Request = c.WithContext(c.Context())
+		c.URL = u
+	}
+	return route, bad
 }
 
 // statusWriter remembers the status.

@@ -6,9 +6,12 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 
+	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/schedule"
 )
 
@@ -183,59 +186,109 @@ func (g *Gateway) login(name, password string) (a account, ok bool) {
 	return a, ok
 }
 
-// owner is the account as the owner of client sessions.
-func (a *account) owner() string { return "account:" + a.name }
+// accountPrefix begins the key of an account as the owner of client sessions.
+const accountPrefix = "account:"
 
 // caller is who makes a request.
 type caller struct {
-	known   bool // by the kernel or by a session
-	role    Role
-	name    string
-	owner   string         // whose client sessions it may see; its key for fairness without one
-	session *clientSession // nil: none was named
-	peer    *Peer          // nil: not a connection of the Unix socket
+	known bool // by the kernel or by a login
+	role  Role
+	name  string
+	owner string // whose client sessions it may see
+	peer  *Peer  // nil: not a connection of the Unix socket
 }
 
-// key is what package schedule is fair between.
-func (c *caller) key() string {
-	if c.session != nil {
-		return c.session.key
+// be makes the caller an account.
+func (c *caller) be(a account) {
+	*c = caller{known: true, role: a.role, name: a.name, owner: accountPrefix + a.name}
+}
+
+// asOwner is the caller as the owner of client sessions.
+func (c *caller) asOwner() clients.Owner {
+	o := clients.Owner{Key: c.owner, Name: c.name}
+	if c.peer != nil {
+		o.PID, o.Process = c.peer.PID, c.peer.Process
 	}
-	return c.owner
+	return o
 }
 
-// identify fills in who. It reports false for a token that is not one of a
-// client session, or of one of somebody else: a session of the Unix socket
-// belongs to its user, one of the TLS listener stays there. Without a token the
-// TLS listener takes HTTP Basic authentication as well (DSP0266, Authentication);
-// on the Unix socket the kernel has said who it is.
-func (g *Gateway) identify(c *call) (valid bool) {
+// sees reports whether the caller may see a client session, and end it: one of
+// its own, an admin any.
+func (c *caller) sees(s clients.Session) bool { return c.role == Admin || s.Owner == c.owner }
+
+// identify fills in who, and begins the use of the client session whose handle
+// the request has. It fails for a handle that is not good, or is one of somebody
+// else: a session of the Unix socket belongs to its user, one of the TLS
+// listener stays there. Without a handle the TLS listener takes HTTP Basic
+// authentication as well (DSP0266, Authentication); on the Unix socket the
+// kernel has said who it is.
+func (g *Gateway) identify(c *call) *failure {
 	peer, _ := c.Context().Value(peerKey{}).(*knownPeer)
 	if peer != nil {
 		c.who = caller{known: true, role: g.roles.of(&peer.Peer), name: peer.name(), owner: peer.owner, peer: &peer.Peer}
 	}
-	tokens, given := c.Header[tokenHeader]
-	if !given {
-		name, password, basic := c.BasicAuth()
-		if peer != nil || !basic {
-			return true
-		}
+	handles, given := c.Header[tokenHeader]
+	switch name, password, basic := c.BasicAuth(); {
+	case given && len(handles) != 1:
+		return g.explain(c, clients.ErrHandle)
+	case given:
+		return g.use(c, handles[0])
+	case peer != nil || !basic:
+		return nil
+	default:
 		a, ok := g.login(name, password)
-		if ok {
-			c.who = caller{known: true, role: a.role, name: a.name, owner: a.owner()}
+		if !ok {
+			return noValidSession()
 		}
-		return ok
+		c.who.be(a)
+		return nil
 	}
-	if len(tokens) != 1 {
+}
+
+// use begins the use of the client session of a handle.
+func (g *Gateway) use(c *call, handle string) *failure {
+	lease, err := g.clients.Use(handle, c.who.owner)
+	if err != nil {
+		return g.explain(c, err)
+	}
+	s := lease.Session()
+	if c.who.peer == nil {
+		i := slices.IndexFunc(g.accounts, func(a account) bool { return accountPrefix+a.name == s.Owner })
+		if i < 0 { // it is in the configuration no more
+			lease.Release()
+			return g.explain(c, clients.ErrHandle)
+		}
+		c.who.be(g.accounts[i])
+	}
+	c.lease, c.session = lease, s
+	return nil
+}
+
+// useDefault begins the use of the user's default client session. There is none
+// on the TLS listener.
+func (g *Gateway) useDefault(c *call) *failure {
+	if c.lease != nil || c.who.peer == nil {
+		return nil
+	}
+	lease, err := g.clients.Default(c.who.asOwner())
+	if err != nil {
+		return g.explain(c, err)
+	}
+	c.lease, c.session = lease, lease.Session()
+	return nil
+}
+
+// roleKey is the key of the caller's Role in a context.
+type roleKey struct{}
+
+// Allowed reports whether whoever made the request of the context may read
+// something of the iLO. It is for rooms that read more than they were asked for.
+func Allowed(ctx context.Context, u *url.URL) bool {
+	path, bad := canonicalPath(u)
+	if bad != nil {
 		return false
 	}
-	s := g.sessions.byToken(tokens[0])
-	if s == nil || s.local != (peer != nil) || peer != nil && s.owner != peer.owner {
-		return false
-	}
-	c.who.session = s
-	if peer == nil {
-		c.who = caller{known: true, role: s.role, name: s.user, owner: s.owner, session: s}
-	}
-	return true
+	role, _ := ctx.Value(roleKey{}).(Role)
+	r, _ := find(path, http.MethodGet)
+	return r != nil && ofILO(path) && role >= r.need
 }

@@ -64,13 +64,17 @@ func (g *Gateway) metrics() []Metric {
 			}
 		}
 	}
-	live, made := g.sessions.count()
+	sessions := g.clients.Stats()
 	return []Metric{
 		requests,
 		{"ilod_gateway_requests_in_flight", "Requests of local clients that have no answer yet.", Gauge, []Sample{{nil, float64(g.counts.inFlight.Load())}}},
 		{"ilod_gateway_body_bytes", "Request bodies in memory, in bytes.", Gauge, []Sample{{nil, float64(g.bodies.Load())}}},
-		{"ilod_client_sessions", "Sessions of local clients with the agent.", Gauge, []Sample{{nil, float64(live)}}},
-		{"ilod_client_sessions_created_total", "Sessions of local clients made since the start.", Counter, []Sample{{nil, float64(made)}}},
+		{"ilod_client_sessions", "Sessions of local clients with the agent.", Gauge, []Sample{{nil, float64(sessions.Sessions)}}},
+		{"ilod_client_sessions_created_total", "Sessions of local clients made since the start.", Counter, []Sample{{nil, float64(sessions.Created)}}},
+		{"ilod_client_sessions_expired_total", "Sessions of local clients that a timeout has ended.", Counter, []Sample{{nil, float64(sessions.Expired)}}},
+		{"ilod_client_sessions_terminated_total", "Sessions of local clients that somebody has ended, or that made room for another.", Counter, []Sample{{nil, float64(sessions.Terminated)}}},
+		{"ilod_client_sessions_refused_total", "Sessions of local clients that were not made because of a limit.", Counter, []Sample{{nil, float64(sessions.Refused)}}},
+		{"ilod_client_handles_forged_total", "Handles of client sessions that were none.", Counter, []Sample{{nil, float64(sessions.Forged)}}},
 	}
 }
 

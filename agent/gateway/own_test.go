@@ -54,7 +54,7 @@ func TestOwnResources(t *testing.T) {
 	for _, c := range []struct {
 		path, want string
 	}{
-		{"/ilod/v1/", `{"@odata.id":"/ilod/v1","Cache":{"@odata.id":"/ilod/v1/cache"},"ILO-Sessions":{"@odata.id":"/ilod/v1/ilo-sessions"},"Id":"ilod","Metrics":{"@odata.id":"/ilod/v1/metrics"},"Name":"ilod","Status":{"@odata.id":"/ilod/v1/status"}}`},
+		{"/ilod/v1/", `{"@odata.id":"/ilod/v1","Cache":{"@odata.id":"/ilod/v1/cache"},"ILO-Sessions":{"@odata.id":"/ilod/v1/ilo-sessions"},"Id":"ilod","Limits":{"@odata.id":"/ilod/v1/limits"},"Metrics":{"@odata.id":"/ilod/v1/metrics"},"Name":"ilod","Sessions":{"@odata.id":"/ilod/v1/sessions"},"Status":{"@odata.id":"/ilod/v1/status"}}`},
 		{"/ilod/v1/status", `{"state":"idle"}`},
 		{"/ilod/v1/cache", `{"entries":3}`},
 	} {
@@ -213,8 +213,12 @@ func TestMetrics(t *testing.T) {
 	}
 	want := map[string]string{
 		`ilod_test_info{name="a\"b\\c\nd",x=""}`:                  "1e-07",
-		`ilod_client_sessions`:                                    "1",
-		`ilod_client_sessions_created_total`:                      "1",
+		`ilod_client_sessions`:                                    "2",
+		`ilod_client_sessions_created_total`:                      "2",
+		`ilod_client_sessions_expired_total`:                      "0",
+		`ilod_client_sessions_terminated_total`:                   "0",
+		`ilod_client_sessions_refused_total`:                      "0",
+		`ilod_client_handles_forged_total`:                        "0",
 		`ilod_gateway_body_bytes`:                                 "0",
 		`ilod_gateway_requests_in_flight`:                         "1",
 		`ilod_gateway_requests_total{method="GET",code="2xx"}`:    "1",

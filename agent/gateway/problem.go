@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/agent/schedule"
+	"github.com/ilod/ilod/agent/transaction"
 )
 
 // Cause is the kind of an error of the rooms below; it decides the status and
@@ -112,6 +114,9 @@ func ownProblem(err error) Problem {
 
 // explain makes a failure of an error of the rooms below.
 func (g *Gateway) explain(c *call, err error) *failure {
+	if f := ownFailure(c, err); f != nil {
+		return f
+	}
 	var p Problem
 	if g.o.Problem != nil {
 		p = g.o.Problem(err)
@@ -138,11 +143,14 @@ func (g *Gateway) explain(c *call, err error) *failure {
 // failure is a refusal or an error that the gateway answers.
 type failure struct {
 	status     int
-	key        string   // of a message in base
+	key        string   // of a message in base or own
 	args       []string // for ServiceTemporarilyUnavailable made from retry
 	text       string   // instead of the registry's
 	retry      time.Duration
 	candidates any
+	violations []transaction.Violation // messages of their own, instead of that of key if it is one
+	result     *transaction.Result     // beside the error
+	stale      bool                    // with one more message about that
 }
 
 func noValidSession() *failure {
@@ -161,15 +169,19 @@ func missing(path string) *failure {
 // arguments these are.
 const registry = "Base.1.16."
 
-// base holds the messages that the gateway uses.
-var base = map[string]struct {
+// message is one of a message registry.
+type message struct {
 	text       string
 	args       int
 	severity   string
 	resolution string
-}{
+}
+
+// base holds the messages that the gateway uses.
+var base = map[string]message{
 	"AccessDenied":                  {"While attempting to establish a connection to '%1', the service denied access.", 1, "Critical", "Attempt to ensure that the URI is correct and that the service has the appropriate credentials."},
 	"CouldNotEstablishConnection":   {"The service failed to establish a connection with the URI '%1'.", 1, "Critical", "Ensure that the iLO and its driver work: 'ilod doctor' says what is missing."},
+	"GeneralError":                  {"A general error has occurred.  See Resolution for information on how to resolve the error, or @Message.ExtendedInfo if Resolution is not provided.", 0, "Critical", "None."},
 	"HeaderInvalid":                 {"Header '%1' is invalid.", 1, "Critical", "Resubmit the request with a valid request header."},
 	"InsufficientPrivilege":         {"There are insufficient privileges for the account or credentials associated with the current session to perform the requested operation.", 0, "Critical", "Either abandon the operation or change the associated access rights and resubmit the request if the operation failed."},
 	"InternalError":                 {"The request failed due to an internal service error.  The service is still operational.", 0, "Critical", "Resubmit the request.  If the problem persists, consider resetting the service."},
@@ -181,6 +193,9 @@ var base = map[string]struct {
 	"OperationTimeout":              {"A timeout internal to the service occured as part of the request.  Partial results may have been returned.", 0, "Warning", "Resubmit the request.  If the problem persists, consider resetting the service or provider."},
 	"PayloadTooLarge":               {"The supplied payload exceeds the maximum size supported by the service.", 0, "Critical", "Check that the supplied payload is correct and supported by this service."},
 	"PropertyMissing":               {"The property %1 is a required property and must be included in the request.", 1, "Warning", "Ensure that the property is in the request body and has a valid value and resubmit the request if the operation failed."},
+	"PropertyUnknown":               {"The property %1 is not in the list of valid properties for the resource.", 1, "Warning", "Remove the unknown property from the request body and resubmit the request if the operation failed."},
+	"PropertyValueFormatError":      {"The value '%1' for the property %2 is not a format that the property can accept.", 2, "Warning", "Correct the value for the property in the request body and resubmit the request if the operation failed."},
+	"PropertyValueTypeError":        {"The value '%1' for the property %2 is not a type that the property can accept.", 2, "Warning", "Correct the value for the property in the request body and resubmit the request if the operation failed."},
 	"QueryNotSupported":             {"Querying is not supported by the implementation.", 0, "Warning", "Remove the query parameters and resubmit the request if the operation failed."},
 	"ResourceAtUriUnauthorized":     {"While accessing the resource at '%1', the service received an authorization error '%2'.", 2, "Critical", "Ensure that the appropriate access is provided for the service in order for it to access the URI."},
 	"ResourceCannotBeDeleted":       {"The delete request failed because the resource requested cannot be deleted.", 0, "Critical", "Do not attempt to delete a non-deletable resource."},
@@ -198,6 +213,7 @@ type extendedInfo struct {
 	Args       []string       `json:"MessageArgs,omitempty"`
 	Severity   string         `json:"MessageSeverity"`
 	Resolution string         `json:"Resolution"`
+	Related    []string       `json:"RelatedProperties,omitempty"`
 	OEM        map[string]any `json:"Oem,omitempty"`
 }
 
@@ -208,6 +224,7 @@ type errorBody struct {
 		Text string         `json:"message"`
 		Info []extendedInfo `json:"@Message.ExtendedInfo"`
 	} `json:"error"`
+	*transaction.Result
 }
 
 // body is the failure in Redfish's words.
@@ -215,22 +232,46 @@ func (f *failure) body() *errorBody {
 	if f.key == "ServiceTemporarilyUnavailable" {
 		f.args = []string{f.retryAfter()}
 	}
-	m := base[f.key]
-	info := extendedInfo{
-		Type: "#Message.v1_1_1.Message", ID: registry + f.key, Text: f.text, Args: f.args, Severity: m.severity, Resolution: m.resolution,
+	info := []extendedInfo{newInfo(f.key, f.text, f.args)}
+	if f.candidates != nil {
+		info[0].OEM = map[string]any{"Ilod": map[string]any{"Candidates": f.candidates}}
 	}
-	if info.Text == "" {
-		info.Text = m.text
-		for i, arg := range f.args {
-			info.Text = strings.ReplaceAll(info.Text, "%"+strconv.Itoa(i+1), arg)
+	b := errorBody{Result: f.result}
+	b.Error.Code, b.Error.Text = info[0].ID, info[0].Text
+	if f.violations != nil {
+		info = nil
+	}
+	for _, v := range f.violations {
+		of := newInfo(v.Key, v.Text, v.Args)
+		of.Related = []string{"#" + v.Pointer}
+		info = append(info, of)
+	}
+	if f.stale {
+		info = append(info, newInfo("StaleResource", "", nil))
+	}
+	if len(f.violations) == 1 {
+		b.Error.Code, b.Error.Text = info[0].ID, info[0].Text
+	}
+	b.Error.Info = info
+	return &b
+}
+
+// newInfo is a message of one of the registries; text is instead of its own.
+func newInfo(key, text string, args []string) extendedInfo {
+	id, m := registry+key, base[key]
+	if ours, ok := own[key]; ok {
+		id, m = ownRegistry+key, ours
+	}
+	if text == "" {
+		text = m.text
+		for i, arg := range args {
+			text = strings.ReplaceAll(text, "%"+strconv.Itoa(i+1), arg)
 		}
 	}
-	if f.candidates != nil {
-		info.OEM = map[string]any{"Ilod": map[string]any{"Candidates": f.candidates}}
+	return extendedInfo{
+		Type: "#Message.v1_1_1.Message", ID: id, Text: text, Args: args,
+		Severity: cmp.Or(m.severity, "Warning"), Resolution: cmp.Or(m.resolution, "Correct the request and send it again."),
 	}
-	var b errorBody
-	b.Error.Code, b.Error.Text, b.Error.Info = info.ID, info.Text, []extendedInfo{info}
-	return &b
 }
 
 // retryAfter is the number of seconds to wait, at least 1.

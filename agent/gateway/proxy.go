@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/clients"
 )
 
 const (
@@ -46,7 +48,7 @@ func (g *Gateway) proxy(w http.ResponseWriter, c *call) *failure {
 	defer resp.Body.Close()
 	if !isRead(c.Method) {
 		g.log.WithFields(logrus.Fields{
-			"method": c.Method, "path": c.URL.Path, "peer": c.who.name, "owner": c.who.key(), "status": resp.StatusCode,
+			"method": c.Method, "path": c.URL.Path, "peer": c.who.name, "owner": c.key(), "status": resp.StatusCode,
 		}).Info("write")
 	}
 	g.relay(w, resp)
@@ -116,6 +118,7 @@ func (g *Gateway) outgoing(c *call, method string, body []byte) (*http.Request, 
 		req.URL.RawQuery = ""
 		req.Header.Del("Cache-Control")
 		req.Header.Del("Pragma")
+		req.Header.Del(clients.RecursiveHeader)
 	}
 	return req, nil
 }

@@ -57,6 +57,22 @@ var routes = []route{
 	{writes, "/redfish/**", Operator, nil},
 
 	{reads, "/ilod/v1", Reader, showIndex},
+	{reads + " " + writes, activePattern, Reader, nil},
+	{reads, "/ilod/v1/sessions", Reader, listClientSessions},
+	{"POST", sessionsPattern, Reader, createClientSession},
+	{"DELETE", "/ilod/v1/sessions", Reader, endClientSessions},
+	{"POST", "/ilod/v1/sessions/key", Admin, rotateKey},
+	{reads, "/ilod/v1/sessions/*", Reader, showClientSession},
+	{"PATCH", "/ilod/v1/sessions/*", Reader, setVariables},
+	{"DELETE", "/ilod/v1/sessions/*", Reader, endClientSession},
+	{"POST", handlePattern, Reader, newHandle},
+	{reads, "/ilod/v1/limits", Reader, showLimits},
+	{"PATCH", "/ilod/v1/limits", Admin, setLimits},
+	{reads, "/ilod/v1/transaction", Reader, showTransaction},
+	{"POST", "/ilod/v1/transaction", Operator, beginTransaction},
+	{reads, "/ilod/v1/transaction/diff", Reader, showChanges},
+	{"POST", "/ilod/v1/transaction/commit", Operator, commitTransaction},
+	{"POST", "/ilod/v1/transaction/rollback", Operator, rollbackTransaction},
 	{reads, "/ilod/v1/status", Reader, showStatus},
 	{reads, "/ilod/v1/metrics", Reader, showMetrics},
 	{reads, "/ilod/v1/cache", Reader, showCache},
@@ -78,9 +94,22 @@ var knownMethods = map[string]bool{
 	"TRACE": true, "CONNECT": true,
 }
 
-// login reports a route whose request brings its own credentials, so that a
-// token that has expired is no reason to refuse it.
-func (r *route) login() bool { return r.need == Anyone && r.methods == "POST" }
+// Patterns of routes that are not like others.
+const (
+	activePattern   = "/ilod/v1/active/**"
+	sessionsPattern = "/ilod/v1/sessions"
+	handlePattern   = "/ilod/v1/sessions/*/handle"
+)
+
+// relative reports a route that leaves the decision to another one, that of the
+// path to which the active path leads.
+func (r *route) relative() bool { return r.pattern == activePattern }
+
+// free reports a route whose requests need no client session, so that a handle
+// which is not good is no reason to refuse them.
+func (r *route) free() bool {
+	return r.methods == http.MethodPost && (r.need == Anyone || r.pattern == sessionsPattern || r.pattern == handlePattern)
+}
 
 // allows reports whether the route is one for the method.
 func (r *route) allows(method string) bool {

@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.uber.org/goleak"
 
+	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -49,9 +50,12 @@ type next struct {
 }
 
 func (n *next) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
 	}
 	n.mu.Lock()
 	n.requests, n.bodies = append(n.requests, r), append(n.bodies, string(body))
@@ -92,11 +96,24 @@ func newGateway(tb testing.TB, o Options) *Gateway {
 	if o.Roles.Operator.Users == nil {
 		o.Roles = testRoles
 	}
+	if o.Clients == nil {
+		o.Clients = openClients(tb, clients.DefaultLimits())
+	}
 	g, err := New(o)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return g
+}
+
+// openClients is a registry in memory.
+func openClients(tb testing.TB, limits clients.Limits) *clients.Registry {
+	tb.Helper()
+	r, err := clients.Open(clients.Options{Limits: limits})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
 }
 
 // serveUnix serves g on a Unix socket to clients that are p.
@@ -178,7 +195,11 @@ func checkFailure(tb testing.TB, resp *http.Response, body []byte, status int, k
 		}
 	}
 	messages := redfisherror.Parse(body)
-	if len(messages) != 1 || messages[0].ID != registry+key || messages[0].Text == "" {
+	id := registry + key
+	if _, ours := own[key]; ours {
+		id = ownRegistry + key
+	}
+	if len(messages) != 1 || messages[0].ID != id || messages[0].Text == "" {
 		tb.Errorf("messages %v, want one %s", messages, key)
 	}
 }

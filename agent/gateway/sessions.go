@@ -5,16 +5,16 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/sirupsen/logrus"
+	"github.com/ilod/ilod/agent/clients"
 )
 
 const (
@@ -31,7 +31,7 @@ func createSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if bad != nil {
 		return bad
 	}
-	of := clientSession{owner: c.who.owner, user: c.who.name, local: true}
+	of := c.who
 	switch {
 	case c.who.peer != nil:
 	case login.UserName == nil:
@@ -43,21 +43,41 @@ func createSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		if !ok {
 			return &failure{status: http.StatusUnauthorized, key: "ResourceAtUriUnauthorized", args: []string{sessionsPath, "invalid user name or password"}}
 		}
-		of = clientSession{owner: account.owner(), user: account.name, role: account.role}
+		of.be(account)
 	}
-	s, token, err := g.sessions.create(of)
-	if errors.Is(err, errSessionsFull) {
-		g.log.WithField("owner", of.owner).Warn("no more client sessions")
-		return &failure{status: http.StatusServiceUnavailable, key: "SessionLimitExceeded", retry: time.Minute}
-	} else if err != nil {
-		return g.explain(c, err)
+	s, bad := g.create(w, c, of, clients.Request{Compatible: true})
+	if bad != nil {
+		return bad
 	}
-	g.log.WithFields(logrus.Fields{"session": s.id, "owner": s.owner}).Debug("client session created")
-	h := w.Header()
-	h.Set("Location", s.path())
-	h.Set(tokenHeader, token)
+	w.Header().Set("Location", redfishPath(s))
 	g.replySession(w, http.StatusCreated, s)
 	return nil
+}
+
+// create makes a client session and puts its handle into the answer's header.
+func (g *Gateway) create(w http.ResponseWriter, c *call, of caller, q clients.Request) (clients.Session, *failure) {
+	var bad *failure
+	if q.Terminate, bad = onlyQuery(c, "terminate", false); bad != nil {
+		return clients.Session{}, bad
+	}
+	q.Admin = of.role == Admin
+	s, handle, err := g.clients.Create(of.asOwner(), q)
+	if err != nil {
+		return s, g.explain(c, err)
+	}
+	w.Header().Set(tokenHeader, handle)
+	return s, nil
+}
+
+// onlyQuery returns the value of the only query parameter that there may be.
+func onlyQuery(c *call, name string, needed bool) (string, *failure) {
+	query, err := url.ParseQuery(c.URL.RawQuery)
+	values := query[name]
+	delete(query, name)
+	if err != nil || len(query) > 0 || len(values) > 1 || needed && len(values) == 0 || len(values) == 1 && values[0] == "" {
+		return "", &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The only query parameter is " + name + ", once and with a value."}
+	}
+	return strings.Join(values, ""), nil
 }
 
 // login is what Redfish clients send.
@@ -75,8 +95,8 @@ func (g *Gateway) loginBody(w http.ResponseWriter, c *call) (l login, bad *failu
 	if len(bytes.TrimSpace(body)) == 0 {
 		return l, nil
 	}
-	if kind, _, _ := mime.ParseMediaType(c.Header.Get("Content-Type")); kind != "" && kind != "application/json" {
-		return l, &failure{status: http.StatusUnsupportedMediaType, key: "HeaderInvalid", args: []string{"Content-Type"}, text: "A login is application/json."}
+	if bad := wantJSON(c); bad != nil {
+		return l, bad
 	}
 	if err := json.Unmarshal(body, &l); err != nil { // whose text may quote the password
 		return l, &failure{status: http.StatusBadRequest, key: "MalformedJSON"}
@@ -84,28 +104,36 @@ func (g *Gateway) loginBody(w http.ResponseWriter, c *call) (l login, bad *failu
 	return l, nil
 }
 
-// path is where the session is in Redfish.
-func (s *clientSession) path() string { return sessionsPath + "/" + s.id }
+// wantJSON refuses a body that says to be something else.
+func wantJSON(c *call) *failure {
+	if kind, _, _ := mime.ParseMediaType(c.Header.Get("Content-Type")); kind != "" && kind != "application/json" {
+		return &failure{status: http.StatusUnsupportedMediaType, key: "HeaderInvalid", args: []string{"Content-Type"}, text: "The body must be application/json."}
+	}
+	return nil
+}
+
+// redfishPath is where the session is in Redfish.
+func redfishPath(s clients.Session) string { return sessionsPath + "/" + s.ID }
 
 // resource is the session as Redfish shows it.
-func (s *clientSession) resource() map[string]any {
+func resource(s clients.Session) map[string]any {
 	return map[string]any{
-		"@odata.id":   s.path(),
+		"@odata.id":   redfishPath(s),
 		"@odata.type": "#Session.v1_0_0.Session",
-		"Id":          s.id,
+		"Id":          s.ID,
 		"Name":        "Client Session",
 		"Description": "Session of a local client with ilod; the iLO does not know it",
-		"UserName":    s.user,
+		"UserName":    s.User,
 		"Oem": map[string]any{"Ilod": map[string]any{
-			"ClientSession": true, "Owner": s.owner, "LoginTime": s.created.UTC().Format(time.RFC3339),
+			"ClientSession": true, "Owner": s.Owner, "LoginTime": s.Created.UTC().Format(time.RFC3339),
 		}},
 	}
 }
 
 // replySession answers with a session, and with its ETag.
-func (g *Gateway) replySession(w http.ResponseWriter, status int, s clientSession) {
-	resource := s.resource()
-	tag := etag([]byte(s.id))
+func (g *Gateway) replySession(w http.ResponseWriter, status int, s clients.Session) {
+	resource := resource(s)
+	tag := etag([]byte(s.ID))
 	resource["@odata.etag"] = tag
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Link", "</redfish/v1/JsonSchemas/Session>; rel=describedby")
@@ -118,20 +146,19 @@ func etag(of []byte) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(hash[:12]) + `"`
 }
 
-// mine finds the client session of the path, if the caller may see it: its own
-// ones, an admin all.
-func (g *Gateway) mine(c *call) (clientSession, *failure) {
-	s, ok := g.sessions.byID(c.path[strings.LastIndexByte(c.path, '/')+1:])
-	if !ok || !c.who.sees(&s) {
+// mine finds a client session, if the caller may see it: its own ones, an admin
+// all.
+func (g *Gateway) mine(c *call, id string) (clients.Session, *failure) {
+	s, err := g.clients.Get(id)
+	if err != nil || !c.who.sees(s) {
 		return s, missing(c.URL.Path)
 	}
+	s.Current = c.lease != nil && s.ID == c.session.ID
 	return s, nil
 }
 
-func (c *caller) sees(s *clientSession) bool { return c.role == Admin || s.owner == c.owner }
-
 func showSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	s, bad := g.mine(c)
+	s, bad := g.mine(c, lastSegment(c))
 	if bad != nil {
 		return bad
 	}
@@ -139,7 +166,7 @@ func showSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		g.reply(w, http.StatusNoContent, nil)
 		return nil
 	}
-	if tag := etag([]byte(s.id)); matches(c.Header.Values("If-None-Match"), tag) {
+	if tag := etag([]byte(s.ID)); matches(c.Header.Values("If-None-Match"), tag) {
 		w.Header().Set("ETag", tag)
 		g.reply(w, http.StatusNotModified, nil)
 		return nil
@@ -160,18 +187,23 @@ func matches(values []string, tag string) bool {
 }
 
 func endSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	s, bad := g.mine(c)
+	s, bad := g.mine(c, lastSegment(c))
 	if bad != nil {
 		return bad
 	}
-	g.sessions.end(s.id)
-	g.log.WithFields(logrus.Fields{"session": s.id, "by": c.who.name}).Debug("client session ended")
+	return g.end(w, c, s)
+}
+
+func (g *Gateway) end(w http.ResponseWriter, c *call, s clients.Session) *failure {
+	if err := g.clients.End(s.ID, c.who.name); err != nil {
+		return g.explain(c, err)
+	}
 	g.reply(w, http.StatusNoContent, nil)
 	return nil
 }
 
 // listSessions answers with the iLO's collection as it is and adds the client
-// sessions to its members, named once more in Oem.Ilod so that they can be told
+// sessions to its members, without the default ones to which nobody logs in, named once more in Oem.Ilod so that they can be told
 // from the others. With query options the iLO's answer stays as it is: what they
 // do to a collection is the iLO's to say.
 func listSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
@@ -179,7 +211,7 @@ func listSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		g.reply(w, http.StatusNoContent, nil)
 		return nil
 	}
-	own := g.sessions.list(c.who.sees)
+	own := g.clients.List(func(s clients.Session) bool { return !s.Default && c.who.sees(s) })
 	if c.URL.RawQuery != "" || len(own) == 0 {
 		w.Header().Del("Allow")
 		return g.proxy(w, c)
@@ -212,7 +244,7 @@ func listSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 // addMembers adds client sessions to a session collection.
-func addMembers(collection []byte, own []clientSession) ([]byte, bool) {
+func addMembers(collection []byte, own []clients.Session) ([]byte, bool) {
 	var all map[string]json.RawMessage
 	var members []json.RawMessage
 	oem := map[string]json.RawMessage{}
@@ -227,7 +259,7 @@ func addMembers(collection []byte, own []clientSession) ([]byte, bool) {
 	}
 	var links []link
 	for i := range own {
-		links = append(links, link{own[i].path()})
+		links = append(links, link{redfishPath(own[i])})
 	}
 	for _, l := range links {
 		members = append(members, encode(l))

@@ -43,6 +43,9 @@ func canonicalPath(u *url.URL) (string, *failure) {
 	return path, nil
 }
 
+// ofILO reports a canonical path of the iLO's.
+func ofILO(path string) bool { return path == "/redfish" || strings.HasPrefix(path, "/redfish/") }
+
 func badTarget(u *url.URL, text string) *failure {
 	return &failure{status: http.StatusBadRequest, key: "InvalidURI", args: []string{u.Path}, text: text}
 }

@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/schedule"
+	"github.com/ilod/ilod/agent/transaction"
+)
+
+const transactionPath = ownPath + "/transaction"
+
+// transactions returns them if there are any, and the request runs in a client
+// session.
+func (g *Gateway) transactions(c *call) (*transaction.Manager, *failure) {
+	switch {
+	case g.o.Transactions == nil:
+		return nil, missing(c.URL.Path)
+	case c.lease == nil:
+		return nil, g.explain(c, clients.ErrForceSessions)
+	}
+	return g.o.Transactions, nil
+}
+
+func beginTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	all, bad := g.transactions(c)
+	if bad != nil {
+		return bad
+	}
+	var q struct{ Timeout clients.Seconds }
+	if bad := settings(g, w, c, &q, q); bad != nil {
+		return bad
+	}
+	t, err := all.Begin(c.session.ID, time.Duration(q.Timeout))
+	if err != nil {
+		return g.explain(c, err)
+	}
+	w.Header().Set("Location", transactionPath)
+	g.reply(w, http.StatusCreated, t)
+	return nil
+}
+
+func showTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	all, bad := g.transactions(c)
+	if bad != nil {
+		return bad
+	}
+	return g.get(w, c, func() (any, *failure) {
+		t, err := all.Status(c.session.ID)
+		if err != nil {
+			f := g.explain(c, err)
+			f.result = t.Report
+			return nil, f
+		}
+		return t, nil
+	})
+}
+
+func showChanges(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	all, bad := g.transactions(c)
+	if bad != nil {
+		return bad
+	}
+	return g.get(w, c, func() (any, *failure) {
+		changes, err := all.Diff(tag(c, schedule.Interactive), c.session.ID)
+		if err != nil {
+			return nil, g.below(c, err)
+		}
+		return map[string]any{"Changes": append([]transaction.Change{}, changes...)}, nil
+	})
+}
+
+func commitTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	return g.finish(w, c, func(all *transaction.Manager, ctx context.Context) (transaction.Result, error) {
+		return all.Commit(ctx, c.session.ID)
+	})
+}
+
+func rollbackTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	return g.finish(w, c, func(all *transaction.Manager, _ context.Context) (transaction.Result, error) {
+		return all.Rollback(c.session.ID)
+	})
+}
+
+// finish ends a transaction and answers with what became of it, also if that is
+// a failure.
+func (g *Gateway) finish(w http.ResponseWriter, c *call, end func(*transaction.Manager, context.Context) (transaction.Result, error)) *failure {
+	all, bad := g.transactions(c)
+	if bad != nil {
+		return bad
+	}
+	_, release, bad := g.readBody(w, c, maxSettings) // it says nothing
+	if bad != nil {
+		return bad
+	}
+	release()
+	result, err := end(all, tag(c, schedule.Write))
+	if err == nil {
+		g.reply(w, http.StatusOK, result)
+		return nil
+	}
+	f := g.explain(c, err)
+	if errors.Is(err, transaction.ErrErrant) {
+		f.result = &result
+	}
+	return f
+}
