@@ -30,6 +30,14 @@ type finding struct {
 	code   int
 }
 
+func (f finding) line() string {
+	line := fmt.Sprintf("%-8s %-16s %s", f.Status, f.Check, f.Detail)
+	if f.Remedy != "" {
+		line += "; remedy: " + f.Remedy
+	}
+	return line
+}
+
 // findings collects results in order.
 type findings []finding
 
@@ -110,11 +118,7 @@ func (a *app) printFindings(x findings) error {
 	}
 	var b strings.Builder
 	for _, f := range x {
-		fmt.Fprintf(&b, "%-8s %-16s %s", f.Status, f.Check, f.Detail)
-		if f.Remedy != "" {
-			b.WriteString("; remedy: " + f.Remedy)
-		}
-		b.WriteByte('\n')
+		b.WriteString(f.line() + "\n")
 	}
 	_, err := a.stdout.Write([]byte(b.String()))
 	return err

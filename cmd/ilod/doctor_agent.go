@@ -39,10 +39,8 @@ func (d *doctor) noAgent(ctx context.Context, dialing error) {
 		d.trouble("agent", "name another --socket", dialing)
 	case d.locked:
 		d.problem("agent", locking)
-	case errors.Is(err, fs.ErrNotExist):
-		d.ok("agent", "none runs; commands do without")
 	case err != nil:
-		d.problem("agent", err)
+		d.ok("agent", "none runs; commands do without")
 	case info.Mode().Type() != fs.ModeSocket:
 		d.trouble("agent", "name another --socket, or remove this one", fmt.Errorf("%s is not a socket", socket))
 	case !d.fix:
@@ -50,12 +48,23 @@ func (d *doctor) noAgent(ctx context.Context, dialing error) {
 	case lock == nil:
 		d.trouble("agent", "run as the user whose socket it is", locking)
 	default:
-		if err := os.Remove(socket); err != nil {
+		if err := removeStale(ctx, socket); err != nil {
 			d.trouble("agent", "run as the user whose socket it is", err)
 			return
 		}
 		d.fixed("agent", "%s, which one that died had left, is removed", socket)
 	}
+}
+
+// removeStale removes a socket, unless somebody listens there by now: the holder
+// of another directory's lock may have been told the same path.
+func removeStale(ctx context.Context, socket string) error {
+	client, err := dialSocket(ctx, socket)
+	if client != nil {
+		client.close()
+		return errAgentCame
+	}
+	return errors.Join(err, os.Remove(socket))
 }
 
 // lock takes the instance lock, of those directories that exist.

@@ -35,8 +35,7 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 		err = platform.Writable(dir)
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist) && d.fix:
-		// The umask must not take the group's way to the socket.
-		if err = errors.Join(os.MkdirAll(dir, mode), os.Chmod(dir, mode)); err == nil {
+		if err = makeDirectory(dir, mode); err == nil {
 			d.fixed(check, "%s, made with mode %04o", dir, mode)
 			return
 		}
@@ -51,6 +50,14 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 		return
 	}
 	d.ok(check, "%s, %s", dir, info.Mode())
+}
+
+// makeDirectory does not let the umask take the group's way to the socket.
+func makeDirectory(dir string, mode fs.FileMode) error {
+	if err := os.MkdirAll(dir, mode); err != nil {
+		return err
+	}
+	return os.Chmod(dir, mode)
 }
 
 // nearest is the directory itself or what exists above it.

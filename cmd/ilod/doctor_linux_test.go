@@ -1,0 +1,46 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestDoctorFileSystem has directories on a small and then read-only file system.
+func TestDoctorFileSystem(t *testing.T) {
+	d := newDoctor(t, nil)
+	dir := t.TempDir()
+	if err := unix.Mount("ilod-doctor-test", dir, "tmpfs", 0, "size=512k,mode=0700"); err != nil {
+		if os.Getenv("ILOD_TEST_STRICT") == "1" {
+			t.Fatalf("cannot mount a tmpfs: %v", err)
+		}
+		t.Skipf("cannot mount a tmpfs (needs root): %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	d.config.StateDir, d.config.RuntimeDir = dir, filepath.Join(dir, "run")
+	d.space()
+	d.want(t, 255, `^problem  disk space       .*: 0 MiB free of 0 MiB, ilod wants 64 MiB; remedy: free some: until then the cache is kept in memory`)
+	d.want(t, 255, `^problem  runtime space    .*; remedy: free some: until then a session may be left if ilod is killed$`)
+
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, d.fix = range []bool{false, true} {
+		d.findings = nil
+		d.directories(false)
+		d.want(t, 255, `^problem  state dir        .*read-only file system; remedy: name another one with --state-dir, or say --nocache$`)
+		d.want(t, 255, `^problem  runtime dir      .*read-only file system; remedy: name another one with --runtime-dir$`)
+	}
+	d.directories(true)
+	d.want(t, 0, `^ok       state dir        .*, drwx------$`)
+
+	d.config.RuntimeDir = "/proc" // has no size
+	d.space()
+	d.want(t, 0, `^skip     runtime space    the file system does not tell its size$`)
+}
