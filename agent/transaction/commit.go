@@ -173,10 +173,7 @@ func (c *commit) apply(ctx context.Context) error {
 		if s.Outcome == Applied && i+1 < len(c.steps) {
 			c.confirm(ctx, s)
 		}
-		if err := c.journal.append(record{Done: s}); err != nil {
-			// Without it a recovery would have to find out by itself, as it can.
-			c.m.o.Log.WithError(err).Warn("the journal of a commit cannot be written")
-		}
+		c.note(record{Done: s})
 		switch {
 		case s.Status == http.StatusPreconditionFailed:
 			return ErrStale
@@ -185,6 +182,14 @@ func (c *commit) apply(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// note adds a record that a recovery could do without: it would have to find out
+// by itself.
+func (c *commit) note(r record) {
+	if err := c.journal.append(r); err != nil {
+		c.m.o.Log.WithError(err).Warn("the journal of a commit cannot be written")
+	}
 }
 
 // send sends a write, once. What an answer does not tell is found out by reading.
@@ -373,6 +378,7 @@ func (c *commit) ours(s *step, member *resource) bool {
 // log tells what came of a commit, without a value or what an iLO says, which may
 // quote one.
 func (c *commit) log(r Result) {
+	c.m.count(r.Result)
 	log := c.m.o.Log.WithFields(logrus.Fields{"clientSession": c.session, "writes": len(r.Writes), "result": r.Result})
 	if r.Recovered {
 		log = log.WithField("recovered", true)

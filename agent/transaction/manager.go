@@ -60,7 +60,8 @@ type Manager struct {
 	closed  bool
 	open    map[string]*transaction // by client session
 	reports map[string]*report      // by client session
-	crashed []*commit               // what journals of former processes tell; they have their locks
+	stats   Stats
+	crashed []*commit // what journals of former processes tell; they have their locks
 
 	wg sync.WaitGroup // commits; Add only while not closed
 }
@@ -199,6 +200,7 @@ func (m *Manager) expire(session string) {
 	}
 	m.o.Log.WithFields(logrus.Fields{"clientSession": session, "writes": len(t.writes), "timeout": t.timeout}).
 		Warn("a transaction was idle for too long and is thrown away")
+	m.stats.ThrownAway++
 	*t = transaction{session: session, expired: true, over: true, turn: t.turn}
 }
 
@@ -280,6 +282,7 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 	defer m.wg.Done()
 	defer m.finish(t)
 	if t.errant {
+		m.count(RolledBack)
 		return t.thrownAway(), ErrErrant
 	}
 	c := m.newCommit(t)
@@ -341,6 +344,7 @@ func (m *Manager) Rollback(session string) (Result, error) {
 	}
 	defer m.wg.Done()
 	defer m.finish(t)
+	m.count(RolledBack)
 	return t.thrownAway(), nil
 }
 
@@ -385,6 +389,7 @@ func (m *Manager) Drop(session, why string) {
 	}
 	delete(m.open, session)
 	if t.over = true; !t.expired && !t.committing {
+		m.stats.ThrownAway++
 		m.o.Log.WithFields(logrus.Fields{"clientSession": session, "writes": len(t.writes), "reason": why}).
 			Warn("the client session ended, and its open transaction is thrown away")
 	}
