@@ -256,7 +256,7 @@ func (w wards) rescue(ctx context.Context, o GuardianOptions) (err error) {
 		if len(k.unsettled()) == 0 {
 			return err
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(min(pause, k.untilRetry()))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -264,6 +264,13 @@ func (w wards) rescue(ctx context.Context, o GuardianOptions) (err error) {
 			return errors.Join(err, fmt.Errorf("guardian: %w", context.Cause(ctx)))
 		}
 	}
+}
+
+// untilRetry is how long it is until the Keeper tries again by itself.
+func (k *Keeper) untilRetry() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return max(k.retry.at.Sub(k.now()), 0)
 }
 
 // setWards limits Recover to entries, which the ledger's files need not have.

@@ -14,7 +14,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -43,6 +45,7 @@ func TestMain(m *testing.M) {
 			}
 			os.Exit(0)
 		case victimVerb:
+			lateness = time.Second
 			beKilled()
 		}
 	}
@@ -226,6 +229,7 @@ func (v *victims) clean(when string) {
 // A command kills itself at each step: before and after each request, and before
 // each change of a file.
 func TestGuardianAtEachStep(t *testing.T) {
+	t.Parallel()
 	for name, set := range map[string]func(*order){
 		"ledger":    func(*order) {},
 		"nocache":   func(o *order) { o.StateDir = "" },
@@ -263,6 +267,7 @@ func TestGuardianRandomKills(t *testing.T) {
 	if testing.Short() {
 		kills = 10
 	}
+	t.Parallel()
 	v := newVictims(t, redfish.Options{LocationBlank: true})
 	for n := range kills {
 		x := v.start(v.order)
@@ -288,6 +293,7 @@ func TestGuardianBesideNextCommand(t *testing.T) {
 	if testing.Short() {
 		kills = 5
 	}
+	t.Parallel()
 	v := newVictims(t, redfish.Options{})
 	for n := range kills {
 		x := v.start(v.order)
@@ -467,6 +473,172 @@ func TestServeGuardian(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pipe is what the guardian of a killed process was told.
+func (m *machine) pipe(entries ...entry) io.Reader {
+	m.t.Helper()
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	lines := []guardianLine{{Config: &GuardianConfig{StateDir: m.state, RuntimeDir: m.runtime}}}
+	for _, e := range entries {
+		lines = append(lines, guardianLine{Entry: &guardedEntry{storedEntry: storedEntry{entry: e}, Login: loginBody(nil)}})
+	}
+	for _, l := range lines {
+		if err := out.Encode(l); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	return &text
+}
+
+// guard serves as the guardian of a killed process until ctx ends.
+func (m *machine) guard(ctx context.Context, pipe io.Reader, over ...func(http.RoundTripper) http.RoundTripper) error {
+	return ServeGuardian(ctx, pipe, GuardianOptions{
+		Log: testLog(m.t), NotSent: notSent,
+		Transport: func(string) (http.RoundTripper, io.Closer, error) {
+			transport := chif.NewTransport(m.server.Device(), chif.TransportOptions{})
+			rt := http.RoundTripper(transport)
+			for _, f := range over {
+				rt = f(rt)
+			}
+			return rt, transport, nil
+		},
+	})
+}
+
+// intents are the logins in the ledger that have no record.
+func (m *machine) intents() []entry {
+	return slices.DeleteFunc(openLedger(m.t, m.state, m.runtime).entries(), func(e entry) bool { return e.Path != "" })
+}
+
+// slowLogin has the answers to logins come a minute after they were executed.
+func slowLogin(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(r)
+		if r.Method == http.MethodPost {
+			time.Sleep(time.Minute)
+		}
+		return resp, err
+	})
+}
+
+// Guardians of processes that were killed at the same time do not wait for each
+// other, nor for a next command.
+func TestGuardiansTogether(t *testing.T) {
+	for _, next := range []bool{false, true} {
+		bubble(t, fmt.Sprintf("next command %v", next), func(t *testing.T) {
+			m := newMachine(t, redfish.Options{Foreign: redfish.EveryKind()})
+			var pipes []io.Reader
+			var known []string
+			for range 3 {
+				l := &life{left: untilPosted}
+				m.keeper(l.limit).get1(m)
+				for _, e := range m.intents() {
+					if !slices.Contains(known, e.Nonce) {
+						known = append(known, e.Nonce)
+						pipes = append(pipes, m.pipe(e))
+					}
+				}
+			}
+			m.expect(3, 0, 9)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*lateness)
+			defer cancel()
+			var all sync.WaitGroup
+			for _, pipe := range pipes {
+				all.Go(func() {
+					if err := m.guard(ctx, pipe); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			if next {
+				k := m.keeper()
+				if err := k.Recover(t.Context()); err != nil {
+					t.Error(err)
+				}
+				m.get(k)
+				m.expect(4, 0, 10) // without having waited for anything
+				if err := k.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			all.Wait()
+			if left := m.intents(); len(left) > 0 {
+				t.Errorf("left: %+v", left)
+			}
+		})
+	}
+}
+
+// A login that is under way keeps its session, however long its answer takes.
+func TestGuardianSparesLoginUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		m.leave(untilIntent)
+		pipe := m.pipe(m.intents()...)
+		k := m.keeper(func(o *KeeperOptions) { o.Next = slowLogin(o.Next) })
+		var all sync.WaitGroup
+		all.Go(func() { m.get(k) })
+		if err := m.guard(t.Context(), pipe); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+		if s := k.Status(); s.Replays != 0 {
+			t.Errorf("status %+v", s)
+		}
+		m.expect(2, 1, 1)
+		closeKeeper(t, k)
+	})
+}
+
+// So does that of a guardian, which a next command finds at work.
+func TestNextCommandSparesGuardiansLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		m.leave(untilIntent)
+		pipe := m.pipe(m.intents()...)
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := m.guard(t.Context(), pipe, slowLogin); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(lateness + 5*time.Second) // it is logging in
+		if left := m.intents(); len(left) != 2 || left[0].End.IsZero() || !left[1].Guardian {
+			t.Errorf("%+v", left)
+		}
+		k := m.keeper()
+		if err := k.Recover(t.Context()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(lateness + 10*time.Second)
+		synctest.Wait()
+		m.expect(2, 0, 2)
+		if left := m.intents(); len(left) != 2 || !left[1].End.IsZero() {
+			t.Errorf("%+v", left)
+		}
+		all.Wait()
+		closeKeeper(t, k)
+	})
+}
+
+// A guardian notes when its parent died, although it cannot reach the iLO.
+func TestGuardianNotesTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		m.leave(untilPosted)
+		left := m.intents()[0]
+		m.rules(chiftest.Rule{Fault: chiftest.FaultOpenBusy, For: redfish.Duration(time.Hour)})
+		if err := m.guard(t.Context(), m.pipe(left)); err == nil {
+			t.Error("no error")
+		}
+		if now := m.intents()[0]; now.Nonce != left.Nonce || !now.End.Equal(left.Time) {
+			t.Errorf("%+v, was %+v", now, left)
+		}
+		m.rules()
+		m.clean()
+	})
 }
 
 // An iLO that stays away is given up; its session stays in the ledger.

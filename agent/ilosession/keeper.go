@@ -106,6 +106,7 @@ type Keeper struct {
 	recovering chan struct{}  // holds one while Recover is at work
 
 	foreign map[string]idleForeign // by id; for run alone
+	unused  map[string]time.Time   // since when we know sessions that were never used; for recover alone
 
 	mu       sync.Mutex
 	closing  bool
@@ -514,7 +515,7 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 		e.User = credentials.UserName
 	}
 	k.mu.Lock()
-	e.Before = k.known
+	e.Before, e.Guardian = k.known, k.only != nil
 	k.owned[e.Nonce] = true
 	k.mu.Unlock()
 	k.o.Guardian.note(e, credentials) // first: it must know of each entry

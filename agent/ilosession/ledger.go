@@ -59,14 +59,15 @@ type entry struct {
 	Version  int       `json:"version"`
 	Nonce    string    `json:"nonce"`
 	Identity Identity  `json:"ilo"`
-	Boot     string    `json:"boot,omitempty"`   // the host's boot id
-	User     string    `json:"user"`             // whose session it is on the iLO
-	Time     time.Time `json:"time"`             // of the intent, by the host's clock
-	ILOTime  time.Time `json:"iloTime,omitzero"` // the same by the iLO's
-	End      time.Time `json:"end,omitzero"`     // when the answer to the login was given up, by the host's clock
-	Before   []string  `json:"before,omitempty"` // ids known to have existed before the login
-	Path     string    `json:"path,omitempty"`   // of the session, escaped
-	Opened   time.Time `json:"opened,omitzero"`  // by the host's clock
+	Boot     string    `json:"boot,omitempty"`     // the host's boot id
+	User     string    `json:"user"`               // whose session it is on the iLO
+	Time     time.Time `json:"time"`               // of the intent, by the host's clock
+	ILOTime  time.Time `json:"iloTime,omitzero"`   // the same by the iLO's
+	End      time.Time `json:"end,omitzero"`       // when the answer to the login was given up, or its process known to be dead, by the host's clock
+	Guardian bool      `json:"guardian,omitempty"` // a guardian's own login
+	Before   []string  `json:"before,omitempty"`   // ids known to have existed before the login
+	Path     string    `json:"path,omitempty"`     // of the session, escaped
+	Opened   time.Time `json:"opened,omitzero"`    // by the host's clock
 
 	// authorize adds the token to a request; nil if it is not known. As in
 	// Session, a closure keeps it from every printed form.

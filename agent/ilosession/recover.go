@@ -11,13 +11,18 @@ import (
 	"time"
 )
 
-// lateness is how long after we gave it up an iLO may still execute a login. It
-// is a variable for tests with real processes.
+// lateness is how long after we gave it up an iLO may still execute a request. So
+// the first request in a session comes at most so long after its login, and nobody
+// has the token of a session that was not used for longer. It is a variable for
+// tests with real processes.
 var lateness = 30 * time.Second
 
 const (
 	// clockSlack allows for the whole seconds of a Date and of a session's id.
 	clockSlack = 2 * time.Second
+	// clockJump is by how much the clocks of host and iLO may drift apart before
+	// one of them counts as set anew.
+	clockJump = 5 * time.Minute
 	// elsewhereFor is how long entries of another iLO are kept.
 	elsewhereFor = 30 * 24 * time.Hour
 
@@ -44,7 +49,9 @@ func (s *schedule) later(now time.Time) {
 // it sends nothing.
 //
 // What it cannot deal with now stays in the ledger; the Keeper tries again by
-// itself, later and after each login. The error says what failed.
+// itself, later and after each login. The error says what failed. It is no
+// failure that the session of a login without a record may still be another
+// program's: it is not deleted before it was there for half a minute, unused.
 func (k *Keeper) Recover(ctx context.Context) error {
 	k.mu.Lock()
 	if k.closing {
@@ -70,18 +77,26 @@ func (k *Keeper) recover(ctx context.Context, resume bool) error {
 	k.mu.Lock()
 	k.retry.at = time.Time{} // an event from now on asks for another round
 	k.mu.Unlock()
-	err := k.settle(ctx, resume)
+	again, err := k.settle(ctx, resume)
 	left, now := k.unsettled(), k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	switch {
-	case len(left) > 0:
-		k.retry.later(now)
-		for _, e := range left {
-			if old := e.oldAt(); e.Path == "" && old.After(now) && old.Before(k.retry.at) {
-				k.retry.at = old
-			}
+	stuck := err != nil
+	for _, e := range left {
+		if old := e.oldAt().Add(clockSlack); e.Path != "" || !old.After(now) {
+			stuck = true
+		} else if again.IsZero() || old.Before(again) {
+			again = old
 		}
+	}
+	switch {
+	case stuck:
+		k.retry.later(now)
+		if !again.IsZero() && again.Before(k.retry.at) {
+			k.retry.at = again
+		}
+	case len(left) > 0:
+		k.retry = schedule{at: again}
 	case k.retry.at.IsZero():
 		k.retry = schedule{}
 	}
@@ -103,14 +118,16 @@ func (k *Keeper) unsettled() []entry {
 	})
 }
 
-// settle makes one attempt at each entry.
-func (k *Keeper) settle(ctx context.Context, resume bool) error {
+// settle makes one attempt at each entry. It returns when another one will get
+// further, if that is known.
+func (k *Keeper) settle(ctx context.Context, resume bool) (again time.Time, err error) {
 	if len(k.unsettled()) == 0 {
-		return nil
+		return again, nil
 	}
+	k.noteEnds()
 	_, iloNow, err := k.identify(ctx)
 	if err != nil {
-		return fmt.Errorf("sessions of earlier processes: %w", err)
+		return again, fmt.Errorf("sessions of earlier processes: %w", err)
 	}
 	k.ageOut()
 	if resume {
@@ -140,10 +157,24 @@ func (k *Keeper) settle(ctx context.Context, resume bool) error {
 		}
 		k.settled(e)
 	}
-	if len(intents) > 0 {
-		errs = append(errs, k.searchOrphans(ctx, intents, iloNow))
+	now := k.now()
+	if slices.ContainsFunc(intents, func(e entry) bool { return e.ripe(now, iloNow) }) {
+		again, err = k.searchOrphans(ctx, iloNow)
+		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return again, errors.Join(errs...)
+}
+
+// noteEnds notes the end of logins whose processes are dead, so that no session
+// of a later login is taken for theirs: the instance lock leaves only guardians
+// alive beside us, and a guardian's wards are dead.
+func (k *Keeper) noteEnds() {
+	for _, e := range k.unsettled() {
+		if e.Path == "" && e.End.IsZero() && (k.only != nil || !e.Guardian) {
+			e.End = k.now()
+			k.o.Ledger.put(e)
+		}
+	}
 }
 
 func (k *Keeper) settled(e entry) {
@@ -258,38 +289,49 @@ func (t TableEntry) mayBeOf(e entry, now, iloNow time.Time) bool {
 }
 
 func (t TableEntry) neverUsed() bool {
-	return t.InBand && !t.Ours && !t.Current && t.Access.Sub(t.Login) <= clockSlack
+	return t.InBand && !t.Ours && !t.Current && t.Access.Sub(t.Login).Abs() <= clockSlack
 }
 
 // searchOrphans looks for the sessions of logins that ended without a record.
 // Sessions are deleted only if there are no more of them than logins that they
-// may belong to.
-func (k *Keeper) searchOrphans(ctx context.Context, intents []entry, iloNow time.Time) error {
+// may belong to, whichever process made these: who comes first deletes. It
+// returns when the youngest of those left will have been there for long enough.
+func (k *Keeper) searchOrphans(ctx context.Context, iloNow time.Time) (again time.Time, err error) {
+	asked := k.now()
 	table, err := k.table(ctx, internal{k})
 	if err != nil {
-		return err
+		return again, err
 	}
 	now := k.now()
-	// Logins of others that are under way have no record yet, either.
-	var foreign []entry
-	for _, e := range k.o.Ledger.entries() {
-		if e.Path == "" && !slices.ContainsFunc(intents, func(i entry) bool { return i.Nonce == e.Nonce }) {
-			foreign = append(foreign, e)
-		}
-	}
+	k.noteUnused(table, now)
+	alive, dead := k.intents(now)
+	fits := func(t TableEntry, e entry) bool { return t.mayBeOf(e, now, iloNow) }
 	var errs []error
-	for len(intents) > 0 {
-		group, sessions := related(&intents, table, func(t TableEntry, e entry) bool { return t.mayBeOf(e, now, iloNow) })
-		contested := slices.ContainsFunc(foreign, func(e entry) bool {
-			return slices.ContainsFunc(sessions, func(t TableEntry) bool { return t.mayBeOf(e, now, iloNow) })
+	for len(dead) > 0 {
+		group, sessions := related(&dead, table, fits)
+		abandoned := slices.DeleteFunc(slices.Clone(sessions), func(t TableEntry) bool {
+			at := k.abandonedAt(t, group, asked)
+			young := at.After(asked)
+			if young && at.After(again) {
+				again = at
+			}
+			return young
 		})
-		if contested || len(sessions) > len(group) {
-			k.log.WithField("logins", len(group)).WithField("candidates", ids(sessions)).
-				Warn("sessions may be ours or another program's; they are left to the iLO's idle timeout")
+		log := k.log.WithField("logins", len(group)).WithField("candidates", ids(sessions))
+		// A login that is under way has no record yet, either.
+		contested := slices.ContainsFunc(alive, func(e entry) bool {
+			return slices.ContainsFunc(sessions, func(t TableEntry) bool { return fits(t, e) })
+		})
+		switch {
+		case contested:
+			log.Debug("sessions may be those of a login that is under way")
+			continue
+		case len(sessions) > len(group):
+			log.Warn("sessions may be ours or another program's; if nobody uses one they are left to the iLO's idle timeout")
 			continue
 		}
 		found := 0
-		for _, t := range sessions {
+		for _, t := range abandoned {
 			_, err := k.terminate(ctx, internal{k}, t.ID, false, TableEntry.neverUsed)
 			if err != nil && !errors.Is(err, ErrNoSession) {
 				errs = append(errs, fmt.Errorf("session of a login without a record: %w", err))
@@ -304,7 +346,67 @@ func (k *Keeper) searchOrphans(ctx context.Context, intents []entry, iloNow time
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return again, errors.Join(errs...)
+}
+
+// intents are the logins without a record on this iLO, of whatever process:
+// those that may be under way, and those that ended.
+func (k *Keeper) intents(now time.Time) (alive, dead []entry) {
+	entries := k.o.Ledger.entries()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, e := range entries {
+		switch {
+		case e.Path != "" || !e.Identity.is(k.identity):
+		case k.owned[e.Nonce], e.End.IsZero() && !e.Time.After(now) && now.Sub(e.Time) <= loginTimeout+loginGrace:
+			alive = append(alive, e)
+		default:
+			dead = append(dead, e)
+		}
+	}
+	return alive, dead
+}
+
+// noteUnused remembers since when sessions are known that were never used.
+func (k *Keeper) noteUnused(table []TableEntry, now time.Time) {
+	unused := map[string]time.Time{}
+	for _, t := range table {
+		if t.neverUsed() {
+			if unused[t.ID] = now; !k.unused[t.ID].IsZero() {
+				unused[t.ID] = k.unused[t.ID]
+			}
+		}
+	}
+	k.unused = unused
+}
+
+// abandonedAt is when, by our clock, a session that was never used has been there
+// for longer than lateness: by the iLO's clock, or if that may have been set since
+// the intents, since we saw it first.
+func (k *Keeper) abandonedAt(t TableEntry, intents []entry, now time.Time) time.Time {
+	const enough = time.Second // for what whole seconds hide
+	at := k.unused[t.ID].Add(lateness + enough)
+	login, ok := loginTime(t.ID, t.UserName)
+	if !ok || t.read.Before(login) || slices.ContainsFunc(intents, func(e entry) bool { return e.clockSet(now, t.read) }) {
+		return at
+	}
+	if by := now.Add(lateness + enough - t.read.Sub(login)); by.Before(at) {
+		return by
+	}
+	return at
+}
+
+// clockSet reports whether one of the clocks may have been set since an intent.
+func (e entry) clockSet(now, iloNow time.Time) bool {
+	ahead := iloNow.Sub(e.ILOTime) - now.Sub(e.Time)
+	return e.ILOTime.IsZero() || iloNow.IsZero() || ahead.Abs() > clockJump
+}
+
+// ripe reports whether it is worth a look at the table: a session of the intent
+// may have been there for long enough, or will not come any more; or the clocks do
+// not tell, and looking twice must.
+func (e entry) ripe(now, iloNow time.Time) bool {
+	return e.clockSet(now, iloNow) || iloNow.Sub(e.ILOTime) > lateness || !e.oldAt().After(now)
 }
 
 // oldAt is when the iLO will not execute an intent's login any more. An intent

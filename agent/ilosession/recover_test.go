@@ -116,10 +116,12 @@ func TestKilledAnywhere(t *testing.T) {
 		resume    bool
 		powerLoss bool // the runtime directory goes with the process
 		nocache   bool // no state directory
+		other     bool // a program logs in when the first process is dead, and takes its time
 	}
 	worlds := map[string]world{
 		"plain":                 {deep: true},
 		"resume":                {resume: true},
+		"another program":       {deep: true, other: true},
 		"power loss":            {deep: true, powerLoss: true},
 		"nocache":               {nocache: true},
 		"no idle timeout, 2001": {options: redfish.Options{IdleTimeout: redfish.NoIdleTimeout, ClockOffset: -25 * 365 * 24 * time.Hour}},
@@ -128,6 +130,9 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 	for name, w := range worlds {
 		for work, f := range works {
+			if w.other && work == "session killed" {
+				continue // that of the other program would be
+			}
 			t.Run(name+", "+work, func(t *testing.T) {
 				runs := 0
 				deep := w.deep && work == "get" && !testing.Short()
@@ -146,6 +151,9 @@ func TestKilledAnywhere(t *testing.T) {
 								m.process(l, set, func(k *Keeper) { f(m, k) })
 								if w.powerLoss {
 									_ = os.RemoveAll(m.runtime)
+								}
+								if w.other && l == first {
+									defer m.slow()()
 								}
 							}
 							m.clean(set)
@@ -212,6 +220,7 @@ func TestFaultAnywhere(t *testing.T) {
 							}
 						}
 						time.Sleep(credentialsPause)
+						synctest.Wait()
 						if left := m.server.Faults().Rules; len(left) > 0 && left[0].Skip == 0 {
 							return // the next would be hit
 						}
@@ -254,6 +263,7 @@ func (m *machine) get1(k *Keeper) { _, _ = do(m.t.Context(), k, "GET", system, "
 // steps of a process up to a point; TestKilledAnywhere would fail first if they
 // changed.
 const (
+	untilIntent   = 3 // the iLO has not seen anything of the login
 	untilPosted   = 4 // the iLO has opened a session, nobody knows
 	untilRecorded = 9 // the first request in it is made
 )
@@ -271,6 +281,29 @@ func (m *machine) other() *Session {
 		m.t.Fatal(err)
 	}
 	return s
+}
+
+// slow is another program that uses its session now and then, until stop is called.
+func (m *machine) slow() (stop func()) {
+	s := m.other()
+	ctx, cancel := context.WithCancel(m.t.Context())
+	var program sync.WaitGroup
+	program.Go(func() {
+		for ctx.Err() == nil {
+			select {
+			case <-time.After(lateness - time.Second):
+				m.use(s)
+			case <-ctx.Done():
+			}
+		}
+	})
+	return func() {
+		cancel()
+		program.Wait()
+		if err := s.Close(context.Background()); err != nil {
+			m.t.Error(err)
+		}
+	}
 }
 
 func (m *machine) use(s *Session) {
@@ -371,7 +404,7 @@ func TestRecoverAmbiguous(t *testing.T) {
 		if err := k.Recover(t.Context()); err != nil {
 			t.Error(err)
 		}
-		m.expect(3, 0, 3) // the lost one, the other program's, the one to look from
+		m.expect(2, 0, 2) // the lost one, the other program's
 		time.Sleep(3 * time.Second)
 		m.use(other)
 		time.Sleep(time.Minute)
@@ -379,6 +412,84 @@ func TestRecoverAmbiguous(t *testing.T) {
 		m.expect(3, 1, 2)
 		m.use(other)
 		closeKeeper(t, k)
+		if err := other.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A session that another program opened when ours might have been opened is not
+// taken for it before that program had the time to use it, whatever the clocks do.
+func TestRecoverSparesTheYoung(t *testing.T) {
+	jump := func(by time.Duration) func(m *machine, next http.RoundTripper) http.RoundTripper {
+		return func(m *machine, next http.RoundTripper) http.RoundTripper {
+			m.service.SetClock(m.service.Now().Add(by))
+			return next
+		}
+	}
+	for name, start := range map[string]func(m *machine, next http.RoundTripper) http.RoundTripper{
+		"clocks agree":       jump(0),
+		"clock jumps":        jump(365 * 24 * time.Hour),
+		"clock jumps back":   jump(-365 * 24 * time.Hour),
+		"clock is corrected": jump(-3 * time.Second),
+		"no Date": func(_ *machine, next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				resp, err := next.RoundTrip(r)
+				if err == nil {
+					resp.Header.Del("Date")
+				}
+				return resp, err
+			})
+		},
+	} {
+		for _, orphan := range []bool{false, true} {
+			bubble(t, fmt.Sprintf("%s, orphan %v", name, orphan), func(t *testing.T) {
+				m := newMachine(t, redfish.Options{IdleTimeout: redfish.NoIdleTimeout})
+				m.leave(map[bool]int{false: untilIntent, true: untilPosted}[orphan])
+				other := m.other()
+				k := m.keeper(func(o *KeeperOptions) { o.Next = start(m, o.Next) })
+				if err := k.Recover(t.Context()); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(lateness - time.Second)
+				synctest.Wait()
+				if got := m.service.Stats().Deletes; got != 0 {
+					t.Errorf("%d deletes", got)
+				}
+				m.use(other)
+				time.Sleep(2 * lateness)
+				synctest.Wait()
+				if got := m.service.Stats().Deletes; got != map[bool]int{true: 1}[orphan] {
+					t.Errorf("%d deletes", got)
+				}
+				m.use(other)
+				closeKeeper(t, k)
+				if err := other.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// What is opened long after a process is known to be dead is not its.
+func TestRecoverAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		m.leave(untilPosted)
+		k := m.keeper()
+		if err := k.Recover(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := k.Close(t.Context()); err != nil { // a short command
+			t.Error(err)
+		}
+		time.Sleep(lateness + 2*clockSlack)
+		other := m.other()
+		time.Sleep(lateness + 2*clockSlack)
+		m.clean()
+		m.expect(3, 2, 1)
+		m.use(other)
 		if err := other.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -53,6 +53,8 @@ type TableEntry struct {
 	InBand   bool          `json:"inBand"` // opened over a host channel, by us or another program
 	Ours     bool          `json:"ours"`   // in our ledger
 	Current  bool          `json:"current"`
+
+	read time.Time // when the iLO showed it, by its clock; zero if it does not tell
 }
 
 // sessionResource is a session as all generations with Redfish show it, expanded
@@ -154,7 +156,7 @@ func readTable(ctx context.Context, rt http.RoundTripper) ([]TableEntry, error) 
 }
 
 func (m *sessionResource) entry(path string, now time.Time) TableEntry {
-	e := TableEntry{ID: sessionID(path), Path: path, UserName: m.UserName, Age: -1, Idle: -1}
+	e := TableEntry{ID: sessionID(path), Path: path, UserName: m.UserName, Age: -1, Idle: -1, read: now}
 	ext := m.Oem.Hpe
 	if ext == nil {
 		ext = m.Oem.Hp

@@ -27,6 +27,10 @@ import (
 // tests that would hang; nothing is measured by it.
 const patience = 2 * time.Minute
 
+// abandoned is how long, by the iLO's clock, a session of a killed process is left
+// alone that may as well be another program's.
+const abandoned = 31 * time.Second
+
 // setting is a number that an environment variable may change.
 func setting(tb testing.TB, variable string, usual int) int {
 	tb.Helper()
@@ -193,6 +197,14 @@ func (s *site) run(args ...string) (code int, out string) {
 	return s.wait(p).ExitCode(), p.out.String()
 }
 
+// age makes the sessions on the iLO look abandoned that nobody uses.
+func (s *site) age() {
+	s.t.Helper()
+	if err := s.ilo.AdvanceClock(s.t.Context(), abandoned); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // kill stops a process at once, notes the guardian that it has and kills both, or
 // the process alone. It reports false if the process had ended.
 func (s *site) kill(p *process, guardians bool) bool {
@@ -244,6 +256,14 @@ func (s *site) until(what string, holds func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// unsettled reports whether the ledger has a login without a record.
+func (s *site) unsettled() bool {
+	return slices.ContainsFunc(s.ledger(), func(name string) bool {
+		text, err := os.ReadFile(name)
+		return err == nil && !bytes.Contains(text, []byte(`"path":`))
+	})
 }
 
 // state is what is left, for people.
@@ -325,7 +345,12 @@ func (s *site) clean(what string) {
 	s.t.Helper()
 	ours, _ := s.sessions()
 	if len(ours) > 0 && s.guarded() {
-		s.until(what+": the guardian is done", func() bool { ours, _ = s.sessions(); return len(ours) == 0 })
+		s.until(what+": the guardian is done", func() bool { ours, _ = s.sessions(); return len(ours) == 0 || !s.guarded() })
+	}
+	if len(ours) > 0 && s.unsettled() { // by a login that was executed after age
+		s.age()
+		s.againByAgent(what)
+		ours, _ = s.sessions()
 	}
 	_, foreign := s.sessions()
 	stats, err := s.ilo.Stats(s.t.Context())
@@ -340,12 +365,7 @@ func (s *site) end() {
 	s.until("the last guardian ends", func() bool { return !s.guarded() })
 	s.clean("at the end")
 	p := s.agent()
-	s.until("every login is settled", func() bool {
-		return !slices.ContainsFunc(s.ledger(), func(name string) bool {
-			text, err := os.ReadFile(name)
-			return err == nil && !bytes.Contains(text, []byte(`"path":`))
-		})
-	})
+	s.until("every login is settled", func() bool { return !s.unsettled() })
 	_ = p.Process.Signal(syscall.SIGTERM)
 	s.wait(p)
 	s.clean("after all")
@@ -492,6 +512,7 @@ func (k *killer) once(n int) (killed bool) {
 		k.seen[kind]++
 		k.seen[fmt.Sprintf("%d left", len(ours))]++
 	}
+	k.age()
 	if k.chance(50) {
 		k.againByAgent(what)
 	} else {

@@ -72,6 +72,7 @@ func TestKillAtEachSystemCall(t *testing.T) {
 				} else if state.ExitStatus() != 0 {
 					t.Errorf("%s: %v: %s", point, p.ProcessState, &p.out)
 				}
+				s.age()
 				if killed%2 == 0 {
 					s.againByAgent(point)
 				} else {
