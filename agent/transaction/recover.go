@@ -127,10 +127,15 @@ func (m *Manager) Recover(ctx context.Context) error {
 
 // recover finishes one commit. It may be called again after an error.
 func (c *commit) recover(ctx context.Context) error {
+	if err := c.reopen(); err != nil {
+		c.m.o.Log.WithError(err).Warn("what becomes of a recovery cannot be kept")
+	}
+	defer c.journal.close()
 	c.blind = nil
 	for _, s := range c.steps {
 		if s.Outcome == OutcomeUnknown {
 			s.Outcome = c.decide(ctx, s)
+			c.note(record{Done: s}) // or it would look as if it had no effect, once it is undone
 		}
 	}
 	if verdict(c.steps).Result != Committed {
@@ -142,22 +147,15 @@ func (c *commit) recover(ctx context.Context) error {
 	result := verdict(c.steps)
 	result.Recovered = true
 	c.log(result)
-	if err := c.end(result); err != nil {
-		c.m.o.Log.WithError(err).Warn("the result of a recovery could not be kept")
-	}
+	c.note(record{End: &result}) // which is the report from now on
 	c.m.report(c.session, &report{result, c.journal.name})
 	return nil
 }
 
-// end adds the result to the journal, which is the report from now on.
-func (c *commit) end(r Result) error {
-	var err error
-	if c.journal.file, err = os.OpenFile(c.journal.name, os.O_RDWR, 0); err != nil {
-		return err
+// reopen makes the journal ready for more records.
+func (c *commit) reopen() (err error) {
+	if c.journal.file, err = os.OpenFile(c.journal.name, os.O_RDWR, 0); err == nil {
+		err = c.journal.file.Truncate(c.journal.size)
 	}
-	defer c.journal.close()
-	if err := c.journal.file.Truncate(c.journal.size); err != nil {
-		return err
-	}
-	return c.journal.append(record{End: &r})
+	return err
 }

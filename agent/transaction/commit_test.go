@@ -1,0 +1,382 @@
+package transaction
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ilod/ilod/chif/chiftest/redfish"
+)
+
+// TestStale: who has changed what since it was staged is not overwritten.
+func TestStale(t *testing.T) {
+	for name, change := range map[string]func(*ilo){
+		"the property": func(i *ilo) { i.do("PATCH", system, `{"AssetTag":"theirs"}`) },
+		"another":      func(i *ilo) { i.do("PATCH", system, `{"HostName":"theirs"}`) },
+		"under the same ETag": func(i *ilo) {
+			i.fault = func(r *http.Request) fault {
+				i.fault = nil
+				before := i.value(system, "/@odata.etag")
+				i.do("PATCH", system, `{"AssetTag":"theirs"}`)
+				_ = before
+				return none
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, redfish.Options{})
+			f.begin()
+			f.stage("PATCH", network, `{"HostName":"mine"}`)
+			f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+			change(f.ilo)
+			f.ilo.requests()
+			if _, err := f.commit(RolledBack, NotSent, NotSent); !errors.Is(err, ErrStale) {
+				t.Error(err)
+			}
+			if log := strings.Join(f.ilo.requests(), " "); strings.Contains(log, "PATCH") {
+				t.Errorf("sent: %s", log)
+			}
+		})
+	}
+}
+
+// TestChangedInBetween: after the look, before the PATCH: the iLO answers 412.
+func TestChangedInBetween(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.begin()
+	f.stage("PATCH", network, `{"HostName":"mine"}`)
+	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+	f.ilo.fault = func(r *http.Request) fault {
+		if r.Method == http.MethodPatch && r.URL.Path == network {
+			f.ilo.do("PATCH", system, `{"AssetTag":"theirs"}`)
+		}
+		return none
+	}
+	if r, err := f.commit(RolledBack, Undone, Refused); !errors.Is(err, ErrStale) || r.Writes[1].Status != http.StatusPreconditionFailed {
+		t.Errorf("%v %v", r, err)
+	}
+	f.is(network, "/HostName", `"ilo-sim"`)
+	f.is(system, "/AssetTag", `"theirs"`)
+}
+
+// TestRestless: an ETag that changes with each look does not forbid writes.
+func TestRestless(t *testing.T) {
+	f := newFixture(t, redfish.Options{VolatileReadings: true})
+	const power = "/redfish/v1/Chassis/1/Power"
+	f.begin()
+	f.stage("PATCH", power, `{"Oem":{"Hpe":{"HasPowerMetering":false}}}`)
+	f.commit(Committed, Applied)
+	f.is(power, "/Oem/Hpe/HasPowerMetering", "false")
+	f.begin()
+	f.stage("PATCH", power, `{"Oem":{"Hpe":{"HasPowerMetering":true}}}`)
+	f.stage("PATCH", network, `{"HostName":7}`)
+	f.commit(RolledBack, Undone, Refused)
+	f.is(power, "/Oem/Hpe/HasPowerMetering", "false")
+}
+
+// TestTheirs: what somebody else has changed after us is not put back.
+func TestTheirs(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"mine","HostName":"mine"}`)
+	f.stage("POST", accounts, `{"UserName":"ann","Password":"12345678"}`)
+	f.stage("PATCH", network, `{"HostName":7}`)
+	f.ilo.fault = func(r *http.Request) fault {
+		if r.Method == http.MethodPatch && r.URL.Path == network {
+			f.ilo.do("PATCH", system, `{"AssetTag":"theirs"}`)
+			f.ilo.do("DELETE", accounts+"/2", "")
+			f.ilo.do("POST", accounts, `{"UserName":"bob","Password":"12345678"}`) // takes over the number
+		}
+		return none
+	}
+	r, _ := f.commit(PartlyRolledBack, UndoRefused, UndoRefused, Refused)
+	f.is(system, "/AssetTag", `"theirs"`)
+	f.is(system, "/HostName", `"sim.example"`)
+	f.is(accounts+"/2", "/UserName", `"bob"`)
+	if !strings.Contains(r.Writes[0].Error, "/AssetTag was changed by somebody else") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestNotUndoable: a deletion stays, and the result says so.
+func TestNotUndoable(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"a"}`)
+	f.stage("DELETE", subscriptions+"/1", "")
+	f.stage("PATCH", network, `{"HostName":7}`)
+	if s, _ := f.Status("s"); s.Writes[1].Undoable {
+		t.Error("a deletion is undoable")
+	}
+	f.commit(PartlyRolledBack, Undone, Applied, Refused)
+	f.is(system, "/AssetTag", `""`)
+	f.is(subscriptions+"/1", "", "Not Found")
+}
+
+// TestArrays: each element is put back, what was not there is taken away.
+func TestArrays(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	was := f.ilo.value(subscriptions+"/1", "/EventTypes")
+	for _, change := range []string{`["Alert"]`, `["a","b","c"]`, `[null,"x"]`, `[]`, `null`} {
+		f.begin()
+		f.stage("PATCH", subscriptions+"/1", `{"EventTypes":`+change+`}`)
+		f.stage("PATCH", network, `{"HostName":7}`)
+		f.commit(RolledBack, Undone, Refused)
+		f.is(subscriptions+"/1", "/EventTypes", was)
+	}
+}
+
+// TestFaults: each kind of fault at each request of a commit. Whatever happens,
+// the result says what the iLO has.
+func TestFaults(t *testing.T) {
+	for _, f := range []fault{notSent, dropped, lost, late, before500, after500, status412, status400, garbage, crash, afterCrash} {
+		t.Run(string(f), func(t *testing.T) {
+			for n, more := 1, true; more; n++ {
+				more = faultAt(t, n, f)
+			}
+		})
+	}
+}
+
+// faultAt reports whether the commit had that many requests.
+func faultAt(t *testing.T, n int, kind fault) bool {
+	f := newFixture(t, redfish.Options{})
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+	f.stage("POST", subscriptions, `{"Destination":"https://192.0.2.1/","Context":"mine"}`)
+	f.stage("PATCH", system, `{"AssetTag":"mine, too","HostName":"mine"}`)
+	f.stage("PATCH", bios, `{"Attributes":{"AdminName":"mine"}}`)
+	f.ilo.on(n, "", "", kind)
+	f.ilo.requests()
+	var r Result
+	if !survives(func() { r, _ = f.Commit(context.Background(), "s") }) {
+		f.ilo.heal()
+		f.start(Options{})
+		if err := f.Recover(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		s, _ := f.Status("s")
+		if s.Report == nil { // it had not begun
+			s.Report = &Result{Result: RolledBack}
+		}
+		r = *s.Report
+	}
+	requests := len(f.ilo.requests())
+	f.ilo.heal()
+	f.noFiles()
+	applied := r.Result == Committed
+	want := func(path, pointer, before, after string) {
+		t.Helper()
+		if got := f.ilo.value(path, pointer); got != before && !applied || got != after && applied {
+			t.Errorf("request %d, %s: %s: %s %s is %s", n, kind, text(r), path, pointer, got)
+		}
+	}
+	want(system, "/AssetTag", `""`, `"mine, too"`)
+	want(system, "/HostName", `"sim.example"`, `"mine"`)
+	want(subscriptions, "/Members@odata.count", "1", "2")
+	want(pending, "/Attributes/AdminName", `""`, `"mine"`)
+	if !applied && r.Result != RolledBack {
+		t.Errorf("request %d, %s: %s", n, kind, text(r))
+	}
+	return requests >= n
+}
+
+// TestDead: an iLO that no longer answers. The commit ends, and says what it does
+// not know.
+func TestDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, redfish.Options{})
+		f.start(Options{Pause: DefaultPause})
+		f.begin()
+		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+		f.stage("PATCH", network, `{"HostName":"mine"}`)
+		dead := false
+		f.ilo.fault = func(r *http.Request) fault {
+			if dead = dead || r.Method == http.MethodPatch && r.URL.Path == network; dead {
+				return dropped
+			}
+			return none
+		}
+		f.commit(Unknown, OutcomeUnknown, OutcomeUnknown)
+	})
+}
+
+// TestBackInTime: an iLO that comes back while the commit waits for it.
+func TestBackInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, redfish.Options{})
+		f.start(Options{Pause: DefaultPause})
+		f.begin()
+		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+		f.stage("PATCH", network, `{"HostName":"mine"}`)
+		var down time.Time
+		f.ilo.fault = func(r *http.Request) fault {
+			if down.IsZero() && r.Method == http.MethodPatch {
+				down = time.Now()
+				return lost
+			}
+			if !down.IsZero() && time.Since(down) < 2*time.Minute {
+				return dropped
+			}
+			return none
+		}
+		f.commit(Committed, Applied, Applied)
+	})
+}
+
+// TestUnreachableAfterCrash: Recover has to be called again, and meanwhile
+// nobody else changes what it is about.
+func TestUnreachableAfterCrash(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+	f.stage("PATCH", network, `{"HostName":"mine"}`)
+	f.ilo.on(1, "PATCH", network, crash)
+	f.die(func() { _, _ = f.Commit(context.Background(), "s") })
+	f.start(Options{Deadline: time.Millisecond})
+	f.ilo.fault = func(*http.Request) fault { return dropped }
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := f.Recover(ctx); !errors.Is(err, errLost) {
+		t.Error(err)
+	}
+	f.ilo.heal()
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"other"}`)
+	if _, err := f.commit(RolledBack, NotSent); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	f.check(f.report(), RolledBack, Undone, Refused)
+	f.is(system, "/AssetTag", `""`)
+	f.start(Options{})
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"other"}`)
+	f.commit(Committed, Applied)
+}
+
+// TestCrashes: at each step, and again while recovering.
+func TestCrashes(t *testing.T) {
+	for n := 1; n <= 2; n++ {
+		f := newFixture(t, redfish.Options{})
+		f.begin()
+		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+		f.stage("PATCH", network, `{"HostName":"mine"}`)
+		f.stage("PATCH", pending, `{"Attributes":{"AdminName":"mine"}}`)
+		f.ilo.on(n, "PATCH", "", afterCrash)
+		f.die(func() { _, _ = f.Commit(context.Background(), "s") })
+		f.ilo.on(1, "PATCH", "", afterCrash)
+		f.die(func() { _ = f.Recover(context.Background()) })
+		f.ilo.on(1, "GET", "", crash)
+		f.die(func() { _ = f.Recover(context.Background()) })
+		f.check(f.report(), RolledBack, []Outcome{Undone, []Outcome{NotSent, Undone}[n-1], NotSent}...)
+		f.is(system, "/AssetTag", `""`)
+		f.is(network, "/HostName", `"ilo-sim"`)
+	}
+	// The last answer was missing alone.
+	f := newFixture(t, redfish.Options{})
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+	f.stage("DELETE", accounts+"/1", "")
+	f.ilo.on(1, "DELETE", "", afterCrash)
+	f.die(func() { _, _ = f.Commit(context.Background(), "s") })
+	r := f.report()
+	if f.check(r, Committed, Applied, Applied); !r.Recovered {
+		t.Error("not marked")
+	}
+}
+
+// TestReportSurvives: a restart between recovery and question.
+func TestReportSurvives(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	for _, age := range []time.Duration{time.Hour, reportAge + time.Hour} {
+		f.begin()
+		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+		f.ilo.on(1, "PATCH", "", crash)
+		f.die(func() { _, _ = f.Commit(context.Background(), "s") })
+		if err := f.Recover(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		f.now = f.now.Add(age)
+		f.start(Options{})
+		s, _ := f.Status("s")
+		if want := age < reportAge; (s.Report != nil) != want || want && !s.Report.Recovered {
+			t.Errorf("after %v: %+v", age, s.Report)
+		}
+		f.noFiles()
+	}
+}
+
+// TestJournal: it holds no value that was staged, and its end may be torn off
+// anywhere.
+func TestJournal(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"staged-1","HostName":"staged-2"}`)
+	f.stage("PATCH", system, `{"AssetTag":"staged-3"}`)
+	f.stage("POST", accounts, `{"UserName":"staged-4","Password":"staged-5"}`)
+	f.stage("PUT", pending, `{"Attributes":{"AdminName":"staged-6"}}`)
+	f.stage("PATCH", accounts+"/1", `{"UserName":"staged-7","Password":"staged-8"}`)
+	f.stage("PATCH", network, `{"HostName":"staged-9"}`)
+	f.ilo.on(1, "PATCH", network, crash)
+	f.die(func() { _, _ = f.Commit(context.Background(), "s") })
+	files, err := filepath.Glob(filepath.Join(f.dir, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	info, err := os.Stat(files[0])
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	whole, err := os.ReadFile(files[0])
+	if err != nil || strings.Contains(string(whole), "staged") || !strings.Contains(string(whole), "sim.example") {
+		t.Fatalf("%v %s", err, whole)
+	}
+	lines := strings.SplitAfter(string(whole), "\n")
+	first, last := len(lines[0]), len(whole)-len(lines[len(lines)-2])
+	torn := filepath.Join(f.dir, "torn")
+	for size := range len(whole) + 1 {
+		if size >= first && size < last {
+			continue // only the last record, or the first, can be torn
+		}
+		if err := os.WriteFile(torn, whole[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		begun, _, good, err := readJournal(torn)
+		if size < first && err != errNotBegun || size >= first && (err != nil || len(begun.Steps) != 6 || good < int64(last) || good > int64(size)) {
+			t.Fatalf("%d of %d bytes: %d are good: %+v %v", size, len(whole), good, begun, err)
+		}
+	}
+	if err := os.Remove(torn); err != nil {
+		t.Error(err)
+	}
+	f.check(f.report(), PartlyRolledBack, Undone, Undone, Undone, Undone, UndoRefused, Refused)
+	f.is(system, "/AssetTag", `""`)
+	f.is(system, "/HostName", `"sim.example"`)
+	f.is(accounts, "/Members@odata.count", "1")
+	f.is(accounts+"/1", "/UserName", `"Administrator"`)
+}
+
+// TestDamagedJournal: the agent starts all the same.
+func TestDamagedJournal(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	for name, content := range map[string]string{
+		"a": "\x00\x00\n", "b": "{}\n", "c": "", "d": `{"Begin":{"Steps":[null]}}` + "\n", "e": `{"Begin":{"Steps":[{"Number":7}]}}` + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(f.dir, name+journalSuffix), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.start(Options{})
+	if err := f.Recover(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if files, _ := filepath.Glob(filepath.Join(f.dir, "*"+damagedSuffix)); len(files) != 4 {
+		t.Errorf("set aside: %v\n%s", files, &f.out)
+	}
+}
