@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -139,7 +140,9 @@ func testAllBusy(t *testing.T, channels int) {
 		held = append(held, mustOpen(t, n, unix.O_EXCL))
 	}
 	refused(t, finish(t, command("--timeout", "2s", "get", systemPath)), 67, chif.ErrBusy.Error())
-	if o := finish(t, command("--timeout", "2s", "doctor")); o.code != 67 || !strings.Contains(o.stdout, chif.ErrBusy.Error()) {
+	walked := fmt.Sprintf("%d of %d are held", channels, channels)
+	if o := finish(t, command("--timeout", "5s", "doctor")); o.code != 67 || !strings.Contains(o.stdout, chif.ErrBusy.Error()) ||
+		!strings.Contains(o.stdout, walked) || !strings.Contains(o.stdout, fmt.Sprintf("process %d of ", os.Getpid())) {
 		t.Errorf("doctor: exit status %d, %q", o.code, o.stdout)
 	}
 	held[channels/2].close()
