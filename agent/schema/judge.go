@@ -33,6 +33,7 @@ type place struct {
 	node    *node   // what the schema says of it
 	current present // what there is now
 	listed  bool    // among the writeable properties, so that it is not read-only
+	choices int     // of schemas for this value that led to another choice
 	// others are what there is now in the other elements of an array; nil if the
 	// place is in none.
 	others func() []present
@@ -228,7 +229,9 @@ func (j *judge) value(at place, v any) {
 		n = &node{}
 	}
 	if n.alternatives != nil {
-		j.alternatives(at, v)
+		if at.choices++; at.choices <= maxHops {
+			j.alternatives(at, v)
+		}
 		return
 	}
 	items := j.resolve(n.items)

@@ -34,7 +34,7 @@ func (p present) members() map[string]present {
 	if p.kind() != object {
 		return nil
 	}
-	m := map[string]present{}
+	m := make(map[string]present, len(p)/64)
 	p.each(func(name, v present) {
 		if key := name[1 : len(name)-1]; bytes.IndexByte(key, '\\') < 0 {
 			m[string(key)] = v

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ilod/ilod/agent/schema"
@@ -21,6 +22,12 @@ func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
+var loaded struct {
+	sync.Once
+	trees map[string]*tree.Tree
+	err   error
+}
+
 // trees are those of real servers, by name.
 func trees(tb testing.TB) map[string]*tree.Tree {
 	tb.Helper()
@@ -28,15 +35,20 @@ func trees(tb testing.TB) map[string]*tree.Tree {
 	if err != nil || len(files) == 0 {
 		tb.Fatalf("no trees: %v", err)
 	}
-	all := map[string]*tree.Tree{}
-	for _, file := range files {
-		tr, err := tree.Load(file)
-		if err != nil {
-			tb.Fatal(err)
+	loaded.Do(func() {
+		loaded.trees = map[string]*tree.Tree{}
+		for _, file := range files {
+			tr, err := tree.Load(file)
+			if err != nil {
+				loaded.err = err
+			}
+			loaded.trees[strings.TrimSuffix(filepath.Base(file), ".jsonl.gz")] = tr
 		}
-		all[strings.TrimSuffix(filepath.Base(file), ".jsonl.gz")] = tr
+	})
+	if loaded.err != nil {
+		tb.Fatal(loaded.err)
 	}
-	return all
+	return loaded.trees
 }
 
 // frozen serves a tree as an iLO does, byte for byte.
