@@ -162,19 +162,24 @@ func (d *doctor) channels(dir string) {
 		dir = real // as the descriptors show it
 	}
 	holders, unseen, err := platform.Holders(filepath.Join(d.root, "proc"), dir)
-	held := 0
-	for _, h := range holders {
-		held += len(h.Files)
-	}
-	switch {
-	case err != nil:
+	if err != nil {
 		d.skip("channels", "the processes cannot be seen: "+err.Error())
-	case unseen > 0:
-		d.advise("channels", map[bool]string{true: "run as root"}[os.Geteuid() != 0],
-			"%d of %d are held; processes that could not be looked at: %d", held, total, unseen)
-	default:
-		d.ok("channels", "%d of %d are held", held, total)
+		return
 	}
+	held := map[string]bool{} // two processes may share one
+	for _, h := range holders {
+		for _, name := range h.Files {
+			held[name] = true
+		}
+	}
+	text, remedy := fmt.Sprintf("%d of %d are held", len(held), total), ""
+	if unseen > 0 {
+		text += fmt.Sprintf("; processes that could not be looked at: %d", unseen)
+		if os.Geteuid() != 0 {
+			remedy = "run as root"
+		}
+	}
+	d.advise("channels", remedy, "%s", text)
 	for _, h := range holders {
 		d.ok("channel holder", "%s, process %d of %s: %s", h.Command, h.PID, h.User, strings.Join(h.Files, " "))
 	}

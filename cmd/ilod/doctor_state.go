@@ -123,12 +123,12 @@ func (d *doctor) service(running bool) {
 
 // closedCache looks at the cache while no agent has it.
 func (d *doctor) closedCache() {
-	if d.config.Cache.Disabled || d.locked {
-		d.skip("cache", map[bool]string{true: "another process may have it", false: "in memory, as --nocache says"}[d.locked])
-		return
-	}
 	bytes, err := cache.Inspect(filepath.Join(d.config.StateDir, "cache"))
 	switch {
+	case d.config.Cache.Disabled:
+		d.skip("cache", "in memory, as --nocache says")
+	case d.locked:
+		d.skip("cache", "another process may have it")
 	case err == nil:
 		d.ok("cache", "%d KiB on disk", bytes>>10)
 	case errors.Is(err, cache.ErrUnclean):
