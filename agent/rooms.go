@@ -15,6 +15,7 @@ import (
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/gateway"
+	"github.com/ilod/ilod/agent/health"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/schedule"
 	"github.com/ilod/ilod/agent/schema"
@@ -73,6 +74,7 @@ type rooms struct {
 	freshness interface{ Sweep(context.Context) error }
 	keeper    interface{ Recover(context.Context) error }
 	journal   interface{ Recover(context.Context) error } // of transactions
+	health    *healthWatch
 }
 
 // stack makes the rooms, from the iLO to the clients, and plans their end in the
@@ -141,6 +143,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	}
 	e.life.onStop("client sessions", sessions.Close)
 
+	watch := newHealthWatch(cache, o.Log.WithField(component, "health"))
 	accounts, err := o.Config.tlsAccounts()
 	if err != nil {
 		return r, err
@@ -151,7 +154,12 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 		Status: func(context.Context) any {
 			return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats()}
 		},
-		Metrics: func() []gateway.Metric { return metrics(keeper.Status(), scheduler.Stats(), cache.Stats()) },
+		Metrics: func() []gateway.Metric {
+			return append(metrics(keeper.Status(), scheduler.Stats(), cache.Stats()), watch.metrics(time.Now())...)
+		},
+		Health: func(ctx context.Context, header http.Header) (any, error) {
+			return health.Read(ctx, cache, health.Options{Header: header})
+		},
 		Cache: &gateway.Cache{
 			Stats: func() any {
 				return struct {
@@ -168,7 +176,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	if err != nil {
 		return r, err
 	}
-	return rooms{gateway: front, freshness: cache, keeper: keeper, journal: transactions}, nil
+	return rooms{gateway: front, freshness: cache, keeper: keeper, journal: transactions, health: watch}, nil
 }
 
 // limits are those of the client sessions, until an admin sets others.

@@ -122,6 +122,7 @@ func (e *Engine) serve(ctx context.Context) error {
 	}
 	e.life.spawn("recovery", e.recoverAll)
 	e.life.spawn("sweep", e.sweep)
+	e.life.spawn("health", e.rooms.health.run)
 	e.life.spawn("watchdog", e.feedWatchdog)
 	e.o.Manager.Ready()
 	e.o.Manager.Status("serving")

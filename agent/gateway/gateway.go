@@ -56,6 +56,9 @@ type Options struct {
 	Status func(context.Context) any
 	// Metrics returns what GET /ilod/v1/metrics shows beside the gateway's own.
 	Metrics func() []Metric
+	// Health returns what GET /ilod/v1/health shows; it must encode as a JSON
+	// object. header is for its requests, and has their Cache-Control.
+	Health func(ctx context.Context, header http.Header) (any, error)
 	// Cache is behind /ilod/v1/cache.
 	Cache *Cache
 	// ILOSessions is behind /ilod/v1/ilo-sessions.

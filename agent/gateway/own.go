@@ -55,7 +55,7 @@ func showIndex(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	return g.get(w, c, func() (any, *failure) {
 		index := map[string]any{"@odata.id": ownPath, "Id": "ilod", "Name": "ilod"}
 		for name, there := range map[string]bool{
-			"Status": g.o.Status != nil, "Metrics": true, "Sessions": true, "Limits": true, "Transaction": g.o.Transactions != nil, "Cache": g.o.Cache != nil, "ILO-Sessions": g.o.ILOSessions != nil,
+			"Status": g.o.Status != nil, "Metrics": true, "Health": g.o.Health != nil, "Sessions": true, "Limits": true, "Transaction": g.o.Transactions != nil, "Cache": g.o.Cache != nil, "ILO-Sessions": g.o.ILOSessions != nil,
 		} {
 			if there {
 				index[name] = map[string]string{"@odata.id": ownPath + "/" + strings.ToLower(name)}

@@ -75,6 +75,7 @@ var routes = []route{
 	{"POST", "/ilod/v1/transaction/rollback", Operator, rollbackTransaction},
 	{reads, "/ilod/v1/status", Reader, showStatus},
 	{reads, "/ilod/v1/metrics", Reader, showMetrics},
+	{reads, "/ilod/v1/health", Reader, showHealth},
 	{reads, "/ilod/v1/cache", Reader, showCache},
 	{"POST", "/ilod/v1/cache", Operator, warmCache},
 	{"DELETE", "/ilod/v1/cache", Admin, clearCache},

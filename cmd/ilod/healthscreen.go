@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ilod/ilod/agent/health"
+)
+
+// screen is what a report is written on.
+type screen struct {
+	width   int // of a line; 0: any
+	colours bool
+	text    strings.Builder
+}
+
+// maxProblems is how many resources that could not be read are named.
+const maxProblems = 5
+
+// render writes a report: 80 columns and 24 lines if all is well.
+func (s *screen) render(r *health.Report) string {
+	age := "all of it new"
+	if r.Age > 0 {
+		age = fmt.Sprintf("the oldest datum %s before", time.Duration(r.Age)*time.Second)
+	}
+	s.line("", "%s", join(", ", r.System.Model, r.System.SerialNumber, r.System.HostName))
+	s.line(r.State, "%s, read at %s, %s", r.State, r.Time.Local().Format(time.DateTime), age)
+	s.line("", "")
+	for _, p := range r.Parts {
+		s.row(p.Name, p.State, p.Count, detail(p.Name, r))
+		for _, c := range p.Unhealthy {
+			text := c.Name
+			if c.Reason != "" {
+				text += ": " + c.Reason
+			}
+			s.line(c.State, "%15s %-12s %3s  %s", "", c.State, "", text)
+		}
+	}
+	s.line("", "")
+	var firmware, licenses []string
+	for _, f := range r.Firmware {
+		firmware = append(firmware, strings.NewReplacer("ilo", "iLO", "bios", "BIOS").Replace(f.Name)+" "+strings.TrimPrefix(f.Version, "iLO "))
+	}
+	for _, l := range r.Licenses {
+		licenses = append(licenses, join(", ", l.Name, l.Type, l.Expires))
+	}
+	s.line("", "%-15s %s", "firmware", orNothing(firmware))
+	s.line("", "%-15s %s", "licence", orNothing(licenses))
+	if len(r.Log) == 0 {
+		s.line("", "%-15s %s", "critical events", "none in the log")
+	} else {
+		s.line("", "%-15s %s", "critical events", "the last of the log")
+	}
+	for _, e := range r.Log {
+		when := "at an unknown time"
+		if !e.Time.IsZero() {
+			when = e.Time.Format("2006-01-02 15:04")
+		}
+		s.line("", "  %s  %s", when, e.Message)
+	}
+	for i, p := range r.Problems {
+		if i == maxProblems {
+			s.line("", "  and %d others", len(r.Problems)-i)
+			break
+		}
+		if i == 0 {
+			s.line("", "not read")
+		}
+		s.line("", "  %s: %s", p.Path, p.Error)
+	}
+	return s.text.String()
+}
+
+// detail is what there is to tell of a part.
+func detail(part string, r *health.Report) string {
+	switch part {
+	case "system":
+		power := ""
+		if r.System.PowerState != "" {
+			power = "power " + r.System.PowerState
+		}
+		return join(", ", power, r.System.PostState)
+	case "processors":
+		return r.System.Processor
+	case "memory":
+		if r.System.MemoryGiB > 0 {
+			return fmt.Sprintf("%d GiB", r.System.MemoryGiB)
+		}
+	case "storage":
+		var bytes int64
+		for _, d := range r.Drives {
+			bytes += d.CapacityBytes
+		}
+		if len(r.Drives) > 0 {
+			return fmt.Sprintf("%d drives, %.1f TB", len(r.Drives), float64(bytes)/1e12)
+		}
+	case "fans":
+		return speeds(r.Fans)
+	case "temperatures":
+		return temperatures(r.Temperatures)
+	case "power":
+		var all []string
+		for _, p := range r.Power {
+			text := fmt.Sprintf("%g W", p.Watts)
+			if p.CapacityWatts != nil {
+				text += fmt.Sprintf(" of %g W", *p.CapacityWatts)
+			}
+			all = append(all, text)
+		}
+		return strings.Join(all, ", ")
+	}
+	return ""
+}
+
+// speeds are from which to which the fans turn.
+func speeds(fans []health.Fan) string {
+	var percent []float64
+	for _, f := range fans {
+		if f.Percent != nil {
+			percent = append(percent, *f.Percent)
+		}
+	}
+	if len(percent) == 0 {
+		return ""
+	}
+	low, high := slices.Min(percent), slices.Max(percent)
+	if low == high {
+		return fmt.Sprintf("%g %%", low)
+	}
+	return fmt.Sprintf("%g to %g %%", low, high)
+}
+
+// temperatures tells the sensor that is closest to its limit.
+func temperatures(all []health.Temperature) string {
+	var closest *health.Temperature
+	for i, t := range all {
+		if t.Margin != nil && (closest == nil || *t.Margin < *closest.Margin) {
+			closest = &all[i]
+		}
+	}
+	if closest == nil {
+		return ""
+	}
+	return fmt.Sprintf("closest to its limit: %s, %g of %g °C", closest.Name, closest.Celsius, closest.Celsius+*closest.Margin)
+}
+
+// row writes a part.
+func (s *screen) row(name string, state health.State, count int, detail string) {
+	n := ""
+	if count > 1 {
+		n = fmt.Sprint(count)
+	}
+	shown := string(state)
+	if state == health.NotReported {
+		shown = "not reported"
+	}
+	s.line(state, "%-15s %-12s %3s  %s", name, shown, n, detail)
+}
+
+const (
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	red    = "\x1b[31m"
+	plain  = "\x1b[0m"
+)
+
+// line writes one line that fits, with the first mention of the state in its
+// colour.
+func (s *screen) line(state health.State, format string, args ...any) {
+	text := []rune(strings.TrimRight(oneLine(fmt.Sprintf(format, args...)), " "))
+	if s.width > 0 && len(text) > s.width {
+		text = append(text[:s.width-1], '…')
+	}
+	line := string(text)
+	if colour := map[health.State]string{health.OK: green, health.Unknown: yellow, health.Warning: yellow, health.Critical: red}[state]; s.colours && colour != "" {
+		line = strings.Replace(line, string(state), colour+string(state)+plain, 1)
+	}
+	s.text.WriteString(line + "\n")
+}
+
+// join joins those parts that are not empty.
+func join(separator string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), separator)
+}
+
+// orNothing joins what there may be.
+func orNothing(list []string) string {
+	if len(list) == 0 {
+		return "not reported"
+	}
+	return strings.Join(list, ", ")
+}
