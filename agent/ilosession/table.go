@@ -219,12 +219,29 @@ type TerminateOptions struct {
 // Terminate ends one session, given by its id or path, for an operator who asked
 // for it. Only sessions of host programs can be ended, never people's, consoles'
 // or the one in use here: ErrProtected. The table is read anew just before, and
-// the result is verified.
+// the result is verified. While there is no room for a session of our own it works
+// if there are credentials, as SessionLimitError does.
 //
 // Errors: ErrNoSession, ErrProtected, ErrNotTerminated, a refusal as a
 // *redfisherror.Error (403: the privilege to administer users is missing).
 func (k *Keeper) Terminate(ctx context.Context, id string, o TerminateOptions) (TableEntry, error) {
-	return k.terminate(ctx, k, id, o.DryRun, func(TableEntry) bool { return true })
+	meant := func(TableEntry) bool { return true }
+	e, err := k.terminate(ctx, k, id, o.DryRun, meant)
+	limit, full := errors.AsType[*SessionLimitError](err)
+	if !full || limit.Sessions == nil {
+		return e, err
+	}
+	// No room for a session of ours: as the table was read.
+	c, err := k.credentials()
+	if err != nil || c == nil {
+		return e, errors.Join(limit, err)
+	}
+	if e, err = k.terminate(ctx, basic{k.o.Next, c}, id, o.DryRun, meant); err == nil && !o.DryRun {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.refusal = refused{} // the next login need not wait
+	}
+	return e, err
 }
 
 // terminate is Terminate with the rights of rt, if the session is still one that

@@ -129,7 +129,7 @@ func (a *app) choose(ctx context.Context, c candidates) (id string, err error) {
 	for i, r := range c.rows {
 		rows[i] = fmt.Sprintf("%d\t%s", i+1, r)
 	}
-	if err := writeTable(tty, "\t"+c.header, append(rows, "0\tcancel")); err != nil {
+	if err := writeTable(tty, "#\t"+c.header, append(rows, "0\tcancel")); err != nil {
 		return "", err
 	}
 	answers := bufio.NewScanner(tty)

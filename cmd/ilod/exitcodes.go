@@ -63,10 +63,10 @@ var exitCodes = []exitCode{
 	{99, "ACTION_IN_TRANSACTION", "an action cannot be undone, so it is not part of a transaction",
 		"'ilod raw --immediate' sends it at once", isMessage("ActionInTransaction")},
 	{100, "TRANSACTION_ERRANT", "a write of the transaction was refused, so it was thrown away", "begin again, without that write", isMessage("TransactionErrant")},
-	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", isMessage("TransactionRolledBack")},
 	{102, "TRANSACTION_PARTLY_ROLLED_BACK", "the commit failed, and not all that it had applied could be undone",
 		"look at the resources that are not undone", isMessage("TransactionPartlyRolledBack")},
 	{103, "STALE_RESOURCE", "a resource has changed since its write was staged", "look at the resource and begin again", isMessage("StaleResource")},
+	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", isMessage("TransactionRolledBack")},
 	{32, "INVALID_CREDENTIALS", "the iLO refused the login",
 		"the iLO may require host authentication, or its session table may be full; wait before you try again", is(ilosession.ErrCredentials)},
 	{30, "SESSION_EXPIRED", "the session has ended: the iLO's, or the client session of the handle", "run the command again", func(err error) bool {

@@ -47,6 +47,7 @@ func TestMain(m *testing.M) {
 //	settle                 wait until no session of ours and no channel is left
 //	foreign KIND           set ID to the id of a foreign session of that kind
 //	keep NAME [END]        set NAME to the last standard output, up to END
+//	deleted ID             assert that a foreign session was, for which the script asked
 //	exits CODE ARGS...     run ilod, which must exit with CODE
 //	signal NAME            send a signal to the program in the background
 //	ended CODE             after wait: assert its exit code
@@ -102,6 +103,7 @@ func runScripts(t *testing.T, dir string) {
 			"serving":  command((*fixture).serving),
 			"settle":   command((*fixture).settle),
 			"keep":     command((*fixture).keep),
+			"deleted":  command((*fixture).wasDeleted),
 			"exits":    command((*fixture).exits),
 			"signal":   command((*fixture).signal),
 			"ended":    command((*fixture).ended),
@@ -118,6 +120,7 @@ type fixture struct {
 	server     *chiftest.Server
 	service    *gate
 	background *exec.Cmd
+	deleted    string // the id of a foreign session
 }
 
 func command(run func(*fixture, *testscript.TestScript, []string) error) func(*testscript.TestScript, bool, []string) {
@@ -200,7 +203,21 @@ func (f *fixture) end() error {
 	if f.server == nil {
 		return nil
 	}
-	return errors.Join(f.server.Close(), f.server.Check())
+	closing, err := f.server.Close(), f.server.Check()
+	if f.deleted != "" && err != nil && strings.HasPrefix(err.Error(), fmt.Sprintf("foreign session %q", f.deleted)) && strings.Count(err.Error(), "\n") == 0 {
+		err = nil
+	}
+	return errors.Join(closing, err)
+}
+
+func (f *fixture) wasDeleted(_ *testscript.TestScript, args []string) error {
+	f.deleted = args[0]
+	for _, s := range f.service.Sessions() {
+		if s.ID == f.deleted {
+			return fmt.Errorf("session %s is there", s.ID)
+		}
+	}
+	return nil
 }
 
 func (f *fixture) setFaults(_ *testscript.TestScript, args []string) error {
