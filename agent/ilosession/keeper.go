@@ -68,11 +68,16 @@ const (
 	// maxReplay bounds a request body that is kept for a replay, in bytes. A
 	// larger one is sent once.
 	maxReplay = 1 << 20
+	// maxReplays is how often a request is sent again because the iLO has ended
+	// its session.
+	maxReplays = 3
 	// After a login that failed the next one waits: from the first pause, doubled
 	// each time, to the longest. Wrong credentials make the iLO delay its answers
 	// and log them (ilo-behaviour §3).
 	refusedPause, refusedPauseMax         = 2 * time.Second, time.Minute
 	credentialsPause, credentialsPauseMax = 30 * time.Second, 15 * time.Minute
+	// loginPatience is how long a request waits for the next login.
+	loginPatience = 5 * time.Second
 	// reapInterval is how often the table is looked at for foreign sessions.
 	reapInterval = time.Minute
 	// workTimeout bounds what the Keeper does by itself at one time.
@@ -83,6 +88,9 @@ const (
 // follows. Whatever that is, also an outcome that is not known, is about the
 // login and not about the request.
 var ErrNoLogin = errors.New("there is no session on the iLO")
+
+// errForgotten: a login was no good.
+var errForgotten = errors.New("the iLO does not know the session that it has just opened")
 
 // Keeper keeps at most one session on the iLO for everybody. It is an
 // http.RoundTripper whose requests run in that session: it logs in when the
@@ -136,6 +144,7 @@ type held struct {
 	lastUse     time.Time
 	lastTraffic time.Time
 	keepAlive   time.Duration // 0: never
+	worked      bool          // the iLO has taken its token
 }
 
 // change is a login or logout that others wait for.
@@ -187,12 +196,12 @@ func NewKeeper(o KeeperOptions) *Keeper {
 
 // RoundTrip sends a request in the session. A GET of the service root needs none
 // and starts none. An answer of 401 whose cause is a session that the iLO has
-// ended is replaced by that of one replay in a new session, whatever the method:
-// the iLO has not executed the request.
+// ended is replaced by that of a replay in a new session, whatever the method: the
+// iLO has not executed the request.
 //
 // Errors: ErrNoLogin with those of Login, for a while after a login that failed
-// without another attempt, or with a *SessionLimitError; ErrClosed after Close;
-// those of Next.
+// without another attempt unless that is due within seconds, or with a
+// *SessionLimitError; ErrClosed after Close; those of Next.
 func (k *Keeper) RoundTrip(req *http.Request) (*http.Response, error) {
 	k.mu.Lock()
 	if k.closing {
@@ -226,8 +235,8 @@ func (i internal) RoundTrip(req *http.Request) (*http.Response, error) {
 	return i.k.exchange(req, false)
 }
 
-// exchange sends a request in the session, and once more if the session proves
-// to be dead. use tells that somebody uses the session by it.
+// exchange sends a request in the session, and again if the session proves to be
+// dead. use tells that somebody uses the session by it.
 func (k *Keeper) exchange(req *http.Request, use bool) (*http.Response, error) {
 	if k.needsNone(req) {
 		return k.o.Next.RoundTrip(req)
@@ -236,26 +245,33 @@ func (k *Keeper) exchange(req *http.Request, use bool) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
+	for replays := 0; ; replays++ {
 		h, err := k.acquire(req.Context(), use)
 		if err != nil {
 			closeBody(send)
 			return nil, fmt.Errorf("%w: %w", ErrNoLogin, err)
 		}
 		resp, err := h.session.RoundTrip(send)
-		k.release(h, use)
-		if err != nil || resp.StatusCode != http.StatusUnauthorized || again == nil {
+		refused := err == nil && resp.StatusCode == http.StatusUnauthorized
+		k.release(h, use, err == nil && !refused)
+		if !refused || again == nil {
 			return resp, err
 		}
-		_ = resp.Body.Close()
 		dead, err := k.isDead(req.Context(), h)
+		if err == nil && !dead && replays > 0 {
+			return resp, nil
+		}
+		_ = resp.Body.Close()
 		if err != nil { // the caller must not take the 401 for his own
 			return nil, fmt.Errorf("whether the iLO has ended the session: %w", err)
 		}
 		if dead {
 			k.discard(h)
 		}
-		send, again = again(), nil
+		if replays == maxReplays {
+			return nil, fmt.Errorf("%w: it has ended %d of them during one request", ErrNoLogin, replays+1)
+		}
+		send = again()
 		k.mu.Lock()
 		k.counts.Replays++
 		k.mu.Unlock()
@@ -305,7 +321,7 @@ func replayable(req *http.Request) (send *http.Request, again func() *http.Reque
 // acquire returns the session, after a login if there is none. The end of ctx
 // ends the waiting and not the login. release must follow.
 func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
-	for {
+	for patience := loginPatience; ; {
 		k.mu.Lock()
 		if h := k.current; h != nil {
 			h.users++
@@ -315,8 +331,12 @@ func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
 		c := k.change
 		if c == nil {
 			if err := k.mayLogin(use); err != nil {
+				pause := k.refusal.until.Sub(k.now())
 				k.mu.Unlock()
-				return nil, err
+				if patience -= pause; !use || patience < 0 || !k.sleep(ctx, pause) {
+					return nil, err
+				}
+				continue
 			}
 			c = k.begin()
 			k.background.Go(func() { k.end(c, k.login()) })
@@ -335,10 +355,30 @@ func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
 	}
 }
 
-func (k *Keeper) release(h *held, use bool) {
+// sleep reports false, at once if possible, if ctx or the Keeper ends first.
+func (k *Keeper) sleep(ctx context.Context, pause time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= pause {
+		return false
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-k.readsCtx.Done():
+	}
+	return false
+}
+
+// release ends the use of a session; worked tells that the iLO took its token.
+func (k *Keeper) release(h *held, use, worked bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	h.users--
+	if worked {
+		h.worked, k.refusal = true, refused{}
+	}
 	h.lastTraffic = k.now()
 	if use {
 		h.lastUse = h.lastTraffic
@@ -392,6 +432,9 @@ func (k *Keeper) discard(h *held) {
 	current := k.current == h
 	if current {
 		k.current = nil
+		if !h.worked { // or it would be one login after the other
+			k.refuse(nil, errForgotten)
+		}
 	}
 	k.mu.Unlock()
 	if current {
@@ -463,7 +506,7 @@ func (k *Keeper) login() error {
 		k.refuse(c, err)
 		return err
 	}
-	k.refusal = refused{}
+	k.refusal = refused{pause: k.refusal.pause} // until it has worked
 	k.hold(h)
 	k.retry.soon(now) // there may be entries that only now can be dealt with
 	k.reapAt = now

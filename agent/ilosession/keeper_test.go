@@ -502,7 +502,7 @@ func TestKeeperRefused(t *testing.T) {
 				m.answers(c.answer)
 			}
 			k := m.keeper()
-			for range 600 {
+			for end := time.Now().Add(10*time.Minute - loginPatience); time.Now().Before(end); {
 				var wg sync.WaitGroup
 				for range 3 {
 					wg.Go(func() {
@@ -527,6 +527,69 @@ func TestKeeperRefused(t *testing.T) {
 			if c.answer.Status != 0 {
 				m.get(k)
 				synctest.Wait() // until the intents are settled
+			}
+			closeKeeper(t, k)
+		})
+	}
+}
+
+// An iLO that comes back is waited for, as long as the request may take.
+func TestKeeperWaitsForNextLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		m.answers(redfish.Answer{Method: "POST", Status: 503, Times: 1})
+		k := m.keeper()
+		if _, err := do(t.Context(), k, "GET", system, ""); !errors.Is(err, ErrNoLogin) {
+			t.Error(err)
+		}
+		for _, patience := range []time.Duration{0, time.Second} {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			if _, err := do(ctx, k, "GET", system, ""); !errors.Is(err, ErrNoLogin) || !isStatus(err, 503) || patience > 0 && ctx.Err() != nil {
+				t.Errorf("%v, %v", err, ctx.Err())
+			}
+			cancel()
+		}
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() { m.get(k) })
+		}
+		wg.Wait()
+		m.expect(1, 0, 1)
+		synctest.Wait()
+		time.Sleep(2 * lateness) // until the login that was refused by 503 is settled
+		synctest.Wait()
+		closeKeeper(t, k)
+	})
+}
+
+// A request survives several ends of the session, and an iLO that accepts logins
+// and then no token is not flooded with them.
+func TestKeeperReplaysAgain(t *testing.T) {
+	for resets, want := range map[int]int{2: 200, 3: 200, 1000: 0} {
+		bubble(t, fmt.Sprint(resets), func(t *testing.T) {
+			m := newMachine(t, redfish.Options{})
+			k := m.keeper(func(o *KeeperOptions) {
+				next := o.Next
+				left := resets
+				o.Next = roundTripper(func(r *http.Request) (*http.Response, error) {
+					if r.Method == http.MethodPatch && left > 0 {
+						left--
+						m.service.Reset()
+					}
+					return next.RoundTrip(r)
+				})
+			})
+			m.get(k)
+			if status, err := do(t.Context(), k, "PATCH", system, `{"AssetTag":"x"}`); status != want || want == 0 != errors.Is(err, ErrNoLogin) {
+				t.Errorf("%d, %v", status, err)
+			}
+			for end := time.Now().Add(10 * time.Minute); want == 0 && time.Now().Before(end); time.Sleep(time.Second) {
+				if status, err := do(t.Context(), k, "PATCH", system, `{"AssetTag":"x"}`); !errors.Is(err, ErrNoLogin) {
+					t.Errorf("%d, %v", status, err)
+				}
+			}
+			if got := m.service.Stats().Logins; got > 16 {
+				t.Errorf("%d logins", got)
 			}
 			closeKeeper(t, k)
 		})

@@ -238,7 +238,7 @@ func (k *Keeper) adopt(ctx context.Context) *held {
 			continue
 		}
 		k.log.WithField("session", e.Path).Info("resumed an iLO session")
-		return &held{session: s, entry: e}
+		return &held{session: s, entry: e, worked: true}
 	}
 	return nil
 }
