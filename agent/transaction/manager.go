@@ -21,7 +21,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultTimeout  = 5 * time.Minute
-	DefaultDeadline = 5 * time.Minute
+	DefaultDeadline = 10 * time.Minute
 	DefaultPause    = 500 * time.Millisecond
 )
 
