@@ -255,7 +255,7 @@ func (r *Registry) replay(content []byte) (damaged int) {
 		if rec.Session == nil {
 			continue
 		}
-		if s := rec.Session.restore(r.o.Now()); s != nil {
+		if s := rec.Session.restore(r.o.Now()); s != nil && !r.terminated.has(s.ID) {
 			r.version = max(r.version, s.Version)
 			all[s.ID] = s
 		} else {

@@ -52,13 +52,16 @@ func links(doc []byte) iter.Seq[link] {
 
 // stringEnd is where the string ends that begins with the quote at start.
 func stringEnd(doc []byte, start int) int {
-	for i := start + 1; i < len(doc); i++ {
-		switch doc[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
+	for i := start + 1; i < len(doc); {
+		quote := bytes.IndexByte(doc[i:], '"')
+		if quote < 0 {
+			break
 		}
+		escape := bytes.IndexByte(doc[i:i+quote], '\\')
+		if escape < 0 {
+			return i + quote + 1
+		}
+		i += escape + 2
 	}
 	return len(doc)
 }

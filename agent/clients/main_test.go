@@ -112,7 +112,11 @@ func recordLog() (logrus.FieldLogger, *bytes.Buffer) {
 }
 
 // check fails the test if the registry contradicts itself.
-func check(tb testing.TB, r *Registry) {
+func check(tb interface {
+	Helper()
+	Errorf(string, ...any)
+	Error(...any)
+}, r *Registry) {
 	tb.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()

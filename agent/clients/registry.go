@@ -52,7 +52,7 @@ type Registry struct {
 	journal    *journal // nil: in memory
 	version    uint64
 	live       map[string]*session
-	defaults   map[string]*session // by owner, those that take requests
+	defaults   map[string]*session // by owner, the newest
 	explicit   map[string]int      // live ones that count, by owner
 	counted    int                 // all of them
 	byUse      list.List           // of live *session, longest unused first
@@ -178,7 +178,8 @@ func (r *Registry) spent(s *session, now time.Time) bool {
 	if single && s.Requests == 0 {
 		idle = unusedGrace
 	}
-	return l.Lifetime > 0 && now.Sub(s.Created) >= time.Duration(l.Lifetime) ||
+	return s.Default && r.defaults[s.Owner] != s ||
+		l.Lifetime > 0 && now.Sub(s.Created) >= time.Duration(l.Lifetime) ||
 		single && s.Requests > 0 ||
 		s.InUse == 0 && now.Sub(s.Used) >= idle
 }
@@ -226,7 +227,11 @@ func (r *Registry) add(s *session) {
 	r.live[s.ID] = s
 	s.use, s.age = r.byUse.PushBack(s), r.byAge.PushBack(s)
 	if s.Default {
+		old := r.defaults[s.Owner]
 		r.defaults[s.Owner] = s
+		if old != nil && old.InUse == 0 { // else it goes when it is released
+			r.drop(old, whyExpired)
+		}
 	} else {
 		r.explicit[s.Owner]++
 		r.counted++
@@ -350,12 +355,18 @@ func (r *Registry) makeRoom(of Owner, q Request) error {
 	case OldestIdle:
 		idle := func(s *session) bool { return !s.Default && s.InUse == 0 && r.o.Holds(s.ID) == "" }
 		for s := range sessions(&r.byUse) {
-			if own > 0 && s.Owner == of.Key && idle(s) {
+			if own == 0 {
+				break
+			}
+			if s.Owner == of.Key && idle(s) {
 				victims, own, all = append(victims, s), own-1, all-1
 			}
 		}
 		for s := range sessions(&r.byUse) {
-			if own == 0 && all > 0 && !slices.Contains(victims, s) && idle(s) {
+			if own > 0 || all <= 0 {
+				break
+			}
+			if !slices.Contains(victims, s) && idle(s) {
 				victims, all = append(victims, s), all-1
 			}
 		}
@@ -434,7 +445,7 @@ func (r *Registry) Default(of Owner) (l *Lease, err error) {
 			return
 		}
 		s := r.defaults[of.Key]
-		if s == nil || r.spent(s, now) { // one that is in use goes when it is released
+		if s == nil || r.spent(s, now) {
 			var id string
 			if id, err = r.newID(); err != nil {
 				return
