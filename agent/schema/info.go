@@ -93,17 +93,17 @@ func (j *judge) open(path string) (place, error) {
 
 // walk describes what is at a place.
 func (j *judge) walk(at place, readOnly bool, depth int, all *[]Info) {
-	if j.visits++; depth > maxDepth/2 || j.visits > maxVisits || j.err != nil {
+	if j.visits++; depth > maxDepth/2 || j.visits > 10*maxVisits || j.err != nil {
 		return
 	}
 	before := len(*all)
 	n := at.node.copy()
 	switch at.current.kind() {
 	case array:
-		items := j.resolve(n.items)
-		for i, v := range at.current.elements() {
-			if v.members() != nil {
-				below := at.element(i, at.current.elements())
+		items, now := j.resolve(n.items), at.current.elements()
+		for i, v := range now {
+			if v.kind() == object {
+				below := at.element(i, now)
 				below.node = items
 				j.walk(below, readOnly, depth+1, all)
 			}

@@ -2,18 +2,18 @@ package schema
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"net/http"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// maxVisits bounds the work for one write: schemas may refer to themselves.
-const maxVisits = 100_000
+const (
+	maxVisits  = 10_000 // of values in one body, with each schema in question
+	maxChoices = 4      // of schemas that lead to choices again
+)
 
 // judge goes through a body.
 type judge struct {
@@ -78,21 +78,13 @@ func (at place) now() (all []present) {
 func (j *judge) report(at place, key, why string, v any, allowed []string) {
 	args := []string{at.name}
 	if strings.HasPrefix(key, "PropertyValue") {
-		args = []string{asText(v), at.name}
-		switch {
-		case key == "PropertyValueFormatError" || secret(at.name):
-			args[0] = "..." // may be a password
-		case kindOfValue(v)&(array|object) != 0:
-			args[0] = kindOfValue(v).String()
+		args = []string{shown(at.name, v), at.name}
+		if key == "PropertyValueFormatError" {
+			args[0] = hidden // whatever it is called, it may be a password
 		}
 	}
 	j.violations = append(j.violations, Violation{Key: key, Args: args, Pointer: at.pointer, Text: at.pointer + " " + why, Allowed: allowed})
 }
-
-var secrets = regexp.MustCompile(`(?i)pass|secret|key|token|credential|community`)
-
-// secret reports whether the value of a property is better not shown.
-func secret(name string) bool { return secrets.MatchString(name) }
 
 // object judges the properties of an object.
 func (j *judge) object(at place, body map[string]any) {
@@ -149,7 +141,7 @@ func (j *judge) property(o inner, name string) (below place, known bool) {
 	values := o.members[name+"@Redfish.AllowableValues"].strings()
 	spans := parseSpans(o.members[name+"@Redfish.AllowableNumbers"].strings())
 	pattern := compile(o.members[name+"@Redfish.AllowablePattern"].text())
-	if values == nil && spans == nil && pattern == nil {
+	if len(values) == 0 && spans == nil && pattern == nil {
 		return below, known
 	}
 	n := below.node.copy()
@@ -158,7 +150,7 @@ func (j *judge) property(o inner, name string) (below place, known bool) {
 		target = j.resolve(n.items).copy()
 		n.items = target
 	}
-	if values != nil {
+	if len(values) > 0 {
 		target.allowed = values
 	}
 	if spans != nil {
@@ -208,13 +200,11 @@ func parseSpans(list []string) (spans []span) {
 		if !ranged {
 			high = low
 		}
-		bound := func(s string, none float64) float64 {
-			if f, err := strconv.ParseFloat(s, 64); err == nil || s != "" {
-				return f
-			}
-			return none
+		one := newSpan(json.Number(low), json.Number(high))
+		if one == nil {
+			return nil
 		}
-		spans = append(spans, span{bound(low, math.Inf(-1)), bound(high, math.Inf(1))})
+		spans = append(spans, *one)
 	}
 	return spans
 }
@@ -229,7 +219,7 @@ func (j *judge) value(at place, v any) {
 		n = &node{}
 	}
 	if n.alternatives != nil {
-		if at.choices++; at.choices <= maxHops {
+		if at.choices++; at.choices <= maxChoices {
 			j.alternatives(at, v)
 		}
 		return
@@ -245,7 +235,7 @@ func (j *judge) value(at place, v any) {
 	// A rule that the present value breaks is not the one that the iLO goes by.
 	if key := n.breach(v); key != "" {
 		if !slices.ContainsFunc(at.now(), func(p present) bool { return n.breach(p.value()) == key }) {
-			j.report(at, key, n.demand(key, v), v, n.allowed)
+			j.report(at, key, n.demand(at.name, key, v), v, n.allowed)
 		}
 		return
 	}
@@ -341,15 +331,17 @@ func (j *judge) action(path string, resource present, d *document, body map[stri
 
 // findAction finds the description of an action by its target.
 func findAction(actions present, target string) (name string, description present) {
-	for name, a := range actions.members() {
-		m := a.members()
-		if same(m["target"].text(), target) {
-			return strings.TrimPrefix(name, "#"), a
+	all := actions.members()
+	for name, v := range all["Oem"].members() {
+		if v.kind() == object && !strings.HasPrefix(name, "#") { // Oem.Hpe
+			maps.Copy(all, v.members())
+		} else {
+			all[name] = v
 		}
-		if !strings.HasPrefix(name, "#") { // Oem and what is in it
-			if name, d := findAction(a, target); d != nil {
-				return name, d
-			}
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if same(all[name].members()["target"].text(), target) {
+			return strings.TrimPrefix(name, "#"), all[name]
 		}
 	}
 	return "", nil

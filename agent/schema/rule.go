@@ -122,8 +122,8 @@ func (r *rule) breach(v any) string {
 	return ""
 }
 
-// demand tells what the part of the rule with this key asks for.
-func (r *rule) demand(key string, v any) string {
+// demand tells what the part of the rule with this key asks of a property.
+func (r *rule) demand(name, key string, v any) string {
 	switch key {
 	case "PropertyValueTypeError":
 		return fmt.Sprintf("must be of type %v, not %v", r.kinds, kindOfValue(v))
@@ -144,7 +144,11 @@ func (r *rule) demand(key string, v any) string {
 	if n := len(list) - 24; n > 0 {
 		list, more = list[:24], fmt.Sprintf(" and %d more", n)
 	}
-	return fmt.Sprintf("cannot be %s%s; allowed: %s%s", shown(v), suggest(asText(v), r.allowed), strings.Join(list, ", "), more)
+	value := shown(name, v)
+	if _, ok := v.(string); ok && value != hidden {
+		value = strconv.Quote(value) + suggest(value, r.allowed)
+	}
+	return fmt.Sprintf("cannot be %s; allowed: %s%s", value, strings.Join(list, ", "), more)
 }
 
 func (s span) String() string {
@@ -215,14 +219,23 @@ func asText(v any) string {
 	return string(b)
 }
 
-// shown is a value in a message.
-func shown(v any) string {
+// hidden stands for a value that is better not shown.
+const hidden = "..."
+
+var secrets = regexp.MustCompile(`(?i)pass|secret|key|token|credential|community`)
+
+// shown is the value of a property as a message has it.
+func shown(name string, v any) string {
+	k := kindOfValue(v)
+	switch {
+	case secrets.MatchString(name):
+		return hidden
+	case k&(array|object) != 0:
+		return k.String()
+	}
 	s := asText(v)
 	if len(s) > 64 {
 		s = strings.ToValidUTF8(s[:61], "") + "..."
-	}
-	if _, ok := v.(string); ok {
-		return strconv.Quote(s)
 	}
 	return s
 }
