@@ -143,7 +143,7 @@ func temperatures(all []health.Temperature) string {
 	if closest == nil {
 		return ""
 	}
-	return fmt.Sprintf("closest to its limit: %s, %g of %g °C", closest.Name, closest.Celsius, closest.Celsius+*closest.Margin)
+	return fmt.Sprintf("nearest to a limit: %g of %g °C, %s", closest.Celsius, closest.Celsius+*closest.Margin, closest.Name)
 }
 
 // row writes a part.
