@@ -39,9 +39,13 @@ type Checker struct {
 // NewChecker makes a Checker that reads through next, which should be a cache.
 func NewChecker(next http.RoundTripper) *Checker { return &Checker{newLibrary(next)} }
 
-// Check names all that is wrong with a write. The error is one of reading a
-// document that may be needed to tell; a document that does not exist, or is not
-// understood, allows everything.
+// Check names all that is wrong with a PATCH, PUT or POST. Read-only properties
+// are wrong in a PATCH only: in others, an iLO may ignore them, or take them for a
+// new resource. What a POST has more than a schema knows is left to the iLO, too.
+// A rule that the present values break is not applied.
+//
+// The error is one of reading a document that may be needed to tell; a document
+// that does not exist, or is not understood, allows everything.
 func (c *Checker) Check(ctx context.Context, w Write) ([]Violation, error) {
 	switch w.Method {
 	case http.MethodPatch, http.MethodPut, http.MethodPost:

@@ -3,6 +3,8 @@ package schema_test
 import (
 	"errors"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -100,6 +102,61 @@ func TestProperties(t *testing.T) {
 			t.Logf("%d properties, %d with a type, %d with a text", described, typed, helped)
 			if described < 2000 || typed < described*9/10 || helped < described*3/5 {
 				t.Errorf("%d properties, %d with a type, %d with a text", described, typed, helped)
+			}
+		})
+	}
+}
+
+// TestAllowedValues writes every value that a property is said to allow, and one
+// that it does not.
+func TestAllowedValues(t *testing.T) {
+	for name, tr := range trees(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := schema.NewChecker(frozen(t, tr))
+			written, refused := 0, 0
+			for i, r := range tr.Resources() {
+				if r.Status != http.StatusOK || strings.Contains(strings.ToLower(r.URI), "store/") || i%3 != 0 {
+					continue
+				}
+				all, err := c.Properties(t.Context(), r.URI)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, p := range all {
+					if p.ReadOnly || p.Allowed == nil || strings.Contains(p.Type, "array") || strings.ContainsAny(p.Pointer, "0123456789") {
+						continue
+					}
+					write := func(value string) []schema.Violation {
+						body := value
+						if strings.Contains(p.Type, "string") {
+							body = strconv.Quote(value)
+						}
+						for _, part := range slices.Backward(strings.Split(p.Pointer, "/")[1:]) {
+							body = `{"` + part + `":` + body + `}`
+						}
+						v, err := c.Check(t.Context(), schema.Write{Method: http.MethodPatch, Path: r.URI, Body: []byte(body), Current: r.Body})
+						if err != nil {
+							t.Fatal(err)
+						}
+						return v
+					}
+					for _, value := range p.Allowed {
+						written++
+						if v := write(value); v != nil {
+							t.Errorf("%s: %v", r.URI, v)
+						}
+					}
+					if v := write("31337"); len(v) == 1 && v[0].Key == "PropertyValueNotInList" && slices.Equal(v[0].Allowed, p.Allowed) {
+						refused++
+					} else if v != nil {
+						t.Errorf("%s: %v", r.URI, v)
+					}
+				}
+			}
+			t.Logf("%d written, %d refused", written, refused)
+			if written < 100 || refused < 20 {
+				t.Errorf("only %d written, %d refused", written, refused)
 			}
 		})
 	}

@@ -228,7 +228,7 @@ func (j *judge) value(at place, v any) {
 	_, isObject := v.(map[string]any)
 	_, isArray := v.([]any)
 	if j.method == http.MethodPatch && n.readOnly != nil && *n.readOnly && !at.listed &&
-		!(isObject && n.properties != nil) && !(isArray && items != nil && items.properties != nil) {
+		!(isObject && (n.properties != nil || n.patterns != nil)) && !(isArray && items != nil && items.properties != nil) {
 		j.report(at, "PropertyNotWritable", "is read-only", v, nil)
 		return
 	}

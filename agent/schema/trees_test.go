@@ -92,3 +92,24 @@ func TestPresentValues(t *testing.T) {
 		})
 	}
 }
+
+// TestWithoutSchemas writes to servers whose schemas say next to nothing: only
+// what has parts must keep them, and what is annotated is known.
+func TestWithoutSchemas(t *testing.T) {
+	for generation := 4; generation <= 6; generation++ {
+		tr := tree.Generate(tree.GenerateOptions{Generation: generation})
+		c := schema.NewChecker(frozen(t, tr))
+		for body, want := range map[string]string{
+			`{"AssetTag":7,"Nonsense":{}}`:                   "",
+			`{"Boot":7}`:                                     "PropertyValueTypeError /Boot",
+			`{"AssetTag":["a"]}`:                             "PropertyValueTypeError /AssetTag",
+			`{"Boot":{"BootSourceOverrideTarget":"Floppy"}}`: "PropertyValueNotInList /Boot/BootSourceOverrideTarget",
+			`{"Boot":null}`:                                  "",
+		} {
+			v, err := c.Check(t.Context(), schema.Write{Method: "PATCH", Path: "/redfish/v1/Systems/1/", Body: []byte(body)})
+			if got := strings.Join(keys(v), ","); got != want || err != nil {
+				t.Errorf("iLO %d: %s: %s %v", generation, body, got, err)
+			}
+		}
+	}
+}

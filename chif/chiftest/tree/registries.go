@@ -74,11 +74,11 @@ func (b *builder) jsonSchemas(names []string) {
 		b.add(path, "JsonSchemaFile", obj{"Name": name + " Schema Definition File", "Description": "Schema Definition File for " + name,
 			"Languages": []string{"en"}, "Location": list{obj{"Language": "en", "Uri": uri}}, "Schema": b.typ(schema)})
 		properties := obj{}
-		for _, p := range []string{"@odata.context", "@odata.etag", "@odata.id", "@odata.type", "Id", "Name", "Description", "Oem", "Status"} {
+		for _, p := range []string{"@odata.context", "@odata.etag", "@odata.id", "@odata.type", "Id", "Name", "Description"} {
 			properties[p] = obj{"type": "string", "readonly": true, "etag": true, "description": "This property is " + p + " of the schema " + name + "."}
 		}
 		b.put(uri, obj{"$schema": "http://json-schema.org/draft-04/schema#", "title": b.typ(schema), "type": "object",
-			"additionalProperties": false, "description": "The schema of " + name + ".", "properties": properties}, "")
+			"additionalProperties": true, "description": "The schema of " + name + ".", "properties": properties}, "")
 	}
 	b.collection("JsonSchemas", "JsonSchemaFile", b.links(paths...))
 }
