@@ -46,7 +46,7 @@ func (h *healthWatch) run(ctx context.Context) error {
 			return nil
 		case <-h.ask:
 		}
-		report, err := health.Read(schedule.WithClass(ctx, schedule.Background), h.next, health.Options{})
+		report, err := health.Read(schedule.WithClass(ctx, schedule.Background), h.next, health.Options{StaleLog: healthGood - healthPause})
 		if ctx.Err() != nil {
 			return nil
 		}

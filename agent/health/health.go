@@ -19,7 +19,10 @@ import (
 type Options struct {
 	// Header is sent with each request; its Cache-Control says how old answers
 	// may be.
-	Header      http.Header
+	Header http.Header
+	// StaleLog is how long past its time the log is good enough: it is the
+	// largest answer, if the iLO cannot choose entries.
+	StaleLog    time.Duration
 	MaxRequests int              // 1024 when 0
 	Now         func() time.Time // nil: time.Now
 }
@@ -37,7 +40,7 @@ func Read(ctx context.Context, rt http.RoundTripper, o Options) (Report, error) 
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &reader{ctx: ctx, rt: rt, header: http.Header{}, left: cmp.Or(o.MaxRequests, 1024), parts: map[string]*Part{}}
+	r := &reader{ctx: ctx, rt: rt, header: http.Header{}, left: cmp.Or(o.MaxRequests, 1024), staleLog: o.StaleLog, parts: map[string]*Part{}}
 	if o.Header != nil {
 		r.header = o.Header
 	}

@@ -429,7 +429,7 @@ type log map[string]string
 
 func (l log) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, ok := l[r.URL.RequestURI()]
-	if r.Header.Get("Cache-Control") == "only-if-cached" {
+	if strings.HasPrefix(r.Header.Get("Cache-Control"), "only-if-cached") {
 		w.WriteHeader(http.StatusGatewayTimeout)
 	} else if !ok {
 		w.WriteHeader(http.StatusNotFound)
@@ -530,6 +530,29 @@ func TestAges(t *testing.T) {
 	r, err := health.Read(t.Context(), s, health.Options{Header: http.Header{"Cache-Control": {"max-age=7"}}, Now: func() time.Time { return now }})
 	if err != nil || r.Age != 42 || r.Oldest != powerURI || !r.Time.Equal(now.Truncate(time.Second)) {
 		t.Errorf("%v: %d s, %s, %s", err, r.Age, r.Oldest, r.Time)
+	}
+}
+
+// TestStaleLog asks the cache for an older log, and for nothing else that is old.
+func TestStaleLog(t *testing.T) {
+	s := serve(t, tree.Generate(tree.GenerateOptions{}))
+	next := s.Handler
+	var asked []string
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if values := r.Header["Cache-Control"]; len(values) > 0 { // all from one goroutine
+			asked = append(asked, strings.Join(values, "; "))
+			if strings.Contains(values[0], "only-if-cached") {
+				w.WriteHeader(http.StatusGatewayTimeout)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+	for stale, want := range map[time.Duration][]string{0: {"only-if-cached"}, time.Minute: {"only-if-cached, max-stale=60", "max-stale=60"}} {
+		asked = nil
+		if r, err := health.Read(t.Context(), s, health.Options{StaleLog: stale}); err != nil || len(r.Problems) > 0 || !slices.Equal(asked, want) {
+			t.Errorf("%v: %v, %q", err, r.Problems, asked)
+		}
 	}
 }
 

@@ -56,9 +56,14 @@ type entries struct {
 // critical ones; a firmware that cannot choose gives all.
 func (r *reader) criticals(link string) {
 	var log entries
-	if r.get(link, "only-if-cached", &log) != nil {
+	cached, stale := "only-if-cached", ""
+	if r.staleLog > 0 {
+		stale = fmt.Sprintf("max-stale=%d", r.staleLog/time.Second)
+		cached += ", " + stale
+	}
+	if r.get(link, cached, &log) != nil {
 		log = entries{}
-		if !r.read("log", link+"?$filter=Severity%20eq%20'Critical'", &log) {
+		if !r.readAs("log", link+"?$filter=Severity%20eq%20'Critical'", stale, &log) {
 			return
 		}
 	}

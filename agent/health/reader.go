@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ilod/ilod/agent/redfisherror"
 )
@@ -48,6 +49,8 @@ type reader struct {
 	ctx    context.Context
 	rt     http.RoundTripper
 	header http.Header // of each request
+
+	staleLog time.Duration
 
 	mu     sync.Mutex
 	left   int // requests
@@ -119,8 +122,11 @@ func (r *reader) get(link, directives string, v any) error {
 
 // read is get for a resource that belongs to a part. It reports whether it could
 // be read; what could not is a problem, and makes the part unknown.
-func (r *reader) read(part, link string, v any) bool {
-	err := r.get(link, "", v)
+func (r *reader) read(part, link string, v any) bool { return r.readAs(part, link, "", v) }
+
+// readAs is read with directives for the cache.
+func (r *reader) readAs(part, link, directives string, v any) bool {
+	err := r.get(link, directives, v)
 	if err != nil {
 		r.fail(part, link, err)
 	}
