@@ -203,22 +203,36 @@ func NewKeeper(o KeeperOptions) *Keeper {
 // without another attempt unless that is due within seconds, or with a
 // *SessionLimitError; ErrClosed after Close; those of Next.
 func (k *Keeper) RoundTrip(req *http.Request) (*http.Response, error) {
-	k.mu.Lock()
-	if k.closing {
-		k.mu.Unlock()
+	return k.inFlight(req, func(r *http.Request) (*http.Response, error) { return k.exchange(r, true) })
+}
+
+// inFlight sends a request for which Close waits, and which it cuts if it is a
+// read.
+func (k *Keeper) inFlight(req *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+	leave, err := k.enter()
+	if err != nil {
 		closeBody(req)
-		return nil, ErrClosed
+		return nil, err
 	}
-	k.requests.Add(1) // under mu, so that it cannot follow the Wait of Close
-	k.mu.Unlock()
-	defer k.requests.Done()
+	defer leave()
 	if req.Method == http.MethodGet || req.Method == http.MethodHead {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		defer context.AfterFunc(k.readsCtx, cancel)()
 		req = req.WithContext(ctx)
 	}
-	return k.exchange(req, true)
+	return send(req)
+}
+
+// enter begins what Close waits for the end of, which is leave.
+func (k *Keeper) enter() (leave func(), err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closing {
+		return nil, ErrClosed
+	}
+	k.requests.Add(1) // under mu, so that it cannot follow the Wait of Close
+	return k.requests.Done, nil
 }
 
 func closeBody(req *http.Request) {

@@ -133,10 +133,14 @@ func loginBody(c *Credentials) []byte {
 func refusal(resp *http.Response) error {
 	e := redfisherror.FromResponse(resp)
 	switch {
-	case e.Has("SessionLimitExceeded", "CreateLimitReachedForResource"):
+	case isSessionLimit(e):
 		return fmt.Errorf("%w: %w", ErrSessionLimit, e)
 	case e.Status == http.StatusUnauthorized, e.Has("UnauthorizedLoginAttempt", "NoValidSession"):
 		return fmt.Errorf("%w: %w", ErrCredentials, e)
 	}
 	return e
+}
+
+func isSessionLimit(e *redfisherror.Error) bool {
+	return e.Has("SessionLimitExceeded", "CreateLimitReachedForResource")
 }

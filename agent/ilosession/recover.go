@@ -53,14 +53,11 @@ func (s *schedule) later(now time.Time) {
 // failure that the session of a login without a record may still be another
 // program's: it is not deleted before it was there for half a minute, unused.
 func (k *Keeper) Recover(ctx context.Context) error {
-	k.mu.Lock()
-	if k.closing {
-		k.mu.Unlock()
-		return ErrClosed
+	leave, err := k.enter()
+	if err != nil {
+		return err
 	}
-	k.requests.Add(1)
-	k.mu.Unlock()
-	defer k.requests.Done()
+	defer leave()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(k.readsCtx, cancel)()

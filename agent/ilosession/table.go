@@ -184,8 +184,68 @@ func isStatus(err error, status int) bool {
 	return ok && e.Status == status
 }
 
-// Table reads the iLO's session table, in the order in which the iLO lists it.
-func (k *Keeper) Table(ctx context.Context) ([]TableEntry, error) { return k.table(ctx, k) }
+// Table reads the iLO's session table, in the order in which the iLO lists it. If
+// that has no room for a session of ours, it is read without one: with Basic
+// authentication if there are credentials.
+//
+// Errors: those of RoundTrip; a refusal as a *redfisherror.Error.
+func (k *Keeper) Table(ctx context.Context) ([]TableEntry, error) {
+	way, err := k.operatorsWay(ctx)
+	if err != nil {
+		return nil, err
+	}
+	table, err := k.table(ctx, way)
+	return table, way.explain(err)
+}
+
+// operatorsWay is an http.RoundTripper for what an operator asks for: in the
+// session, or without one if there is no room for it.
+type operatorsWay struct {
+	http.RoundTripper
+	limit error // why there is no session
+}
+
+func (k *Keeper) operatorsWay(ctx context.Context) (operatorsWay, error) {
+	leave, err := k.enter()
+	if err != nil {
+		return operatorsWay{}, err
+	}
+	defer leave()
+	h, err := k.acquire(ctx, true)
+	if err == nil {
+		k.release(h, true, false)
+		return operatorsWay{RoundTripper: k}, nil
+	}
+	err = fmt.Errorf("%w: %w", ErrNoLogin, err)
+	if !errors.Is(err, ErrSessionLimit) {
+		return operatorsWay{}, err
+	}
+	c, noCredentials := k.credentials()
+	if noCredentials != nil {
+		return operatorsWay{}, errors.Join(err, noCredentials)
+	}
+	return operatorsWay{waited{k, k.sessionless(c)}, err}, nil
+}
+
+// explain replaces the refusal of a request without a session by the reason for
+// which there is none.
+func (w operatorsWay) explain(err error) error {
+	e, ok := errors.AsType[*redfisherror.Error](err)
+	if ok && w.limit != nil && (e.Status == http.StatusUnauthorized || isSessionLimit(e)) {
+		return w.limit
+	}
+	return err
+}
+
+// waited is next with Close waiting for the end of each request.
+type waited struct {
+	k    *Keeper
+	next http.RoundTripper
+}
+
+func (w waited) RoundTrip(req *http.Request) (*http.Response, error) {
+	return w.k.inFlight(req, w.next.RoundTrip)
+}
 
 // table is readTable with our own sessions marked. What it lists is remembered:
 // none of it can be the session of a later login.
@@ -214,32 +274,38 @@ func (k *Keeper) table(ctx context.Context, rt http.RoundTripper) ([]TableEntry,
 // TerminateOptions are what Terminate may be told.
 type TerminateOptions struct {
 	DryRun bool // check everything and delete nothing
+	// Login logs in then, if there is no session here, without waiting for the end
+	// of a back-off. If that fails the session has been ended all the same.
+	Login bool
 }
 
 // Terminate ends one session, given by its id or path, for an operator who asked
 // for it. Only sessions of host programs can be ended, never people's, consoles'
 // or the one in use here: ErrProtected. The table is read anew just before, and
-// the result is verified. While there is no room for a session of our own it works
-// if there are credentials, as SessionLimitError does.
+// the result is verified. Without room for a session of ours it does without, as
+// Table does.
 //
 // Errors: ErrNoSession, ErrProtected, ErrNotTerminated, a refusal as a
-// *redfisherror.Error (403: the privilege to administer users is missing).
+// *redfisherror.Error (403: the privilege to administer users is missing), those of
+// RoundTrip.
 func (k *Keeper) Terminate(ctx context.Context, id string, o TerminateOptions) (TableEntry, error) {
-	meant := func(TableEntry) bool { return true }
-	e, err := k.terminate(ctx, k, id, o.DryRun, meant)
-	limit, full := errors.AsType[*SessionLimitError](err)
-	if !full || limit.Sessions == nil {
-		return e, err
+	way, err := k.operatorsWay(ctx)
+	if err != nil {
+		return TableEntry{}, err
 	}
-	// No room for a session of ours: as the table was read.
-	c, err := k.credentials()
-	if err != nil || c == nil {
-		return e, errors.Join(limit, err)
+	e, err := k.terminate(ctx, way, id, o.DryRun, func(TableEntry) bool { return true })
+	if err != nil || o.DryRun {
+		return e, way.explain(err)
 	}
-	if e, err = k.terminate(ctx, basic{k.o.Next, c}, id, o.DryRun, meant); err == nil && !o.DryRun {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.refusal = refused{} // the next login need not wait
+	k.mu.Lock()
+	if errors.Is(k.refusal.err, ErrSessionLimit) {
+		k.refusal = refused{} // there is room now
+	}
+	k.mu.Unlock()
+	if o.Login {
+		if way, err = k.operatorsWay(ctx); err == nil {
+			err = way.limit
+		}
 	}
 	return e, err
 }
@@ -305,12 +371,13 @@ func deleteSession(ctx context.Context, rt http.RoundTripper, path string) error
 // Terminate.
 type SessionLimitError struct {
 	Sessions []TableEntry // nil: the table cannot be read
+	Remedy   string       // what would help then, or why nothing does
 	Err      error        // the refusal; wraps ErrSessionLimit
 }
 
 func (e *SessionLimitError) Error() string {
-	if e.Sessions == nil {
-		return e.Err.Error()
+	if e.Sessions == nil && e.Remedy != "" {
+		return fmt.Sprintf("%v; %s", e.Err, e.Remedy)
 	}
 	kinds := map[string]int{}
 	for _, s := range e.Sessions {
@@ -351,17 +418,26 @@ func (b basic) RoundTrip(req *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(req)
 }
 
+// sessionless is the way to the iLO without a session: with Basic authentication,
+// or without any, which some iLO may take from its host (ilo-behaviour §4.2).
+func (k *Keeper) sessionless(c *Credentials) http.RoundTripper {
+	if c == nil {
+		return k.o.Next
+	}
+	return basic{k.o.Next, c}
+}
+
 // makeRoom deals with a refused login; it returns nil if another attempt may
 // succeed.
 func (k *Keeper) makeRoom(ctx context.Context, c *Credentials, refusal error) error {
 	limit := &SessionLimitError{Err: refusal}
-	if c == nil {
-		return limit
-	}
-	rt := basic{k.o.Next, c}
+	rt := k.sessionless(c)
 	table, err := k.table(ctx, rt)
 	if err != nil {
-		k.log.WithError(err).Debug("the full session table cannot be read")
+		limit.Remedy = "configure the credentials of an iLO account to see its sessions and to end one from here"
+		if c != nil {
+			limit.Remedy = fmt.Sprintf("nor do credentials help: %v", err)
+		}
 		return limit
 	}
 	limit.Sessions = table

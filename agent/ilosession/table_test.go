@@ -3,6 +3,7 @@ package ilosession
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -272,6 +273,9 @@ func TestSessionLimit(t *testing.T) {
 				if !ok || !errors.Is(err, ErrSessionLimit) || (limit.Sessions != nil) != c.listed {
 					t.Errorf("%v", err)
 				}
+				if blind := map[bool]string{false: "configure the credentials", true: "nor do credentials help"}[c.credentials != nil]; !c.listed && !strings.Contains(err.Error(), blind) {
+					t.Errorf("%v", err)
+				}
 				if c.listed && (len(limit.Sessions) != 4 || !strings.Contains(err.Error(), "1 REST, 2 RESTHost, 1 Web UI")) {
 					t.Errorf("%v", err)
 				}
@@ -285,4 +289,92 @@ func TestSessionLimit(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where there is no room for a session of ours an operator makes some all the
+// same, if the iLO takes requests without one.
+func TestTerminateWithoutSession(t *testing.T) {
+	for name, c := range map[string]struct {
+		credentials *Credentials
+		options     redfish.Options
+		works       bool
+	}{
+		"Basic authentication":   {&Credentials{"Administrator", "password"}, redfish.Options{MaxSessionsByTag: map[string]int{inBandTag: 2}}, true},
+		"no credentials":         {nil, redfish.Options{MaxSessionsByTag: map[string]int{inBandTag: 2}}, false},
+		"no room for Basic":      {&Credentials{"Administrator", "password"}, redfish.Options{MaxSessions: 2}, false},
+		"no room, 503":           {&Credentials{"Administrator", "password"}, redfish.Options{MaxSessions: 2, LimitStatus: 503, LimitMessage: "CreateLimitReachedForResource"}, false},
+		"trusted without either": {nil, redfish.Options{MaxSessions: 2, AllowSessionless: true}, true},
+	} {
+		for _, login := range []bool{false, true} {
+			bubble(t, fmt.Sprintf("%s, login %v", name, login), func(t *testing.T) {
+				m := newMachine(t, c.options)
+				victim, other := m.other(), m.other()
+				k := m.keeper(func(o *KeeperOptions) {
+					o.Credentials = func() (*Credentials, error) { return c.credentials, nil }
+				})
+				table, err := k.Table(t.Context())
+				if works := err == nil && len(table) == 2; works != c.works {
+					t.Errorf("%+v, %v", table, err)
+				}
+				if !c.works {
+					for _, err := range []error{err, second(k.Terminate(t.Context(), victim.path, TerminateOptions{Login: login}))} {
+						if _, ok := errors.AsType[*SessionLimitError](err); !ok {
+							t.Error(err)
+						}
+					}
+					m.expect(2, 0, 2)
+				} else {
+					if _, err := k.Terminate(t.Context(), "nobody", TerminateOptions{Login: login}); !errors.Is(err, ErrNoSession) {
+						t.Error(err)
+					}
+					if e, err := k.Terminate(t.Context(), victim.path, TerminateOptions{Login: login}); err != nil || e.ID != sessionID(victim.path) {
+						t.Errorf("%+v, %v", e, err)
+					}
+					if in := k.Status().Session != ""; in != login {
+						t.Errorf("logged in: %v", in)
+					}
+					m.get(k)
+					m.expect(3, 1, 2)
+				}
+				closeKeeper(t, k)
+				m.use(other)
+				for _, s := range []*Session{victim, other} {
+					if err := s.Close(context.Background()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// A session that is ended for a login is ended even if somebody else takes its
+// place.
+func TestTerminateInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{MaxSessionsByTag: map[string]int{inBandTag: 1}})
+		victim := m.other()
+		m.answers(redfish.Answer{Method: "POST", Status: 400, MessageID: "SessionLimitExceeded"})
+		k := m.keeper(func(o *KeeperOptions) {
+			o.LimitPolicy = "ask"
+			o.Credentials = func() (*Credentials, error) { return &Credentials{"Administrator", "password"}, nil }
+		})
+		_, err := do(t.Context(), k, "GET", system, "")
+		if limit, ok := errors.AsType[*SessionLimitError](err); !ok || len(limit.Sessions) != 1 || limit.Sessions[0].ID != sessionID(victim.path) {
+			t.Error(err)
+		}
+		if _, err := k.Terminate(t.Context(), victim.path, TerminateOptions{Login: true}); !errors.Is(err, ErrSessionLimit) {
+			t.Error(err)
+		}
+		m.expect(1, 1, 0)
+		closeKeeper(t, k)
+		if _, err := k.Table(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+		if _, err := k.Terminate(t.Context(), victim.path, TerminateOptions{}); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	})
 }
