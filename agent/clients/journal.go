@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+	"unicode"
 
 	"github.com/sirupsen/logrus"
 )
@@ -74,8 +75,8 @@ func (rec *record) encode(out []byte) []byte {
 // decode is the reverse of encode. ok is false for what encode did not make.
 func (rec *record) decode(line []byte) (ok bool) {
 	sum, text, found := bytes.Cut(line, []byte(" "))
-	text, whole := bytes.CutSuffix(text, []byte("\n"))
-	return found && whole && len(line) <= maxRecord &&
+	text = bytes.TrimSuffix(text, []byte("\n"))
+	return found && len(line) <= maxRecord &&
 		string(sum) == fmt.Sprintf("%08x", crc32.ChecksumIEEE(text)) && json.Unmarshal(text, rec) == nil
 }
 
@@ -241,6 +242,9 @@ func (r *Registry) setAside(name, why string) {
 func (r *Registry) replay(content []byte) (damaged int) {
 	all := map[string]*session{}
 	for line := range bytes.Lines(content) {
+		if !bytes.ContainsFunc(line, unicode.IsControl) {
+			break // a kill has cut it short: nobody was told that it was done
+		}
 		var rec record
 		if !rec.decode(line) {
 			damaged++

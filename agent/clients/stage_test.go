@@ -3,6 +3,7 @@ package clients
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -520,15 +521,22 @@ func FuzzRewriteLinks(f *testing.F) {
 	for _, doc := range []string{
 		`{"@odata.id":"/redfish/v1/Systems/1","n":1.50e+3,"a":["@odata.id",{"@odata.id" : "\/redfish\/v1\u002FX"}]}`,
 		`{"x":"\"@odata.id\":\"no\"","@odata.id":{"@odata.id":7},"Members@odata.nextLink":"/redfish/v1/X?page=2"}`,
-		`["@odata.id", ":" , "x"]`, `"@odata.id"`, `{"@odata.id":"\ud800"}`, "\"\\",
+		`["@odata.id", ":" , "x"]`, `"@odata.id"`, `{"@odata.id":"\ud800"}`, `"\\"`,
 	} {
 		f.Add([]byte(doc))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
+		if !json.Valid(doc) {
+			return
+		}
 		form := func(s string) string { return s + "é\"" }
-		got := rewriteLinks(doc, form) // must not panic on what is no JSON
-		// A key that is spelled with escapes or twice is no link to us, or two.
-		if json.Valid(doc) && !bytes.ContainsRune(doc, '\\') && bytes.Count(doc, []byte(linkKey)) == 1 {
+		got := rewriteLinks(doc, form)
+		// A key that is spelled with escapes is no link to us, and one that comes
+		// twice is two.
+		if !json.Valid(got) {
+			t.Errorf("%s has become %s", doc, got)
+		}
+		if !bytes.ContainsRune(doc, '\\') && bytes.Count(doc, []byte(linkKey)) == 1 {
 			checkRewritten(t, doc, got, form)
 		}
 	})
@@ -664,6 +672,26 @@ func TestReturnedPathOddities(t *testing.T) {
 	}
 	if resp, got := c.do("POST", "/redfish/v1/zipped", ""); resp.Header.Get("Content-Encoding") != "gzip" || bytes.Contains(got, []byte("odata")) {
 		t.Errorf("%v", resp.Header)
+	}
+}
+
+// TestAllowed: a recursive read leaves out what its reader may not read, and so
+// does a read after its active path has vanished.
+func TestAllowed(t *testing.T) {
+	c := newClient(t, &way{Handler: serve{
+		"/redfish/v1/X":        answer(jsonType, `{"a":{"@odata.id":"/redfish/v1/X/open"},"b":{"@odata.id":"/redfish/v1/X/Secret"}}`),
+		"/redfish/v1/X/open":   answer(jsonType, `{"open":true}`),
+		"/redfish/v1/X/Secret": answer(jsonType, `{"secret":true}`),
+	}}, Variables{})
+	c.Allowed = func(_ context.Context, u *url.URL) bool { return !strings.HasSuffix(u.Path, "Secret") }
+	if _, got := c.do("GET", "/redfish/v1/X", "", RecursiveHeader, "true"); !bytes.Contains(got, []byte("open")) || bytes.Contains(got, []byte(`"secret"`)) {
+		t.Errorf("%s", got)
+	}
+	for target, want := range map[string]int{"X/Secret": 404, "X/open": 200} {
+		c.set(Variables{ActivePath: "/redfish/v1/Gone"})
+		if resp, got := c.do("GET", ActivePrefix+target, ""); resp.StatusCode != want || bytes.Contains(got, []byte("secret")) || c.variables().ActivePath != Root {
+			t.Errorf("%s: %s %s", target, resp.Status, got)
+		}
 	}
 }
 
