@@ -54,13 +54,20 @@ func trees(tb testing.TB) map[string]*tree.Tree {
 // frozen serves a tree as an iLO does, byte for byte.
 func frozen(tb testing.TB, tr *tree.Tree) http.RoundTripper {
 	tb.Helper()
+	if s, ok := services.Load(tr); ok {
+		return s.(inProcess)
+	}
 	generation, _ := tr.Generation() // an iLO 7 would want credentials
 	s, err := redfish.New(redfish.Options{Tree: tr, Generation: min(generation, 6), Frozen: true, AllowSessionless: true})
 	if err != nil {
 		tb.Fatal(err)
 	}
+	services.Store(tr, inProcess{s})
 	return inProcess{s}
 }
+
+// services are those of trees, which take a while to make.
+var services sync.Map
 
 // TestPresentValues writes back what every resource has: nothing of it can be
 // wrong, but that it cannot be written.
