@@ -20,6 +20,20 @@ type agentClient struct {
 	first chan net.Conn // holds the connection that found the agent, until it is used
 }
 
+// RoundTrip says of a write whose answer is lost that its outcome is unknown.
+func (c *agentClient) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := c.Transport.RoundTrip(req)
+	if err == nil {
+		return resp, nil
+	}
+	err = fmt.Errorf("%s %s: the agent: %w", req.Method, req.URL.RequestURI(), err)
+	dial, ok := errors.AsType[*net.OpError](err)
+	if req.Method == http.MethodGet || req.Method == http.MethodHead || ok && dial.Op == "dial" {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: %w", chif.ErrOutcomeUnknown, err)
+}
+
 // close leaves no connection to the agent.
 func (c *agentClient) close() {
 	select {

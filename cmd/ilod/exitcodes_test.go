@@ -44,6 +44,19 @@ func TestClassify(t *testing.T) {
 		{fmt.Errorf("%w: %w", interrupted{syscall.SIGHUP}, chif.ErrOutcomeUnknown), 129},
 		{interrupted{syscall.SIGINT}, 130},
 		{fmt.Errorf("%w: %w", interrupted{syscall.SIGTERM}, context.Canceled), 143},
+		{said(503, "Ilod.1.0.SessionLimit"), 95},
+		{cancelled{said(503, "Ilod.1.0.SessionLimit")}, 95},
+		{said(401, "Ilod.1.0.SessionRequired"), 96},
+		{said(404, "Ilod.1.0.NoTransaction"), 97},
+		{said(409, "Ilod.1.0.TransactionOpen"), 98},
+		{said(409, "Ilod.1.0.ActionInTransaction"), 99},
+		{said(409, "Ilod.1.0.TransactionErrant"), 100},
+		{said(409, "Ilod.1.0.TransactionRolledBack"), 101},
+		{said(409, "Ilod.1.0.TransactionPartlyRolledBack", "Ilod.1.0.StaleResource"), 102},
+		{said(409, "Ilod.1.0.TransactionRolledBack", "Ilod.1.0.StaleResource"), 103},
+		{fmt.Errorf("%w: %w", chif.ErrOutcomeUnknown, said(409, "Ilod.1.0.TransactionPartlyRolledBack")), 90},
+		{said(401, "Ilod.1.0.SessionExpired"), 30},
+		{said(404, "Other.1.0.NoTransaction"), 63},
 		{chif.ErrTooLarge, 255},
 		{ilosession.ErrClosed, 255},
 		{errors.New("anything"), 255},
@@ -57,6 +70,15 @@ func TestClassify(t *testing.T) {
 			t.Errorf("hint %q", hint)
 		}
 	}
+}
+
+// said is a refusal with these messages.
+func said(status int, ids ...string) error {
+	e := &redfisherror.Error{Status: status}
+	for _, id := range ids {
+		e.Messages = append(e.Messages, redfisherror.Message{ID: id})
+	}
+	return e
 }
 
 func TestReadmeListsExitCodes(t *testing.T) {

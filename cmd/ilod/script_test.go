@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func TestMain(m *testing.M) {
 //	faults JSON            faults of its channel (chiftest.Faults)
 //	answers JSON           faults of its Redfish service (redfish.Faults)
 //	reset DURATION         reset it
-//	hold PATH...           keep requests for these paths waiting
+//	hold PATH...           keep requests for these paths, or "METHOD PATH", waiting
 //	held                   wait until one is
 //	release PATH           let those for PATH go on
 //	sessions N             assert the number of sessions of ours
@@ -141,10 +142,11 @@ type gate struct {
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if held, _ := g.held.Load().(map[string]chan struct{}); held[r.URL.Path] != nil {
+	held, _ := g.held.Load().(map[string]chan struct{})
+	if released := cmp.Or(held[r.URL.Path], held[r.Method+" "+r.URL.Path]); released != nil {
 		g.arrived <- struct{}{}
 		select {
-		case <-held[r.URL.Path]:
+		case <-released:
 		case <-r.Context().Done():
 		}
 	}
