@@ -442,24 +442,31 @@ func TestRecoverSparesTheYoung(t *testing.T) {
 			})
 		},
 	} {
-		for _, orphan := range []bool{false, true} {
-			bubble(t, fmt.Sprintf("%s, orphan %v", name, orphan), func(t *testing.T) {
+		for _, c := range []struct {
+			orphan bool
+			after  time.Duration
+		}{{false, 0}, {true, 0}, {false, 20 * time.Second}, {true, 20 * time.Second}} {
+			bubble(t, fmt.Sprintf("%s, %+v", name, c), func(t *testing.T) {
 				m := newMachine(t, redfish.Options{IdleTimeout: redfish.NoIdleTimeout})
-				m.leave(map[bool]int{false: untilIntent, true: untilPosted}[orphan])
-				other := m.other()
+				m.leave(map[bool]int{false: untilIntent, true: untilPosted}[c.orphan])
+				var other *Session
+				if c.after == 0 {
+					other = m.other()
+				}
 				k := m.keeper(func(o *KeeperOptions) { o.Next = start(m, o.Next) })
 				if err := k.Recover(t.Context()); err != nil {
 					t.Error(err)
 				}
+				if c.after > 0 {
+					time.Sleep(c.after)
+					other = m.other()
+				}
 				time.Sleep(lateness - time.Second)
 				synctest.Wait()
-				if got := m.service.Stats().Deletes; got != 0 {
-					t.Errorf("%d deletes", got)
-				}
 				m.use(other)
 				time.Sleep(2 * lateness)
 				synctest.Wait()
-				if got := m.service.Stats().Deletes; got != map[bool]int{true: 1}[orphan] {
+				if got := m.service.Stats().Deletes; got != map[bool]int{true: 1}[c.orphan] {
 					t.Errorf("%d deletes", got)
 				}
 				m.use(other)
