@@ -53,7 +53,7 @@ func (c *Checker) Property(ctx context.Context, path, pointer string) (Info, err
 		below, known := j.property(o, name)
 		if !known && below.current == nil {
 			names := slices.Concat(slices.Sorted(maps.Keys(o.node.properties)), slices.Sorted(maps.Keys(o.members)))
-			return Info{}, fmt.Errorf("%w: %s has no %s%s", ErrNoProperty, path, below.pointer, suggest(name, names))
+			return Info{}, fmt.Errorf("%w: %s has no %s%s", ErrNoProperty, path, below.pointer, Suggest(name, names))
 		}
 		at, readOnly = below, o.readOnly(below)
 	}

@@ -100,7 +100,7 @@ func (j *judge) object(at place, body map[string]any) {
 		// Not all that a new resource can be given is a property of it, and HPE's
 		// examples call parameters of actions otherwise than its schemas.
 		case j.method != http.MethodPost && !known && o.node.closed && len(below.now()) == 0:
-			j.report(below, "PropertyUnknown", "is no property here"+suggest(name, slices.Sorted(maps.Keys(o.node.properties))), v, nil)
+			j.report(below, "PropertyUnknown", "is no property here"+Suggest(name, slices.Sorted(maps.Keys(o.node.properties))), v, nil)
 		case j.method == http.MethodPatch && o.writeable != nil && !below.listed && !container:
 			j.report(below, "PropertyNotWritable", "is read-only; writeable here: "+strings.Join(o.writeable, ", "), v, nil)
 		default:

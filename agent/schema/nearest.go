@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// suggest asks for the nearest of the names, if one is near.
-func suggest(name string, names []string) string {
+// Suggest asks for the nearest of the names, such as " (did you mean \"Boot\"?)"; it
+// is empty if none is near.
+func Suggest(name string, names []string) string {
 	if near := nearest(name, names); near != "" {
 		return fmt.Sprintf(" (did you mean %q?)", near)
 	}

@@ -146,7 +146,7 @@ func (r *rule) demand(name, key string, v any) string {
 	}
 	value := shown(name, v)
 	if _, ok := v.(string); ok && value != hidden {
-		value = strconv.Quote(value) + suggest(value, r.allowed)
+		value = strconv.Quote(value) + Suggest(value, r.allowed)
 	}
 	return fmt.Sprintf("cannot be %s; allowed: %s%s", value, strings.Join(list, ", "), more)
 }
