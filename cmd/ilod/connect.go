@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/chif"
 )
 
@@ -79,7 +80,21 @@ func (a *app) inSession(client *agentClient) http.RoundTripper {
 	if a.session != "" {
 		header = http.Header{tokenHeader: {a.session}}
 	}
-	return withHeader{logged{client, a.log, logrus.InfoLevel}, header}
+	return withHeader{fallback{logged{client, a.log, logrus.InfoLevel}, a.log}, header}
+}
+
+// fallback warns when the agent has changed the active path.
+type fallback struct {
+	next http.RoundTripper
+	log  *logrus.Logger
+}
+
+func (f fallback) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := f.next.RoundTrip(req)
+	if err == nil && resp.Header.Get(clients.ActivePathHeader) != "" {
+		f.log.WithField("now", resp.Header.Get(clients.ActivePathHeader)).Warn("there is nothing at the active path any more")
+	}
+	return resp, err
 }
 
 // logged tells the log about each exchange.
