@@ -47,7 +47,9 @@ func (m *Manager) readJournals() error {
 		return nil
 	}
 	if err := os.MkdirAll(m.o.Dir, 0o700); err != nil {
-		return err
+		m.o.Log.WithError(err).Warn("no journals: a commit that a crash interrupts will be left as it is")
+		m.o.Dir = ""
+		return nil
 	}
 	files, err := os.ReadDir(m.o.Dir)
 	if err != nil {
