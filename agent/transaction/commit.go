@@ -79,6 +79,10 @@ func (c *commit) run(ctx context.Context) error {
 		defer cancel()
 		c.compensate(undoing)
 	}
+	if v := verdict(c.steps).Result; ctx.Err() != nil && v != Committed && v != RolledBack {
+		c.journal.close() // the next process goes on from here
+		return ErrClosed
+	}
 	if gone := c.journal.remove(); gone != nil {
 		c.m.o.Log.WithError(gone).Warn("the journal of a commit could not be removed")
 	}

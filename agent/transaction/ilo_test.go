@@ -41,10 +41,10 @@ type fault string
 const (
 	none       fault = ""
 	notSent    fault = "not sent"
-	dropped    fault = "dropped"  // no answer, and it is not executed
-	lost       fault = "lost"     // no answer, but it is executed
-	late       fault = "late"     // no answer, and it is executed two requests later
-	before500  fault = "500"      // and it is not executed
+	dropped    fault = "dropped" // no answer, and it is not executed
+	lost       fault = "lost"    // no answer, but it is executed
+	late       fault = "late"    // no answer, and it is executed two requests later
+	before500  fault = "500"     // and it is not executed
 	after500   fault = "500 all the same"
 	status412  fault = "412"
 	status400  fault = "400"

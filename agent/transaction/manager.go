@@ -25,6 +25,9 @@ const (
 	DefaultPause    = 500 * time.Millisecond
 )
 
+// closeGrace is how long Close waits for commits.
+const closeGrace = 20 * time.Second
+
 // Options configures a Manager; Next is required.
 type Options struct {
 	Next http.RoundTripper
@@ -63,7 +66,9 @@ type Manager struct {
 	stats   Stats
 	crashed []*commit // what journals of former processes tell; they have their locks
 
-	wg sync.WaitGroup // commits; Add only while not closed
+	wg      sync.WaitGroup  // commits; Add only while not closed
+	ctx     context.Context // ends when commits have to
+	abandon context.CancelFunc
 }
 
 // transaction is the open one of a client session. All but the bases is guarded
@@ -140,15 +145,19 @@ func New(o Options) (*Manager, error) {
 	if err := m.readJournals(); err != nil {
 		return nil, err
 	}
+	m.ctx, m.abandon = context.WithCancel(context.Background())
 	return m, nil
 }
 
-// Close refuses new requests and waits for commits that are under way. What is
-// only staged is lost.
+// Close refuses new requests and waits for commits that are under way. One that
+// takes much longer, since the iLO does not answer, is left to the next process,
+// as after a crash. What is only staged is lost.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
+	defer m.abandon()
+	defer time.AfterFunc(closeGrace, m.abandon).Stop()
 	m.wg.Wait()
 	return nil
 }
@@ -286,7 +295,10 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 		return t.thrownAway(), ErrErrant
 	}
 	c := m.newCommit(t)
-	err = c.run(context.WithoutCancel(ctx))
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(m.ctx, cancel)()
+	err = c.run(running)
 	result := verdict(c.steps)
 	c.log(result)
 	if ctx.Err() != nil && !m.dropped(t) {

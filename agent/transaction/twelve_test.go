@@ -35,12 +35,22 @@ const (
 // drops requests and answers, refuses, and resets. In the end each property is
 // what the results say, and no write has stayed halfway.
 func TestTwelveTransactions(t *testing.T) {
-	trees := map[string]*tree.Tree{"generated": smallTree()}
 	t.Run("generated", func(t *testing.T) {
+		outcomes := map[Outcome]int{}
 		for seed := range uint64(6) {
-			synctest.Test(t, func(t *testing.T) { newDozen(t, trees["generated"], seed).run() })
+			synctest.Test(t, func(t *testing.T) {
+				for outcome, n := range newDozen(t, smallTree(), seed, false).run() {
+					outcomes[outcome] += n
+				}
+			})
+		}
+		if outcomes[Applied] == 0 || outcomes[Undone] == 0 || outcomes[Refused] == 0 {
+			t.Errorf("too little happened: %v", outcomes)
 		}
 	})
+	// With an iLO session, which resets end. It runs in real time, because a
+	// Keeper reads while it holds a mutex: no answer may take long.
+	t.Run("session", func(t *testing.T) { newDozen(t, smallTree(), 1, true).run() })
 	t.Run("captured", func(t *testing.T) {
 		files, err := filepath.Glob(filepath.Join(tree.Testdata(t), "trees", "ilo[56]*.jsonl.gz"))
 		if err != nil || len(files) == 0 {
@@ -52,7 +62,7 @@ func TestTwelveTransactions(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Run(filepath.Base(file), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { newDozen(t, captured, uint64(i)).run() })
+				synctest.Test(t, func(t *testing.T) { newDozen(t, captured, uint64(i), false).run() })
 			})
 		}
 	})
@@ -65,8 +75,8 @@ type dozen struct {
 	t      *testing.T
 	ilo    *ilo
 	server *chiftest.Server
-	keeper *ilosession.Keeper
 	seed   uint64
+	quick  bool // no fault takes long
 
 	mu      sync.Mutex
 	changes map[place]map[string]string // what was applied: from one value to the next
@@ -78,10 +88,10 @@ type dozen struct {
 // shared are properties that every session changes.
 var shared = []place{{system, "/AssetTag"}, {system, "/HostName"}, {network, "/HostName"}, {pending, "/Attributes/AdminName"}}
 
-func newDozen(t *testing.T, tr *tree.Tree, seed uint64) *dozen {
+func newDozen(t *testing.T, tr *tree.Tree, seed uint64, session bool) *dozen {
 	i := newILO(t, redfish.Options{Tree: tr})
 	d := &dozen{
-		t: t, ilo: i, seed: seed, server: chiftest.New(t, chiftest.Options{Handler: i.Service}),
+		t: t, ilo: i, seed: seed, quick: session, server: chiftest.New(t, chiftest.Options{Handler: i.Service}),
 		changes: map[place]map[string]string{}, made: map[string]bool{}, counts: map[Verdict]int{}, all: map[Outcome]int{},
 	}
 	for n := range twelve - 1 {
@@ -89,8 +99,13 @@ func newDozen(t *testing.T, tr *tree.Tree, seed uint64) *dozen {
 	}
 	notSent := func(err error) bool { return errors.Is(err, chif.ErrNotSent) }
 	transport := chif.NewTransport(d.server.Device(), chif.TransportOptions{})
-	d.keeper = ilosession.NewKeeper(ilosession.KeeperOptions{Next: transport, NotSent: notSent})
-	scheduler := schedule.New(schedule.Options{Next: d.keeper})
+	var next http.RoundTripper = transport
+	logout := func() error { return nil }
+	if session {
+		keeper := ilosession.NewKeeper(ilosession.KeeperOptions{Next: transport, NotSent: notSent})
+		next, logout = keeper, func() error { return keeper.Close(context.Background()) }
+	}
+	scheduler := schedule.New(schedule.Options{Next: next})
 	cache := freshness.New(freshness.Options{Next: scheduler, Store: &store{}})
 	var err error
 	d.Manager, err = New(Options{
@@ -101,7 +116,7 @@ func newDozen(t *testing.T, tr *tree.Tree, seed uint64) *dozen {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		err := errors.Join(d.Close(), cache.Close(), scheduler.Close(), d.keeper.Close(context.Background()), transport.Close())
+		err := errors.Join(d.Close(), cache.Close(), scheduler.Close(), logout(), transport.Close())
 		if err != nil {
 			t.Error(err)
 		}
@@ -115,7 +130,13 @@ func (d *dozen) faults(random *rand.Rand) (rules []chiftest.Rule) {
 		chiftest.FaultDropRequest, chiftest.FaultDropAnswer, chiftest.FaultResetBefore, chiftest.FaultResetAfter,
 		chiftest.FaultHTTPStatus, chiftest.FaultHTTPEmpty, chiftest.FaultHTTPGarbage, chiftest.FaultRefuse,
 	}
-	for range 40 {
+	if d.quick {
+		kinds = kinds[3:]
+	}
+	for n := range 40 {
+		if d.quick && n == 2 {
+			kinds = kinds[1:] // a reset takes a second
+		}
 		r := chiftest.Rule{
 			Fault: kinds[random.IntN(len(kinds))], Op: chiftest.OpREST, Skip: random.IntN(60), Times: 1,
 			Method: []string{"PATCH", "PATCH", "PATCH", "DELETE", "GET"}[random.IntN(5)], Path: "/redfish/v1/",
@@ -127,14 +148,17 @@ func (d *dozen) faults(random *rand.Rand) (rules []chiftest.Rule) {
 		case chiftest.FaultHTTPStatus:
 			r.Status = []int{500, 503, 412, 400}[random.IntN(4)]
 		case chiftest.FaultResetBefore, chiftest.FaultResetAfter:
-			r.Duration = chiftest.Duration(random.IntN(60)+1) * chiftest.Duration(time.Second)
+			if r.Duration = chiftest.Duration(random.IntN(60)+1) * chiftest.Duration(time.Second); d.quick {
+				r.Duration = chiftest.Duration(time.Millisecond)
+			}
 		}
 		rules = append(rules, r)
 	}
 	return rules
 }
 
-func (d *dozen) run() {
+// run returns how many writes came to what.
+func (d *dozen) run() map[Outcome]int {
 	if err := d.server.SetFaults(chiftest.Faults{Rules: d.faults(rand.New(rand.NewPCG(d.seed, 0)))}); err != nil {
 		d.t.Fatal(err)
 	}
@@ -185,10 +209,8 @@ func (d *dozen) run() {
 	if !maps.Equal(found, d.made) {
 		d.t.Errorf("seed %d: subscriptions %v, want %v", d.seed, found, d.made)
 	}
-	if d.counts[Committed] == 0 || d.counts[RolledBack] == 0 || d.all[Undone] == 0 {
-		d.t.Errorf("seed %d: too little happened: %v %v", d.seed, d.counts, d.all)
-	}
-	d.t.Logf("seed %d: %v %v, %d requests", d.seed, d.counts, d.all, len(d.ilo.Stats().Requests))
+	d.t.Logf("seed %d: %v %v", d.seed, d.counts, d.all)
+	return d.all
 }
 
 // transaction commits one transaction and notes what its result says.
@@ -262,11 +284,12 @@ func (d *dozen) transaction(own place, name string, random *rand.Rand) {
 	for i, w := range result.Writes {
 		d.all[w.Outcome]++
 		switch c := writes[i]; {
-		case w.Outcome == UndoRefused || w.Outcome == OutcomeUnknown:
+		case w.Outcome == OutcomeUnknown, w.Outcome == UndoRefused && !strings.Contains(w.Error, "400 Bad Request"):
 			d.t.Errorf("seed %d: %s: nobody is in the way: %s", d.seed, name, text(result))
-		case w.Outcome == Applied && c.path == "":
+		case w.Outcome != Applied && w.Outcome != UndoRefused:
+		case c.path == "":
 			d.made[c.to] = true
-		case w.Outcome == Applied:
+		default:
 			if d.changes[c.place] == nil {
 				d.changes[c.place] = map[string]string{}
 			}
