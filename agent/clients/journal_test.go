@@ -175,7 +175,7 @@ func TestEveryPrefix(t *testing.T) {
 	states := []at{{size: size(), version: 1, now: c.now()}}
 	var handles []string
 	for i := range 60 {
-		c.advance(time.Duration(rand.IntN(20)) * time.Second)
+		c.advance(time.Duration(1+rand.IntN(20)) * time.Second)
 		switch i % 6 {
 		case 0, 1, 2:
 			_, handle := create(t, r, alice, Request{Name: fmt.Sprint(i)})

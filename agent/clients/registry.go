@@ -87,11 +87,7 @@ type Stats struct {
 }
 
 const (
-	whyExpired = "expired"
-	maxName    = 128 // bytes of a session's name
-	// unusedGrace is how long a session that nobody has used yet lives when it is
-	// good for one request.
-	unusedGrace = time.Minute
+	maxName = 128 // bytes of a session's name
 	// saveEvery bounds how old the last use of a session is that the journal has.
 	saveEvery = time.Minute
 )
@@ -168,57 +164,6 @@ func (r *Registry) locked(f func(now time.Time)) {
 	}()
 	for _, e := range ended {
 		r.o.Ended(e.id, e.why)
-	}
-}
-
-// spent tells whether the session takes no more requests.
-func (r *Registry) spent(s *session, now time.Time) bool {
-	l := r.limits.Load()
-	idle, single := time.Duration(l.InactivityTimeout), l.InactivityTimeout == 0
-	if single && s.Requests == 0 {
-		idle = unusedGrace
-	}
-	return s.Default && r.defaults[s.Owner] != s ||
-		l.Lifetime > 0 && now.Sub(s.Created) >= time.Duration(l.Lifetime) ||
-		single && s.Requests > 0 ||
-		s.InUse == 0 && now.Sub(s.Used) >= idle
-}
-
-// expired tells whether the session is to go.
-func (r *Registry) expired(s *session, now time.Time) bool {
-	return s.InUse == 0 && r.spent(s, now)
-}
-
-// sweep drops what has expired: by use as far as it must look, and by age.
-func (r *Registry) sweep(now time.Time) {
-	l := r.limits.Load()
-	for s := range sessions(&r.byUse) {
-		if r.expired(s, now) {
-			r.drop(s, whyExpired)
-		} else if s.InUse == 0 && l.InactivityTimeout > 0 {
-			break
-		}
-	}
-	for s := range sessions(&r.byAge) {
-		if l.Lifetime == 0 || now.Sub(s.Created) < time.Duration(l.Lifetime) {
-			break
-		}
-		if r.expired(s, now) {
-			r.drop(s, whyExpired)
-		}
-	}
-}
-
-// sessions are those of a list, each of which may be dropped.
-func sessions(l *list.List) func(func(*session) bool) {
-	return func(yield func(*session) bool) {
-		for e := l.Front(); e != nil; {
-			s := e.Value.(*session)
-			e = e.Next()
-			if !yield(s) {
-				return
-			}
-		}
 	}
 }
 
@@ -333,64 +278,6 @@ func (r *Registry) newID() (string, error) {
 		err = errors.New("client session: the random source repeats itself")
 	}
 	return id, err
-}
-
-// makeRoom ends what the limits and the request say for one more session.
-func (r *Registry) makeRoom(of Owner, q Request) error {
-	over := func(n, most int) int {
-		if most == 0 {
-			return 0
-		}
-		return max(n+1-most, 0)
-	}
-	l := r.limits.Load()
-	own, all := over(r.explicit[of.Key], l.MaxSessionsPerUser), over(r.counted, l.MaxSessions)
-	if own == 0 && all == 0 {
-		return nil
-	}
-	full := &LimitError{PerUser: own > 0, Policy: l.WhenFull}
-	var victims []*session
-	why := "ended to make room for a session of " + of.Key
-	switch l.WhenFull {
-	case OldestIdle:
-		idle := func(s *session) bool { return !s.Default && s.InUse == 0 && r.o.Holds(s.ID) == "" }
-		for s := range sessions(&r.byUse) {
-			if own == 0 {
-				break
-			}
-			if s.Owner == of.Key && idle(s) {
-				victims, own, all = append(victims, s), own-1, all-1
-			}
-		}
-		for s := range sessions(&r.byUse) {
-			if own > 0 || all <= 0 {
-				break
-			}
-			if !slices.Contains(victims, s) && idle(s) {
-				victims, all = append(victims, s), all-1
-			}
-		}
-	case Ask:
-		for s := range sessions(&r.byUse) {
-			if s.Default || s.Owner != of.Key && (!q.Admin || own > 0) {
-				continue
-			}
-			full.Candidates = append(full.Candidates, r.snapshot(s))
-			if s.ID == q.Terminate {
-				victims, own, all = append(victims, s), own-1, all-1
-			}
-		}
-		if len(victims) == 0 {
-			return full
-		}
-	}
-	if own > 0 || all > 0 {
-		return full
-	}
-	for _, s := range victims {
-		r.drop(s, why)
-	}
-	return nil
 }
 
 // lease begins a use.

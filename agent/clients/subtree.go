@@ -42,11 +42,14 @@ func (s *Stage) subtree(r *http.Request) (*http.Response, error) {
 	all := []*resource{{key: pathKey(r.URL), url: r.URL}}
 	below := all[0].key + "/"
 	seen := map[string]bool{all[0].key: true}
-	size := 0
+	ctx, size := r.Context(), 0
+	if class, _ := schedule.ClassOf(ctx); class == schedule.Interactive {
+		ctx = schedule.WithClass(ctx, schedule.Bulk)
+	}
 	for i, resp := 0, first; i < len(all); i++ {
 		at := all[i]
 		if i > 0 {
-			next := r.WithContext(schedule.WithClass(r.Context(), schedule.Bulk))
+			next := r.WithContext(ctx)
 			next.URL = at.url
 			if resp, err = s.Next.RoundTrip(next); err != nil {
 				return nil, err

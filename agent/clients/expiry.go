@@ -1,0 +1,64 @@
+package clients
+
+import (
+	"container/list"
+	"time"
+)
+
+// whyExpired is why a session has ended that nobody has ended.
+const whyExpired = "expired"
+
+// unusedGrace is how long a session that nobody has used yet lives when it is
+// good for one request.
+const unusedGrace = time.Minute
+
+// spent tells whether the session takes no more requests.
+func (r *Registry) spent(s *session, now time.Time) bool {
+	l := r.limits.Load()
+	idle, single := time.Duration(l.InactivityTimeout), l.InactivityTimeout == 0
+	if single && s.Requests == 0 {
+		idle = unusedGrace
+	}
+	return s.Default && r.defaults[s.Owner] != s ||
+		l.Lifetime > 0 && now.Sub(s.Created) >= time.Duration(l.Lifetime) ||
+		single && s.Requests > 0 ||
+		s.InUse == 0 && now.Sub(s.Used) >= idle
+}
+
+// expired tells whether the session is to go.
+func (r *Registry) expired(s *session, now time.Time) bool {
+	return s.InUse == 0 && r.spent(s, now)
+}
+
+// sweep drops what has expired: by use as far as it must look, and by age.
+func (r *Registry) sweep(now time.Time) {
+	l := r.limits.Load()
+	for s := range sessions(&r.byUse) {
+		if r.expired(s, now) {
+			r.drop(s, whyExpired)
+		} else if s.InUse == 0 && l.InactivityTimeout > 0 {
+			break
+		}
+	}
+	for s := range sessions(&r.byAge) {
+		if l.Lifetime == 0 || now.Sub(s.Created) < time.Duration(l.Lifetime) {
+			break
+		}
+		if r.expired(s, now) {
+			r.drop(s, whyExpired)
+		}
+	}
+}
+
+// sessions are those of a list, each of which may be dropped.
+func sessions(l *list.List) func(func(*session) bool) {
+	return func(yield func(*session) bool) {
+		for e := l.Front(); e != nil; {
+			s := e.Value.(*session)
+			e = e.Next()
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
