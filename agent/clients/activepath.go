@@ -95,7 +95,7 @@ func (s *Stage) reset(id, vanished string) {
 		return nil
 	})
 	if err == nil {
-		s.Registry.o.Log.WithFields(logrus.Fields{"session": id, "path": vanished}).Info("the active path has vanished")
+		s.Registry.o.Log.WithFields(logrus.Fields{"clientSession": id, "path": vanished}).Info("the active path has vanished")
 	}
 }
 

@@ -206,7 +206,7 @@ func (r *Registry) drop(s *session, why string) {
 		r.write(record{Terminated: []string{s.ID}})
 	}
 	r.ended = append(r.ended, ending{s.ID, why})
-	r.o.Log.WithFields(logrus.Fields{"session": s.ID, "owner": s.Owner, "why": why}).Debug("client session ended")
+	r.o.Log.WithFields(logrus.Fields{"clientSession": s.ID, "owner": s.Owner, "why": why}).Debug("client session ended")
 }
 
 // snapshot is a session for others, less what it holds.

@@ -6,6 +6,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // Variables are what a client session remembers for its client. An empty one
@@ -15,7 +16,7 @@ type Variables struct {
 	Recursive    bool   // a GET answers with all below the resource
 	ReturnedPath string // the form of links in answers: "full" (default), "relative" or "leaf"
 	Output       string // for the command line: "text" (default), "json" or "raw"
-	Selection    string // for the command line: a type such as "ComputerSystem."
+	Selection    string // for the command line: a type such as "ComputerSystem.", or a path, with what package selection has behind it
 }
 
 // Forms of links in answers.
@@ -50,8 +51,8 @@ func (v *Variables) Validate() error {
 	if err := oneOf("Output", v.Output, text, "json", "raw"); err != nil {
 		return err
 	}
-	if v.Selection != "" && !typeName.MatchString(v.Selection) {
-		return &ValueError{"Selection", v.Selection, `is not a type such as "ComputerSystem." or "ComputerSystem.v1_2_0"`}
+	if v.Selection != "" && !isSelection(v.Selection) {
+		return &ValueError{"Selection", v.Selection, `is neither a type such as "ComputerSystem." or "ComputerSystem.v1_2_0" nor a path`}
 	}
 	return nil
 }
@@ -59,6 +60,21 @@ func (v *Variables) Validate() error {
 // typeName is a Redfish type, with or without "#", the version, and the name
 // after it.
 var typeName = regexp.MustCompile(`^#?[A-Za-z][A-Za-z0-9_]{0,127}(\.(v[0-9]+(_[0-9]+){0,2}(\.[A-Za-z][A-Za-z0-9_]{0,127})?)?)?$`)
+
+// isSelection reports a type or a path, and behind that what tells which of its
+// resources, or what of them, is meant.
+func isSelection(s string) bool {
+	if len(s) > maxActivePath || strings.ContainsFunc(s, unicode.IsControl) {
+		return false
+	}
+	what, _, _ := strings.Cut(s, "?")
+	if path, _, _ := strings.Cut(what, "#"); strings.HasPrefix(path, "/") {
+		_, clean := cleanPath(path)
+		return clean
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(what, "#"), "#")
+	return typeName.MatchString(name)
+}
 
 // cleanPath returns the escaped path of a resource with a slash at its end.
 func cleanPath(escaped string) (string, bool) {
