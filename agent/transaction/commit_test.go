@@ -118,6 +118,38 @@ func TestTheirs(t *testing.T) {
 	}
 }
 
+// TestUndecided: nobody can tell what became of a write whose answer is lost and
+// whose resource somebody else has changed. What others wrote stays, and so does
+// what only looks like it.
+func TestUndecided(t *testing.T) {
+	for kind, want := range map[fault][]Outcome{dropped: {Undone, OutcomeUnknown}, lost: {Undone, UndoRefused}} {
+		f := newFixture(t, redfish.Options{})
+		f.begin()
+		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+		f.stage("PATCH", system, `{"AssetTag":"mine, too","HostName":"mine"}`)
+		patches := 0
+		f.ilo.fault = func(r *http.Request) fault {
+			if r.Method == http.MethodPatch {
+				patches++
+			}
+			switch {
+			case patches == 2 && r.Method == http.MethodPatch:
+				return kind
+			case patches == 2:
+				f.ilo.do("PATCH", system, `{"HostName":"theirs"}`)
+			}
+			return none
+		}
+		verdict := Unknown
+		if kind == lost {
+			verdict = PartlyRolledBack
+		}
+		f.commit(verdict, want...)
+		f.is(system, "/AssetTag", `""`)
+		f.is(system, "/HostName", `"theirs"`)
+	}
+}
+
 // TestNotUndoable: a deletion stays, and the result says so.
 func TestNotUndoable(t *testing.T) {
 	f := newFixture(t, redfish.Options{})

@@ -65,6 +65,7 @@ func (c *commit) undo(ctx context.Context, s *step) {
 			last = err
 			continue
 		case resp.StatusCode < 300, resp.StatusCode == http.StatusNotFound && r.method == http.MethodDelete:
+			s.Outcome = Applied // or there had been nothing to put back
 			s.settle(reversal{stuck: r.stuck}, nil)
 			return
 		}
@@ -88,8 +89,10 @@ func (s *step) settle(r reversal, err error) {
 	if r.method != "" && err != nil {
 		r.stuck = append(r.stuck, err.Error())
 	}
-	s.Outcome, s.Error = Undone, strings.Join(r.stuck, "; ")
-	if r.method != "" || len(r.stuck) > 0 {
+	switch s.Error = strings.Join(r.stuck, "; "); {
+	case r.method == "" && len(r.stuck) == 0:
+		s.Outcome = Undone
+	case r.method != "" || s.Outcome != OutcomeUnknown:
 		s.Outcome = UndoRefused
 	}
 }
