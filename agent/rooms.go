@@ -152,10 +152,10 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 		Next:    reporting{&clients.Stage{Next: transactions, Registry: sessions, Allowed: gateway.Allowed}},
 		Clients: sessions, Transactions: transactions, Roles: o.Config.Roles.gateway(), Accounts: accounts, Problem: o.problem,
 		Status: func(context.Context) any {
-			return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats()}
+			return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats(), Transactions: transactions.Stats()}
 		},
 		Metrics: func() []gateway.Metric {
-			return append(metrics(keeper.Status(), scheduler.Stats(), cache.Stats()), watch.metrics(time.Now())...)
+			return append(metrics(keeper.Status(), scheduler.Stats(), cache.Stats(), transactions.Stats()), watch.metrics(time.Now())...)
 		},
 		Health: func(ctx context.Context, header http.Header) (any, error) {
 			return health.Read(ctx, cache, health.Options{Header: header})

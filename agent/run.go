@@ -159,12 +159,19 @@ func (e *Engine) Recover(ctx context.Context) error {
 	return errors.Join(e.rooms.keeper.Recover(ctx), e.rooms.journal.Recover(ctx))
 }
 
+// recoverAll is Recover for an engine that serves. It goes on until the commits
+// are finished, too.
 func (e *Engine) recoverAll(ctx context.Context) error {
 	if err := e.Recover(ctx); err != nil && ctx.Err() == nil {
 		e.log.WithError(err).Warn("what an earlier run left cannot be put in order yet")
 	}
+	for wait(ctx, recoverPause) && e.rooms.journal.Recover(ctx) != nil {
+	}
 	return nil
 }
+
+// recoverPause is between two attempts to finish the commits of an earlier run.
+const recoverPause = time.Minute
 
 // sweep compares the cached tree with the iLO's now and then, but only while
 // somebody uses the agent: an unused session is to end.

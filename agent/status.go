@@ -11,6 +11,7 @@ import (
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/schedule"
+	"github.com/ilod/ilod/agent/transaction"
 )
 
 // Status is what GET /ilod/v1/status shows.
@@ -21,10 +22,12 @@ type Status struct {
 	Schedule schedule.Stats    `json:"schedule"` // requests for the iLO, by class
 	Cache    freshness.Stats   `json:"cache"`
 	Clients  clients.Stats     `json:"clients"` // sessions of local clients with the agent
+	// Transactions of these sessions.
+	Transactions transaction.Stats `json:"transactions"`
 }
 
 // metrics are those of the rooms behind the gateway.
-func metrics(session ilosession.Status, classes schedule.Stats, cache freshness.Stats) []gateway.Metric {
+func metrics(session ilosession.Status, classes schedule.Stats, cache freshness.Stats, transactions transaction.Stats) []gateway.Metric {
 	one := func(name, help string, kind gateway.MetricType, value float64) gateway.Metric {
 		return gateway.Metric{Name: name, Help: help, Type: kind, Samples: []gateway.Sample{{Value: value}}}
 	}
@@ -42,6 +45,16 @@ func metrics(session ilosession.Status, classes schedule.Stats, cache freshness.
 		byResult.Samples = append(byResult.Samples, gateway.Sample{Labels: []gateway.Label{{Name: "result", Value: result}}, Value: float64(n)})
 	}
 	slices.SortFunc(byResult.Samples, func(a, b gateway.Sample) int { return strings.Compare(a.Labels[0].Value, b.Labels[0].Value) })
+	ended := gateway.Metric{Name: "ilod_transactions_total", Help: "Transactions of local clients that are over, by what became of them.", Type: gateway.Counter}
+	for _, of := range []struct {
+		result string
+		n      int64
+	}{
+		{"committed", transactions.Committed}, {"rolled-back", transactions.RolledBack}, {"partly-rolled-back", transactions.PartlyRolledBack},
+		{"thrown-away", transactions.ThrownAway}, {"unknown", transactions.Unknown},
+	} {
+		ended.Samples = append(ended.Samples, gateway.Sample{Labels: []gateway.Label{{Name: "result", Value: of.result}}, Value: float64(of.n)})
+	}
 	present := 0.0
 	if session.Session != "" {
 		present = 1
@@ -57,6 +70,8 @@ func metrics(session ilosession.Status, classes schedule.Stats, cache freshness.
 		byClass("ilod_ilo_requests_refused_total", "Requests refused since too many waited.", gateway.Counter, func(c schedule.ClassStats) float64 { return float64(c.Refused) }),
 		byClass("ilod_ilo_wait_seconds_total", "Time that requests waited for the iLO.", gateway.Counter, func(c schedule.ClassStats) float64 { return c.Waited.Seconds() }),
 		byResult,
+		one("ilod_transactions_open", "Open transactions of local clients.", gateway.Gauge, float64(transactions.Open)),
+		ended,
 		one("ilod_cache_entries", "Answers in the cache.", gateway.Gauge, float64(cache.Entries)),
 		one("ilod_cache_sweeps_total", "Comparisons of the cached tree with the iLO's.", gateway.Counter, float64(cache.Sweeps)),
 		one("ilod_cache_invalidations_total", "Events after which nothing in the cache was good any more.", gateway.Counter, float64(cache.Invalidations)),
