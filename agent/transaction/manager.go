@@ -34,7 +34,8 @@ type Options struct {
 	// Check names what is wrong with a write before it is staged; nil: nothing
 	// ever is.
 	Check func(ctx context.Context, w Write) ([]Violation, error)
-	// Dir is where the journal of a commit is until it is over; empty: nowhere, so
+	// Dir is where the journal of a commit is until it is over, a directory that
+	// need not exist and is used by this Manager alone; empty: nowhere, so
 	// that a crash leaves half a commit behind.
 	Dir string
 	// Timeout is the idle timeout of transactions that are begun without one; nil:

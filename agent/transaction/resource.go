@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -48,7 +49,11 @@ func below(key, base string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// exchange sends a request of our own and reads the whole answer.
+// errGarbage: whatever sent this, its status says nothing either.
+var errGarbage = errors.New("the answer is no JSON")
+
+// exchange sends a request of our own and reads the whole answer. With an error
+// there may be a response all the same, which proves that it was sent.
 func (m *Manager) exchange(ctx context.Context, method, uri string, header http.Header, body []byte) (*http.Response, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "https://ilo"+uri, nil)
 	if err != nil {
@@ -64,8 +69,15 @@ func (m *Manager) exchange(ctx context.Context, method, uri string, header http.
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err == nil && len(answer) > maxAnswer {
+	switch {
+	case err != nil:
+	case len(answer) > maxAnswer:
 		err = fmt.Errorf("the answer is over %d MiB", maxAnswer>>20)
+	case len(answer) > 0 && !json.Valid(answer):
+		err = errGarbage
+	}
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w", method, uri, err)
 	}
 	return resp, answer, err
 }
@@ -87,7 +99,7 @@ func (m *Manager) read(ctx context.Context, uri string) (*resource, error) {
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:
-		return parse(resp, body)
+		return parse(uri, resp, body)
 	case http.StatusNotFound, http.StatusGone:
 		return &resource{gone: true}, nil
 	}
@@ -95,15 +107,12 @@ func (m *Manager) read(ctx context.Context, uri string) (*resource, error) {
 }
 
 // parse reads the answer to a successful GET.
-func parse(resp *http.Response, body []byte) (*resource, error) {
+func parse(uri string, resp *http.Response, body []byte) (*resource, error) {
 	v, err := decode(body)
-	if err != nil {
-		return nil, fmt.Errorf("GET %s: the answer is no JSON: %w", resp.Request.URL.Path, err)
-	}
 	r := &resource{etag: resp.Header.Get("ETag")}
 	var ok bool
-	if r.body, ok = v.(map[string]any); !ok {
-		return nil, fmt.Errorf("GET %s: the answer is no resource", resp.Request.URL.Path)
+	if r.body, ok = v.(map[string]any); err != nil || !ok {
+		return nil, fmt.Errorf("GET %s: the answer is no resource", uri)
 	}
 	if r.etag == "" {
 		r.etag, _ = r.body["@odata.etag"].(string)

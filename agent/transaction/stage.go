@@ -219,7 +219,7 @@ func (m *Manager) base(ctx context.Context, t *transaction, uri string) (*resour
 		resp.Body = io.NopCloser(bytes.NewReader(body))
 		return nil, resp, nil
 	}
-	r, err := parse(resp, body)
+	r, err := parse(uri, resp, body)
 	if err == nil {
 		t.bases[key] = r
 	}
