@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
@@ -261,6 +263,53 @@ func TestClientSessionsSurvive(t *testing.T) {
 				t.Errorf("%+v", limits)
 			}
 		})
+	}
+}
+
+// TestForgedFlood: handles that are forged cost the iLO not a packet, and leave
+// nothing behind.
+func TestForgedFlood(t *testing.T) {
+	h := newHost(t, redfish.Options{})
+	e, err := Start(t.Context(), h.options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := e.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ctx := gateway.WithPeer(t.Context(), gateway.Peer{User: "root"})
+	ask := func(method, path, handle string) *httptest.ResponseRecorder {
+		req := httptest.NewRequestWithContext(ctx, method, path, nil)
+		if handle != "" {
+			req.Header.Set("X-Auth-Token", handle)
+		}
+		w := httptest.NewRecorder()
+		e.handler.ServeHTTP(w, req)
+		return w
+	}
+	good := ask("POST", "/ilod/v1/sessions", "").Header().Get("X-Auth-Token")
+	var shown [2]Status
+	status := func(i int) {
+		if err := json.Unmarshal(ask("GET", "/ilod/v1/status", good).Body.Bytes(), &shown[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status(0)
+	for i := range 100_000 {
+		forged := []byte(good)
+		forged[i%len(forged)] ^= byte(1 + i%7)
+		if w := ask("GET", "/redfish/v1/Systems/1/", string(forged)); w.Code != http.StatusUnauthorized {
+			t.Fatalf("%q: %d", forged, w.Code)
+		}
+	}
+	status(1)
+	if got := shown[1].Clients; got.Forged != 100_000 || got.Sessions != shown[0].Clients.Sessions || got.Lookups != shown[0].Clients.Lookups+1 {
+		t.Errorf("%+v became %+v", shown[0].Clients, got)
+	}
+	if n := h.server.Stats(); len(n.Packets) != 0 || h.asked() != 0 {
+		t.Errorf("%+v", n)
 	}
 }
 

@@ -186,15 +186,15 @@ func terminateILOSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if g.o.ILOSessions == nil {
 		return missing(c.URL.Path)
 	}
-	dry, ok := dryRun(c.URL.RawQuery)
+	options, ok := terminateOptions(c.URL.RawQuery)
 	if !ok { // a parameter misspelt must not turn a trial into the real thing
-		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The only query parameter is dry-run, with true, false or nothing."}
+		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The query parameters are dry-run and login, with true, false or nothing."}
 	}
-	e, err := g.o.ILOSessions.Terminate(tag(c, schedule.Interactive), lastSegment(c), ilosession.TerminateOptions{DryRun: dry})
+	e, err := g.o.ILOSessions.Terminate(tag(c, schedule.Interactive), lastSegment(c), options)
 	if err != nil {
 		return g.below(c, err)
 	}
-	g.log.WithFields(logrus.Fields{"session": e.ID, "kind": e.Kind, "by": c.who.name, "dry-run": dry}).Info("iLO session terminated")
+	g.log.WithFields(logrus.Fields{"session": e.ID, "kind": e.Kind, "by": c.who.name, "dry-run": options.DryRun}).Info("iLO session terminated")
 	g.reply(w, http.StatusOK, e)
 	return nil
 }
@@ -207,25 +207,27 @@ func (g *Gateway) below(c *call, err error) *failure {
 	return g.explain(c, err)
 }
 
-// dryRun reads the query of a termination.
-func dryRun(query string) (dry, ok bool) {
+// terminateOptions reads the query of a termination. With login the agent logs in
+// before anybody else takes the room.
+func terminateOptions(query string) (o ilosession.TerminateOptions, ok bool) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return false, false
+		return o, false
 	}
 	for name, list := range values {
-		if name != "dry-run" || len(list) != 1 {
-			return false, false
+		option := map[string]*bool{"dry-run": &o.DryRun, "login": &o.Login}[name]
+		if option == nil || len(list) != 1 {
+			return o, false
 		}
 		switch list[0] {
 		case "", "true":
-			dry = true
+			*option = true
 		case "false":
 		default:
-			return false, false
+			return o, false
 		}
 	}
-	return dry, true
+	return o, true
 }
 
 // lastSegment is the last segment of the path, decoded.

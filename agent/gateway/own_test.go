@@ -22,6 +22,7 @@ func warmNothing(context.Context, func(int, int)) error { return nil }
 type fakeTable struct {
 	entries []ilosession.TableEntry
 	ended   []string
+	logins  int
 	err     error
 }
 
@@ -36,6 +37,9 @@ func (f *fakeTable) Terminate(_ context.Context, id string, o ilosession.Termina
 		default:
 			if !o.DryRun {
 				f.ended = append(f.ended, id)
+			}
+			if o.Login {
+				f.logins++
 			}
 			return e, nil
 		}
@@ -77,10 +81,10 @@ func TestOwnResources(t *testing.T) {
 	wantFailure(t, ask(g, &reader, "GET", "/ilod/v1/ilo-sessions/absent", ""), 404, "ResourceMissingAtURI")
 	wantFailure(t, ask(g, &root, "DELETE", "/ilod/v1/ilo-sessions/absent", ""), 404, "ResourceMissingAtURI")
 	wantFailure(t, ask(g, &root, "DELETE", "/ilod/v1/ilo-sessions/bob02", ""), 403, "ResourceCannotBeDeleted")
-	for _, query := range []string{"?dryrun", "?dry-run=yes", "?dry-run&dry-run", "?dry-run=%zz", "?dry-run;x"} {
+	for _, query := range []string{"?dryrun", "?dry-run=yes", "?dry-run&dry-run", "?dry-run=%zz", "?dry-run;x", "?login=maybe"} {
 		wantFailure(t, ask(g, &root, "DELETE", "/ilod/v1/ilo-sessions/system%20administrator01"+query, ""), 400, "QueryNotSupported")
 	}
-	if w := ask(g, &root, "DELETE", "/ilod/v1/ilo-sessions/system%20administrator01?dry-run", ""); w.Code != 200 || len(table.ended) != 0 {
+	if w := ask(g, &root, "DELETE", "/ilod/v1/ilo-sessions/system%20administrator01?dry-run&login", ""); w.Code != 200 || len(table.ended) != 0 || table.logins != 1 {
 		t.Errorf("dry run: %d, ended %v", w.Code, table.ended)
 	}
 	if w := ask(g, &root, "DELETE", "/ilod/v1/ilo-sessions/system%20administrator01", ""); w.Code != 200 || len(table.ended) != 1 {

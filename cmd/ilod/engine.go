@@ -143,7 +143,7 @@ func (a *app) withEngine(ctx context.Context, f func(context.Context, http.Round
 		return err
 	}
 	if err := e.Recover(ctx); err != nil {
-		log.WithError(err).Warn("sessions of an earlier command cannot be deleted yet")
+		log.WithError(err).Warn("what an earlier command left cannot be put in order yet")
 	}
 	err = f(ctx, e)
 	stopping := e.Stop()
