@@ -28,6 +28,7 @@ func TestDependencies(t *testing.T) {
 		{"agent/schedule", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness"}, nil},
 		{"agent/ilosession", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness", "agent/schedule"}, nil},
 		{"agent/health", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
+		{"agent/selection", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
 		{"agent/redfisherror", []string{"agent/gateway", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
 		// What is made for tests is in no program but the simulator.
 		{"cmd/ilod", []string{"chif/chiftest"}, []string{"testing"}},

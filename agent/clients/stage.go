@@ -11,9 +11,10 @@ import (
 
 // Header fields between a client and a Stage.
 const (
-	RecursiveHeader  = "Ilod-Recursive"   // of a request: "true" or "false", wins over the variable
-	OutputHeader     = "Ilod-Output"      // of an answer: the session's Output, if it is not "text"
-	ActivePathHeader = "Ilod-Active-Path" // of an answer: the active path that took the place of one that has vanished
+	RecursiveHeader    = "Ilod-Recursive"     // of a request: "true" or "false", wins over the variable
+	ReturnedPathHeader = "Ilod-Returned-Path" // of a request: a form of links that wins over the variable
+	OutputHeader       = "Ilod-Output"        // of an answer: the session's Output, if it is not "text"
+	ActivePathHeader   = "Ilod-Active-Path"   // of an answer: the active path that took the place of one that has vanished
 )
 
 // Stage is the room of the client sessions on the way to the iLO. Requests
@@ -43,6 +44,11 @@ func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
 		session = &Session{Variables: initial}
 	}
 	v := session.Variables
+	if form := r.Header.Get(ReturnedPathHeader); form != "" {
+		r = r.Clone(r.Context())
+		r.Header.Del(ReturnedPathHeader)
+		v.ReturnedPath = form
+	}
 	if v == initial && r.Header[RecursiveHeader] == nil {
 		if u, err := Resolve(Root, http.MethodGet, r.URL); err == nil && u == r.URL {
 			return s.Next.RoundTrip(r) // the most frequent case costs nothing

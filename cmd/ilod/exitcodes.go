@@ -14,6 +14,8 @@ import (
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/agent/schedule"
+	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/agent/selection"
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/platform"
 )
@@ -37,10 +39,15 @@ var exitCodes = []exitCode{
 	{0, "SUCCESS", "success", "", nil},
 	{2, "USAGE", "bad flag, path, method, header or file", "see 'ilod help'", func(err error) bool {
 		_, usage := errors.AsType[*usageError](err)
-		return usage || is(chif.ErrInvalidRequest, agent.ErrConfig)(err)
+		return usage || is(chif.ErrInvalidRequest, agent.ErrConfig, selection.ErrSelector, selection.ErrFilter, selection.ErrAssignment)(err)
 	}},
 	{5, "USER_NOT_ADMIN", "this user may not open an iLO channel",
 		"run as root: whoever can open a channel is the iLO's administrator", is(chif.ErrPermission)},
+	{24, "NOTHING_SELECTED", "no type is selected", "give --select TYPE; with an agent, 'ilod select TYPE' remembers it", is(errNothingSelected)},
+	{25, "NOTHING_SELECTED_FILTER", "no resource matches the filter", "see 'ilod list'", is(selection.ErrNoMatch)},
+	{27, "INVALID_SELECTION", "there is no resource of that type, or several where one is needed", "see 'ilod types'", is(selection.ErrNoType, errSeveral)},
+	{28, "VALIDATION", "the iLO would refuse the change, so it was not sent", "see 'ilod info PROPERTY'", is(selection.ErrValue)},
+	{6, "NO_CONTENTS_FOUND", "the resource has no such property", "see 'ilod list'", is(selection.ErrNoProperty, schema.ErrNoProperty)},
 	{34, "CHIF_DRIVER_MISSING", "this host has no iLO channel", "run 'ilod doctor'", is(chif.ErrNoDevice, chif.ErrUnsupportedPlatform)},
 	{67, "CREATE_AND_PREPARE_CHANNEL", "every iLO channel is taken, or the iLO is resetting",
 		"try again later; other HPE tools hold channels too", is(chif.ErrBusy, schedule.ErrQueueFull)},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,30 +16,41 @@ import (
 )
 
 func (a *app) getCommand() *cobra.Command {
-	var reading reading
-	var recursive bool
+	var s selecting
+	var recursive, writable bool
 	cmd := &cobra.Command{
-		Use:   "get PATH...",
-		Short: "Print resources of the iLO",
-		Long: `Print each resource exactly as the iLO gives it, and nothing else.
+		Use:   "get [PATH...|PROPERTY...]",
+		Short: "Print resources of the iLO, or properties of the selected ones",
+		Long: `Print resources or properties. What begins with "/", "./" or "../" is a PATH.
 
-The body of a single PATH is printed byte for byte, with a newline added only on
-a terminal. Of several, each is followed by a newline; with --json they become
-one JSON array in the order of the paths, null for one that failed. The exit
-code is that of the first failure.`,
-		Example: "  ilod get /redfish/v1/Systems/1/\n  ilod get '/redfish/v1/Chassis/?$expand=.'",
+The body of a single PATH is printed exactly as the iLO gives it, byte for byte,
+with a newline added only on a terminal. Of several, each is followed by a newline;
+with --json they become one JSON array in the order of the paths, null for one that
+failed. The exit code is that of the first failure.
+
+A PROPERTY of the selected resources, or of those of --select, is printed as
+Name=Value, with those inside of it indented; with --json as an object, or for
+several resources as an array of them. It may be a path such as Oem/Hpe/PostState.
+Without any all are printed but the reserved ones, for which there is list.`,
+		Example: `  ilod get /redfish/v1/Systems/1/
+  ilod get '/redfish/v1/Chassis/?$expand=.'
+  ilod get PowerState ProcessorSummary/Model --select ComputerSystem.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return &usageError{"get needs at least one path", "ilod get /redfish/v1/"}
+			selects := s.text != "" || s.filters != nil || writable
+			if len(args) == 0 || selects || !slices.ContainsFunc(args, isPath) {
+				return a.getProperties(cmd, &s, args, recursive, writable)
 			}
 			paths := make([]*url.URL, len(args))
 			for i, arg := range args {
 				var err error
+				if !isPath(arg) {
+					return &usageError{fmt.Sprintf("%q is a property, and the others are paths", arg), "ilod get " + arg + " --select PATH"}
+				}
 				if paths[i], err = parsePath(arg); err != nil {
 					return err
 				}
 			}
-			header, err := reading.header()
+			header, err := s.header()
 			if err != nil {
 				return err
 			}
@@ -60,9 +72,28 @@ code is that of the first failure.`,
 			})
 		},
 	}
-	reading.flags(cmd.Flags())
+	s.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&recursive, "recursive", false, "print each resource together with all below it")
+	cmd.Flags().BoolVar(&writable, "noreadonly", false, "print only properties that can be written")
 	return cmd
+}
+
+// getProperties prints properties of the selected resources.
+func (a *app) getProperties(cmd *cobra.Command, s *selecting, properties []string, recursive, writable bool) error {
+	switch i := slices.IndexFunc(properties, isPath); {
+	case i >= 0:
+		return &usageError{fmt.Sprintf("%q is a path, and other resources are selected", properties[i]), "give one of both"}
+	case recursive:
+		return &usageError{"--recursive is for paths", "ilod get --recursive /redfish/v1/Systems/1/"}
+	case writable && len(properties) > 0:
+		return &usageError{"--noreadonly is for all properties of a resource", "leave out " + properties[0]}
+	}
+	return a.withSelected(cmd, s, func(ctx context.Context, _ http.RoundTripper, found *selected) error {
+		if writable {
+			return a.printWritable(ctx, found)
+		}
+		return a.printProperties(found, properties, false)
+	})
 }
 
 // outputForm has errors and arrays in JSON if the client session is set so.

@@ -27,7 +27,7 @@ func (a *app) report(err error) int {
 	text := oneLine(redact(err.Error()))
 	candidates, full := candidatesOf(err)
 	// A mistake in the flags can hide the --json behind it.
-	if a.json || slices.Contains(os.Args, "--json") {
+	if a.json || slices.Contains(os.Args, "--json") || slices.Contains(os.Args, "-j") {
 		var doc struct {
 			Error struct {
 				Code    int    `json:"code"`

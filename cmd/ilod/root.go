@@ -95,11 +95,12 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.StringVar(&a.config.Socket, "socket", "", "the agent's socket; default: ilod.sock in the directory of --runtime-dir")
 	flags.Var((*positiveDuration)(&a.config.Timeout), "timeout", "`LIMIT` of the work; deleting the session has time of its own")
 	flags.StringVar(&a.session, "session", "", "the `HANDLE` of a client session with the agent; better in ILOD_SESSION, since others can see arguments")
-	flags.BoolVar(&a.json, "json", false, "JSON for programs, errors included")
+	flags.BoolVarP(&a.json, "json", "j", false, "JSON for programs, errors included")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say on stderr what is done; twice for more")
 	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
 
-	root.AddCommand(a.getCommand(), a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
+	root.SetGlobalNormalizationFunc(aliases)
+	root.AddCommand(a.getCommand(), a.listCommand(), a.selectCommand(), a.typesCommand(), a.infoCommand(), a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
 	return root
 }
 

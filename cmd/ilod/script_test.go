@@ -22,6 +22,7 @@ import (
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
+	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 // raceAtExit keeps processes under the race detector from ending a second late.
@@ -35,7 +36,8 @@ func TestMain(m *testing.M) {
 // TestScript runs the transcripts in testdata/script. Beside testscript's own
 // commands they have:
 //
-//	ilo [KEY=VALUE...]     start a simulated iLO and point ILOD_DEVICE at it
+//	ilo [KEY=VALUE...]     start a simulated iLO and point ILOD_DEVICE at it; tree=NAME
+//	                       is the tree of a real server
 //	faults JSON            faults of its channel (chiftest.Faults)
 //	answers JSON           faults of its Redfish service (redfish.Faults)
 //	reset DURATION         reset it
@@ -57,6 +59,15 @@ func TestMain(m *testing.M) {
 // and the condition [root]. At the end of each script no session of ours and no
 // channel may be left.
 func TestScript(t *testing.T) { runScripts(t, "testdata/script") }
+
+// testdata is the variable that says where the trees of real servers are.
+const testdata = "ILOD_TESTDATA"
+
+// TestScriptReal runs the transcripts in testdata/real, on the trees of real servers.
+func TestScriptReal(t *testing.T) {
+	t.Setenv(testdata, tree.Testdata(t))
+	runScripts(t, "testdata/real")
+}
 
 func runScripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
@@ -163,6 +174,13 @@ func (f *fixture) start(ts *testscript.TestScript, args []string) error {
 	status := chiftest.DefaultStatus()
 	for _, arg := range args {
 		key, value, _ := strings.Cut(arg, "=")
+		if key == "tree" {
+			var err error
+			if o.Tree, err = realTree(value); err != nil {
+				return err
+			}
+			continue
+		}
 		n, err := strconv.Atoi(value)
 		if err != nil {
 			return err
@@ -199,6 +217,15 @@ func (f *fixture) start(ts *testscript.TestScript, args []string) error {
 	}
 	ts.Setenv("ILOD_DEVICE", "unix:"+filepath.Join(f.dir, "ilo.sock"))
 	return f.server.ListenUnix(filepath.Join(f.dir, "ilo.sock"))
+}
+
+// realTree loads the tree of a real server, the name of whose file begins so.
+func realTree(name string) (*tree.Tree, error) {
+	files, err := filepath.Glob(filepath.Join(os.Getenv(testdata), "trees", name+"*.jsonl.gz"))
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("no tree %s: %w", name, err)
+	}
+	return tree.Load(files[0])
 }
 
 func (f *fixture) end() error {

@@ -1,0 +1,192 @@
+package selection
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ilod/ilod/agent/schema"
+)
+
+// Assignment is what a property is to be.
+type Assignment struct{ Property, Value string }
+
+// ParseAssignment reads PROPERTY=VALUE. It fails with ErrAssignment.
+func ParseAssignment(text string) (Assignment, error) {
+	property, value, found := strings.Cut(text, "=")
+	if property = strings.Trim(strings.TrimSpace(property), "/"); !found || property == "" {
+		return Assignment{}, fmt.Errorf("%q: %w", text, ErrAssignment)
+	}
+	return Assignment{property, value}, nil
+}
+
+// Pointer is the JSON pointer of a property path in the body, with the letter case
+// that the body has, and the value there. A property that is not there has the
+// spelling of the path.
+func (x *Resource) Pointer(path string) (pointer string, value any) {
+	names := x.shownPath(path)
+	if _, own := member(x.Body, names[0]); !own && x.hasAttributes() {
+		names = slices.Insert(names, 0, attributes)
+	}
+	value = x.Body
+	for i, name := range names {
+		switch v := value.(type) {
+		case map[string]any:
+			names[i], _ = member(v, name)
+			value = v[names[i]]
+		case []any:
+			value = nil
+			if n, err := strconv.Atoi(name); err == nil && n >= 0 && n < len(v) {
+				value = v[n]
+			}
+		default:
+			value = nil
+		}
+		pointer += "/" + escaper.Replace(names[i])
+	}
+	return pointer, value
+}
+
+var escaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+// Change is a PATCH that makes the assignments. Values are read as the type of the
+// property wants it, and those that are counted in whatever letter case. It is
+// checked as far as the checker can; an error wraps ErrValue, and for a property
+// that there is not schema.ErrNoProperty, or is one of reading.
+func (x *Resource) Change(ctx context.Context, checker *schema.Checker, assignments []Assignment) (map[string]any, error) {
+	change := map[string]any{}
+	for _, a := range assignments {
+		pointer, now := x.Pointer(a.Property)
+		info, err := checker.Property(ctx, x.Path, pointer)
+		if errors.Is(err, schema.ErrNoProperty) {
+			return nil, fmt.Errorf("%w: %w", ErrValue, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := assign(change, x.Body, split(pointer), read(a.Value, info, now)); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrValue, a.Property, err)
+		}
+	}
+	return change, x.Check(ctx, checker, change)
+}
+
+// Check fails with ErrValue if the iLO would refuse a PATCH.
+func (x *Resource) Check(ctx context.Context, checker *schema.Checker, change map[string]any) error {
+	violations, err := checker.Check(ctx, schema.Write{Method: http.MethodPatch, Path: x.Path, Body: []byte(JSON(change, "")), Current: x.Raw})
+	if err != nil || len(violations) == 0 {
+		return err
+	}
+	v := violations[0]
+	text := fmt.Sprintf("%s %s", v.Pointer, v.Text)
+	if len(v.Allowed) > 0 && !strings.Contains(v.Text, v.Allowed[0]) {
+		text += "; allowed: " + strings.Join(v.Allowed[:min(len(v.Allowed), 20)], ", ")
+	}
+	return fmt.Errorf("%w: %s: %s", ErrValue, x.Path, text)
+}
+
+// Writable are the properties that are not known to be read-only.
+func (x *Resource) Writable(ctx context.Context, checker *schema.Checker) (map[string]any, error) {
+	all, err := checker.Properties(ctx, x.Path)
+	if err != nil {
+		return nil, err
+	}
+	writable := map[string]any{}
+	for _, info := range all {
+		names := split(info.Pointer)
+		_, now := x.Pointer(info.Pointer)
+		if info.ReadOnly || now == nil || isLink(now) || isReserved(names[0]) || slices.Contains(names, "Actions") || slices.Contains(names, "Links") {
+			continue
+		}
+		if part, missing := project(x.Body, names); missing == nil {
+			writable = merge(writable, part).(map[string]any)
+		}
+	}
+	return writable, nil
+}
+
+// isLink reports an object that only tells about others.
+func isLink(v any) bool {
+	object, ok := v.(map[string]any)
+	for name := range object {
+		ok = ok && strings.Contains(name, "@")
+	}
+	return ok
+}
+
+// assign puts a value at its place in a change of body.
+func assign(change, body map[string]any, names []string, v any) error {
+	for _, name := range names[:len(names)-1] {
+		next, _ := body[name].(map[string]any)
+		if _, list := body[name].([]any); list {
+			return fmt.Errorf("%s is an array, which can only be set as a whole", name)
+		}
+		below, made := change[name].(map[string]any)
+		if !made {
+			below = map[string]any{}
+			change[name] = below
+		}
+		change, body = below, next
+	}
+	change[names[len(names)-1]] = v
+	return nil
+}
+
+// read makes a value of what was typed, for a property that has one now.
+func read(text string, info schema.Info, now any) any {
+	types := strings.Split(info.Type, "|")
+	if info.Type == "" && now != nil {
+		types = []string{typeOf(now)}
+	}
+	for _, allowed := range info.Allowed {
+		if strings.EqualFold(allowed, text) && slices.Contains(types, "string") {
+			return allowed
+		}
+	}
+	if text == `""` {
+		return ""
+	}
+	var v any
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.UseNumber()
+	isJSON := d.Decode(&v) == nil && !d.More()
+	if !isJSON {
+		switch strings.ToLower(text) {
+		case "true", "false":
+			v, isJSON = strings.EqualFold(text, "true"), true
+		case "none":
+			isJSON = true
+		}
+	}
+	t := typeOf(v)
+	if isJSON && (slices.Contains(types, t) || t == "integer" && slices.Contains(types, "number") || types[0] == "" && t != "null") {
+		return v
+	}
+	return text
+}
+
+// typeOf is the type of a value in JSON Schema's words.
+func typeOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case string:
+		return "string"
+	case []any:
+		return "array"
+	case json.Number:
+		if strings.ContainsAny(v.String(), ".eE") {
+			return "number"
+		}
+		return "integer"
+	}
+	return "object"
+}

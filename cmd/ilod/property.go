@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/agent/selection"
+)
+
+// isPath tells a path from a property.
+func isPath(arg string) bool {
+	return arg == "" || strings.HasPrefix(arg, "/") || isRelative(arg) || strings.Contains(arg, "://") || strings.HasPrefix(arg, "redfish/")
+}
+
+func (a *app) listCommand() *cobra.Command {
+	var s selecting
+	cmd := &cobra.Command{
+		Use: "list [PROPERTY...]", Short: "Print properties of the selected resources, those about the resource included",
+		Long: `Print properties of the selected resources as get does, and without PROPERTY all of
+them: the reserved ones, too, such as @odata.type, Id and Links.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withSelected(cmd, &s, func(_ context.Context, _ http.RoundTripper, found *selected) error {
+				return a.printProperties(found, args, true)
+			})
+		},
+	}
+	s.flags(cmd.Flags())
+	return cmd
+}
+
+// printProperties prints some properties of the resources, or all of them.
+func (a *app) printProperties(s *selected, paths []string, reserved bool) error {
+	if paths = s.below(paths); len(paths) > 0 {
+		parts, err := selection.Project(s.found, paths)
+		if err != nil {
+			return err
+		}
+		return a.printObjects(parts)
+	}
+	parts := make([]map[string]any, len(s.found))
+	for i, x := range s.found {
+		if parts[i] = x.Shown(); !reserved {
+			parts[i] = selection.WithoutReserved(parts[i])
+		}
+	}
+	return a.printObjects(parts)
+}
+
+// printWritable prints those of the properties that can be written.
+func (a *app) printWritable(ctx context.Context, s *selected) error {
+	checker := schema.NewChecker(s.Next)
+	parts := make([]map[string]any, len(s.found))
+	for i, x := range s.found {
+		writable, err := x.Writable(ctx, checker)
+		if err != nil {
+			return err
+		}
+		parts[i] = x.Show(writable)
+	}
+	return a.printObjects(parts)
+}
+
+// printObjects prints one object, or several apart from each other.
+func (a *app) printObjects(objects []map[string]any) error {
+	text := ""
+	switch {
+	case a.json && len(objects) == 1:
+		text = selection.JSON(objects[0], "  ")
+	case a.json:
+		text = selection.JSON(objects, "  ")
+	default:
+		for i, o := range objects {
+			if i > 0 {
+				text += "\n"
+			}
+			text += selection.Text(o)
+		}
+	}
+	_, err := io.WriteString(a.stdout, text)
+	return err
+}
+
+func (a *app) infoCommand() *cobra.Command {
+	var s selecting
+	cmd := &cobra.Command{
+		Use: "info PROPERTY...", Short: "Print what is known of properties: type, allowed values, help",
+		Long: `Print what the iLO's schemas and registries say about properties of the selected
+resources: the type, whether it is read-only, the values allowed, and a help text.`,
+		Example: "  ilod info BootMode --select Bios.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &usageError{"info needs at least one property", "'ilod list' prints those of the selected type"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withSelected(cmd, &s, func(ctx context.Context, _ http.RoundTripper, found *selected) error {
+				return a.printInfo(ctx, found, found.below(args))
+			})
+		},
+	}
+	s.flags(cmd.Flags())
+	return cmd
+}
+
+// printInfo describes each property, of the first resource that has it.
+func (a *app) printInfo(ctx context.Context, s *selected, paths []string) error {
+	checker := schema.NewChecker(s.Next)
+	var all []schema.Info
+	for _, path := range paths {
+		var first error
+		known := false
+		for _, x := range s.found {
+			pointer, _ := x.Pointer(path)
+			info, err := checker.Property(ctx, x.Path, pointer)
+			if err == nil {
+				all, known = append(all, info), true
+				break
+			}
+			if first == nil {
+				first = err
+			}
+		}
+		if !known {
+			return first
+		}
+	}
+	if a.json {
+		var v any = all
+		if len(all) == 1 {
+			v = all[0]
+		}
+		_, err := io.WriteString(a.stdout, selection.JSON(v, "  "))
+		return err
+	}
+	for i, info := range all {
+		if i > 0 {
+			fmt.Fprintln(a.stdout)
+		}
+		if err := a.printDescription(info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printDescription(info schema.Info) error {
+	access := "writable"
+	if info.ReadOnly {
+		access = "read-only"
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s\n", oneLine(strings.TrimPrefix(info.Pointer, "/")))
+	for _, line := range [][2]string{
+		{"Type", info.Type}, {"Access", access}, {"Possible values", strings.Join(info.Allowed, ", ")}, {"Default", info.Default},
+		{"Least", info.Min}, {"Most", info.Max}, {"Help", info.Help},
+	} {
+		if line[1] != "" && err == nil {
+			_, err = fmt.Fprintf(a.stdout, "  %s: %s\n", line[0], oneLine(line[1]))
+		}
+	}
+	return err
+}
