@@ -135,8 +135,8 @@ type held struct {
 	session *Session
 	entry   entry
 
-	checking sync.Mutex // one check at a time
-	dead     bool       // guarded by checking
+	checking chan struct{} // holds one while a check is under way
+	dead     bool          // guarded by checking
 
 	// Guarded by the Keeper's mu.
 	users       int // requests in flight
@@ -425,8 +425,12 @@ func (k *Keeper) poke() {
 // isDead asks the iLO whether it still knows the session: a 401 may as well be
 // that of one resource.
 func (k *Keeper) isDead(ctx context.Context, h *held) (bool, error) {
-	h.checking.Lock()
-	defer h.checking.Unlock()
+	select {
+	case h.checking <- struct{}{}:
+		defer func() { <-h.checking }()
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
 	if h.dead {
 		return true, nil
 	}
@@ -530,6 +534,7 @@ func (k *Keeper) login() error {
 // hold makes a session the current one; mu is held.
 func (k *Keeper) hold(h *held) {
 	now := k.now()
+	h.checking = make(chan struct{}, 1)
 	h.since, h.lastUse, h.lastTraffic, h.keepAlive = now, now, now, k.o.KeepAlive
 	k.owned[h.entry.Nonce] = true
 	k.current = h
