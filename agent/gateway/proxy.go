@@ -84,7 +84,12 @@ func (g *Gateway) roundTrip(c *call, method string, body []byte) (*http.Response
 		panic(http.ErrAbortHandler) // nobody is there to be told
 	case err != nil:
 		f := g.explain(c, err)
-		g.log.WithError(err).WithFields(logrus.Fields{"method": method, "path": c.URL.Path, "status": f.status}).Warn("no answer from the iLO")
+		log := g.log.WithError(err).WithFields(logrus.Fields{"method": method, "path": c.URL.Path, "status": f.status})
+		if f.status < http.StatusInternalServerError { // refused by a room on the way
+			log.Debug("refused")
+		} else {
+			log.Warn("no answer from the iLO")
+		}
 		return nil, f
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		resp.Body.Close()
