@@ -102,6 +102,7 @@ func TestTransaction(t *testing.T) {
 	ask("PATCH", system, `{"AssetTag":"rack 7"}`).want(t, 202, "")
 	ask("PATCH", settings, `{"Attributes":{"BootMode":"LegacyBios"}}`).want(t, 202, "")
 	ask("PATCH", system, `{"AssetTag":"now"}`, "Ilod-Transaction", "immediate").want(t, 200, "")
+	ask("PATCH", system, `{"AssetTag":"rack 8"}`, "If-Match", `W/"00000000"`).want(t, 412, "StaleResource")
 	ask("POST", txPath+"/rollback", "").want(t, 200, "")
 
 	ask("POST", txPath, "").want(t, 201, "")

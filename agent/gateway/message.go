@@ -50,6 +50,7 @@ var ownFailures = []struct {
 	{transaction.ErrOpen, http.StatusConflict, "TransactionOpen"},
 	{transaction.ErrErrant, http.StatusConflict, "TransactionErrant"},
 	{transaction.ErrAction, http.StatusConflict, "ActionInTransaction"},
+	{transaction.ErrStale, http.StatusPreconditionFailed, "StaleResource"},
 	{transaction.ErrLarge, http.StatusRequestEntityTooLarge, "PayloadTooLarge"},
 	{transaction.ErrTimeout, http.StatusBadRequest, "GeneralError"},
 	{transaction.ErrClosed, http.StatusServiceUnavailable, "ServiceTemporarilyUnavailable"},

@@ -69,7 +69,9 @@ func (g *Gateway) metrics() []Metric {
 		requests,
 		{"ilod_gateway_requests_in_flight", "Requests of local clients that have no answer yet.", Gauge, []Sample{{nil, float64(g.counts.inFlight.Load())}}},
 		{"ilod_gateway_body_bytes", "Request bodies in memory, in bytes.", Gauge, []Sample{{nil, float64(g.bodies.Load())}}},
-		{"ilod_client_sessions", "Sessions of local clients with the agent.", Gauge, []Sample{{nil, float64(sessions.Sessions)}}},
+		{"ilod_client_sessions", "Sessions of local clients with the agent.", Gauge, []Sample{
+			{[]Label{{"kind", "default"}}, float64(sessions.Defaults)}, {[]Label{{"kind", "explicit"}}, float64(sessions.Sessions - sessions.Defaults)},
+		}},
 		{"ilod_client_sessions_created_total", "Sessions of local clients made since the start.", Counter, []Sample{{nil, float64(sessions.Created)}}},
 		{"ilod_client_sessions_expired_total", "Sessions of local clients that a timeout has ended.", Counter, []Sample{{nil, float64(sessions.Expired)}}},
 		{"ilod_client_sessions_terminated_total", "Sessions of local clients that somebody has ended, or that made room for another.", Counter, []Sample{{nil, float64(sessions.Terminated)}}},

@@ -217,7 +217,8 @@ func TestMetrics(t *testing.T) {
 	}
 	want := map[string]string{
 		`ilod_test_info{name="a\"b\\c\nd",x=""}`:                  "1e-07",
-		`ilod_client_sessions`:                                    "2",
+		`ilod_client_sessions{kind="default"}`:                    "1",
+		`ilod_client_sessions{kind="explicit"}`:                   "1",
 		`ilod_client_sessions_created_total`:                      "2",
 		`ilod_client_sessions_expired_total`:                      "0",
 		`ilod_client_sessions_terminated_total`:                   "0",

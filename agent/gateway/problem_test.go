@@ -137,7 +137,6 @@ func TestMessages(t *testing.T) {
 	for _, row := range ownFailures {
 		used[row.key] = true
 	}
-	used["StaleResource"] = true // beside another one
 	all := maps.Clone(base)
 	maps.Copy(all, own)
 	for key, message := range all {

@@ -249,8 +249,8 @@ func (a *agentProcess) clientSessions(t *testing.T) (live, made int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range map[string]*int{"ilod_client_sessions": &live, "ilod_client_sessions_created_total": &made} {
-		line := regexp.MustCompile(`(?m)^` + name + ` .*$`).Find(body)
+	for name, value := range map[string]*int{`ilod_client_sessions{kind="explicit"}`: &live, "ilod_client_sessions_created_total": &made} {
+		line := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` .*$`).Find(body)
 		if _, err := fmt.Sscanf(string(line), name+" %d", value); err != nil {
 			t.Fatalf("%s: %v: %s", name, err, body)
 		}
