@@ -63,6 +63,9 @@ func (x *Resource) Change(ctx context.Context, checker *schema.Checker, assignme
 	change := map[string]any{}
 	for _, a := range assignments {
 		pointer, now := x.Pointer(a.Property)
+		if strings.Contains(pointer, "/@odata.") {
+			return nil, fmt.Errorf("%w: %s: %s is read-only", ErrValue, x.Path, pointer)
+		}
 		info, err := checker.Property(ctx, x.Path, pointer)
 		if errors.Is(err, schema.ErrNoProperty) {
 			return nil, fmt.Errorf("%w: %w", ErrValue, err)
@@ -84,7 +87,7 @@ func (x *Resource) Check(ctx context.Context, checker *schema.Checker, change ma
 		return err
 	}
 	v := violations[0]
-	text := fmt.Sprintf("%s %s", v.Pointer, v.Text)
+	text := v.Text
 	if len(v.Allowed) > 0 && !strings.Contains(v.Text, v.Allowed[0]) {
 		text += "; allowed: " + strings.Join(v.Allowed[:min(len(v.Allowed), 20)], ", ")
 	}

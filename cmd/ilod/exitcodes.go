@@ -43,6 +43,7 @@ var exitCodes = []exitCode{
 	}},
 	{5, "USER_NOT_ADMIN", "this user may not open an iLO channel",
 		"run as root: whoever can open a channel is the iLO's administrator", is(chif.ErrPermission)},
+	{8, "NO_CHANGES_MADE_OR_FOUND", "there is nothing to change, or nothing waits to be changed", "", is(errNoChanges)},
 	{24, "NOTHING_SELECTED", "no type is selected", "give --select TYPE; with an agent, 'ilod select TYPE' remembers it", is(errNothingSelected)},
 	{25, "NOTHING_SELECTED_FILTER", "no resource matches the filter", "see 'ilod list'", is(selection.ErrNoMatch)},
 	{27, "INVALID_SELECTION", "there is no resource of that type, or several where one is needed", "see 'ilod types'", is(selection.ErrNoType, errSeveral)},
@@ -72,6 +73,10 @@ var exitCodes = []exitCode{
 	{100, "TRANSACTION_ERRANT", "a write of the transaction was refused, so it was thrown away", "begin again, without that write", isMessage("TransactionErrant")},
 	{102, "TRANSACTION_PARTLY_ROLLED_BACK", "the commit failed, and not all that it had applied could be undone",
 		"look at the resources that are not undone", isMessage("TransactionPartlyRolledBack")},
+	{45, "FAILURE_DURING_COMMIT", "commit, set or load failed, and nothing is changed", "", func(err error) bool {
+		_, failed := errors.AsType[*commitError](err)
+		return failed
+	}},
 	{103, "STALE_RESOURCE", "a resource has changed since its write was staged", "look at the resource and begin again", isMessage("StaleResource")},
 	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", isMessage("TransactionRolledBack")},
 	{32, "INVALID_CREDENTIALS", "the iLO refused the login",

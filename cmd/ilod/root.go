@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,8 @@ type app struct {
 	session    string // the handle of a client session; a secret
 	json       bool
 	verbose    int
+	held       http.RoundTripper // the way to the iLO that several commands share
+	place      string            // of the command among them, before its errors
 
 	stdin  io.Reader
 	stdout *output
@@ -61,7 +64,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			a.log.SetLevel(min(logrus.WarnLevel+logrus.Level(max(a.verbose, 0)), logrus.DebugLevel))
-			if cmd.Annotations[unconfigured] != "" {
+			if cmd.Annotations[unconfigured] != "" || a.held != nil {
 				return nil
 			}
 			return a.configure(cmd.Root().PersistentFlags())
@@ -100,7 +103,10 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
 
 	root.SetGlobalNormalizationFunc(aliases)
-	root.AddCommand(a.getCommand(), a.listCommand(), a.selectCommand(), a.typesCommand(), a.infoCommand(), a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
+	root.AddCommand(a.getCommand(), a.listCommand(), a.selectCommand(), a.typesCommand(), a.infoCommand(),
+		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.rebootCommand(), a.iloResetCommand(),
+		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
+	root.AddCommand(a.batchCommand())
 	return root
 }
 
