@@ -121,9 +121,12 @@ func (noOutput) Write(p []byte) (int, error) { return len(p), nil }
 // errNoAgent: a command that needs the agent found none.
 var errNoAgent = errors.New("no agent is running")
 
-// withAgent runs f with the agent and nothing else.
+// withAgent runs f with the agent and nothing else, or with what is held.
 func (a *app) withAgent(ctx context.Context, f func(context.Context, http.RoundTripper) error) error {
 	return a.bounded(ctx, func(ctx context.Context) error {
+		if a.held != nil {
+			return f(ctx, a.held)
+		}
 		client, err := a.dialAgent(ctx)
 		if err != nil {
 			return err

@@ -22,8 +22,11 @@ var errOverdue = fmt.Errorf("%w: %w", chif.ErrTimeout, context.DeadlineExceeded)
 
 // bounded runs f with a context that ends with --timeout or at a signal.
 func (a *app) bounded(ctx context.Context, f func(context.Context) error) error {
-	ctx, stop := interruptible(ctx)
-	defer stop()
+	if a.held == nil { // else who holds it takes the signals
+		var stop func()
+		ctx, stop = interruptible(ctx)
+		defer stop()
+	}
 	limited, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), errOverdue)
 	defer cancel()
 	err := f(limited)
@@ -49,38 +52,92 @@ func (a *app) withTransport(d chif.Device, o chif.TransportOptions, f func(*chif
 	return err
 }
 
-// withILO runs f with a way to the iLO: through the agent if there is one, else
-// by an engine of this process.
+// withILO runs f with a way to the iLO; see reach.
 func (a *app) withILO(ctx context.Context, f func(context.Context, http.RoundTripper) error) error {
 	return a.bounded(ctx, func(ctx context.Context) error {
-		for {
-			client, err := a.dialAgent(ctx)
+		return a.reach(ctx, func(ctx context.Context, rt http.RoundTripper) error {
+			return f(ctx, &roomMaker{next: rt, a: a})
+		})
+	})
+}
+
+// reach runs f with the way to the iLO that is held, else through the agent if
+// there is one, else by an engine of this process.
+func (a *app) reach(ctx context.Context, f func(context.Context, http.RoundTripper) error) error {
+	if a.held != nil {
+		return f(ctx, a.held)
+	}
+	for {
+		client, err := a.dialAgent(ctx)
+		if err != nil {
+			return err
+		}
+		if client != nil {
+			defer client.close()
+			return f(ctx, a.inSession(client))
+		}
+		if a.session != "" {
+			return fmt.Errorf("%w, and a client session is with one", a.noAgent())
+		}
+		if err := a.withEngine(ctx, f); !errors.Is(err, errAgentCame) {
+			return err
+		}
+	}
+}
+
+// hold runs f while a way to the iLO is held, in a client session that is made
+// and ended here, unless --session names one. Only the way there is bounded by
+// --timeout.
+func (a *app) hold(ctx context.Context, name string, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limit := time.AfterFunc(time.Duration(a.config.Timeout), func() { cancel(errOverdue) })
+	defer limit.Stop()
+	return a.reach(ctx, func(ctx context.Context, rt http.RoundTripper) error {
+		handle := a.session
+		if handle == "" {
+			s, fresh, err := a.newSession(ctx, rt, name)
 			if err != nil {
 				return err
 			}
-			if client != nil {
-				defer client.close()
-				return f(ctx, &roomMaker{next: a.inSession(client), a: a})
-			}
-			if a.session != "" {
-				return fmt.Errorf("%w, and a client session is with one", a.noAgent())
-			}
-			if err := a.withEngine(ctx, func(ctx context.Context, rt http.RoundTripper) error {
-				return f(ctx, &roomMaker{next: rt, a: a})
-			}); !errors.Is(err, errAgentCame) {
-				return err
-			}
+			handle = fresh
+			defer a.endOwnSession(ctx, withHeader{rt, http.Header{tokenHeader: {handle}}}, s.ID)
 		}
+		limit.Stop()
+		a.held = asSession{rt, handle}
+		defer func() { a.held = nil }()
+		return f(ctx)
 	})
+}
+
+// endTimeout bounds the end of a client session of a command.
+const endTimeout = 5 * time.Second
+
+// endOwnSession ends a client session that was made for a command.
+func (a *app) endOwnSession(ctx context.Context, rt http.RoundTripper, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	if err := a.endSession(ctx, rt, nil); err != nil { // it expires, and its transaction before
+		a.log.WithError(err).WithField("id", id).Warn("the command's client session is left")
+	}
 }
 
 // inSession sends requests to the agent in the client session of --session.
 func (a *app) inSession(client *agentClient) http.RoundTripper {
-	var header http.Header
-	if a.session != "" {
-		header = http.Header{tokenHeader: {a.session}}
+	return asSession{withHeader{fallback{logged{client, a.log, logrus.InfoLevel}, a.log}, nil}, a.session}
+}
+
+// asSession sends requests in a client session, unless they name one.
+type asSession struct {
+	http.RoundTripper
+	handle string // "" is none
+}
+
+func (s asSession) RoundTrip(req *http.Request) (*http.Response, error) {
+	if s.handle != "" && req.Header.Get(tokenHeader) == "" {
+		req.Header.Set(tokenHeader, s.handle)
 	}
-	return withHeader{fallback{logged{client, a.log, logrus.InfoLevel}, a.log}, header}
+	return s.RoundTripper.RoundTrip(req)
 }
 
 // fallback warns when the agent has changed the active path.

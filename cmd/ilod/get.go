@@ -194,9 +194,10 @@ func readBody(req *http.Request, resp *http.Response) ([]byte, error) {
 	return body, nil
 }
 
-// writeBody prints a body byte for byte; on a terminal the last line gets its end.
+// writeBody prints a body byte for byte; on a terminal and before the output of
+// other commands the last line gets its end.
 func (a *app) writeBody(body []byte) error {
-	if a.stdout.terminal && !bytes.HasSuffix(body, []byte("\n")) {
+	if (a.stdout.terminal || a.held != nil) && !bytes.HasSuffix(body, []byte("\n")) {
 		body = append(body, '\n')
 	}
 	_, err := a.stdout.Write(body)

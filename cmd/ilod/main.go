@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -23,14 +24,23 @@ func run(args []string) int {
 	if err == nil {
 		err = root.ExecuteContext(context.Background())
 	}
+	return a.ended(err)
+}
+
+// ended is the exit code for what a command has returned, which is reported.
+func (a *app) ended(err error) int {
 	if err == nil {
 		err = a.stdout.err
 	}
 	if err == nil {
 		return 0
 	}
-	if reported, ok := err.(reportedError); ok {
-		return reported.code
+	reported, ok := err.(reportedError)
+	if !ok {
+		return a.report(err)
 	}
-	return a.report(err)
+	if a.place != "" && !a.json {
+		fmt.Fprintf(a.stderr, "ilod: %s%v\n", oneLine(redact(a.place)), reported)
+	}
+	return reported.code
 }

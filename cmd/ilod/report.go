@@ -24,7 +24,7 @@ func (e reportedError) Error() string { return fmt.Sprintf("exit status %d", e.c
 // the exit code.
 func (a *app) report(err error) int {
 	row, hint := classify(err)
-	text := oneLine(redact(err.Error()))
+	text := oneLine(redact(a.place + err.Error()))
 	candidates, full := candidatesOf(err)
 	// A mistake in the flags can hide the --json behind it.
 	if a.json || slices.Contains(os.Args, "--json") || slices.Contains(os.Args, "-j") {

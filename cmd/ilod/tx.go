@@ -267,9 +267,6 @@ func (o *operation) check() error {
 	return err
 }
 
-// endTimeout bounds the end of a client session of a command.
-const endTimeout = 5 * time.Second
-
 // runTransaction runs the operations in a client session of its own.
 func (a *app) runTransaction(ctx context.Context, rt http.RoundTripper, operations []operation, dryRun bool) error {
 	s, handle, err := a.newSession(ctx, rt, "tx run")
@@ -277,13 +274,7 @@ func (a *app) runTransaction(ctx context.Context, rt http.RoundTripper, operatio
 		return err
 	}
 	rt = withHeader{rt, http.Header{tokenHeader: {handle}}}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-		defer cancel()
-		if err := a.endSession(ctx, rt, nil); err != nil { // it expires, and its transaction before
-			a.log.WithError(err).WithField("id", s.ID).Warn("the command's client session is left")
-		}
-	}()
+	defer a.endOwnSession(ctx, rt, s.ID)
 	if _, err := a.ask(ctx, rt, http.MethodPost, transactionPath); err != nil {
 		return err
 	}

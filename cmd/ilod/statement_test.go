@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func TestStatements(t *testing.T) {
+	for text, want := range map[string][]statement{
+		"":                          nil,
+		" \t\n# a 'comment\n\\\n":   nil,
+		"get /x":                    {{1, []string{"get", "/x"}}},
+		"\ufeffget /x\r\n\r\nget y": {{1, []string{"get", "/x"}}, {3, []string{"get", "y"}}},
+		"get \\\n /x\nget y#z":      {{1, []string{"get", "/x"}}, {3, []string{"get", "y#z"}}},
+		"raw 'a\nb'\nget /x":        {{1, []string{"raw", "a\nb"}}, {3, []string{"get", "/x"}}},
+		`a '' "" \# "#"`:            {{1, []string{"a", "", "", "#", "#"}}},
+		`a "\$ \" \\ \x" '\'`:       {{1, []string{"a", `$ " \ \x`, `\`}}},
+		"a \"b\\\nc\"\nd":           {{1, []string{"a", "bc"}}, {3, []string{"d"}}},
+		"get /x?$expand=.&a=<b>":    {{1, []string{"get", "/x?$expand=.&a=<b>"}}},
+		"get x\\\ny":                {{1, []string{"get", "xy"}}},
+	} {
+		got, err := parseStatements(text)
+		if err != nil || !cmp.Equal(got, want, cmp.AllowUnexported(statement{})) {
+			t.Errorf("%q: %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"a 'b", "a \"b\\\"", "a\\", "a | b", "a > b", "a; b\n;", "a &"} {
+		if got, err := parseStatements(text); err == nil {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+// TestStatementsAsShell compares the words of quoted text with those of a shell.
+func TestStatementsAsShell(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	words := rapid.SliceOfN(rapid.StringMatching(`([a-z=/{}:,.é-]|\\[a-z'"\\ #]|'[a-z"\\# |]{0,4}'|"([a-z'# |;]|\\["\\$a]){0,4}"){1,6}`), 1, 5)
+	rapid.Check(t, func(t *rapid.T) {
+		text := "x " + strings.Join(words.Draw(t, "words"), " ")
+		out, err := exec.Command(shell, "-c", `x() { for w; do printf '%s\0' "$w"; done; }; `+text).Output()
+		if err != nil {
+			t.Skip(err)
+		}
+		var want []string
+		for w := range bytes.SplitSeq(bytes.TrimSuffix(out, []byte{0}), []byte{0}) {
+			want = append(want, string(w))
+		}
+		got, err := parseStatements(text)
+		if err != nil || len(got) != 1 || !slices.Equal(got[0].words[1:], want) {
+			t.Fatalf("%s: %q, %v, want %q", text, got, err, want)
+		}
+	})
+}
+
+func TestStatementNamesNoSecret(t *testing.T) {
+	for text, want := range map[string]string{
+		"raw PATCH /x --data '{}'":   "raw PATCH /x",
+		"set Password=secret":        "set",
+		"raw --data '{}' PATCH /x":   "raw",
+		"get /x?$filter=a":           "get",
+		"session set selection Bios": "session set selection Bios",
+	} {
+		all, err := parseStatements(text)
+		if err != nil || len(all) != 1 || all[0].String() != want {
+			t.Errorf("%q: %v, %v, want %q", text, all, err, want)
+		}
+	}
+}
