@@ -43,6 +43,8 @@ var exitCodes = []exitCode{
 	}},
 	{5, "USER_NOT_ADMIN", "this user may not open an iLO channel",
 		"run as root: whoever can open a channel is the iLO's administrator", is(chif.ErrPermission)},
+	{4, "INVALID_FILE_FORMATTING", "a file is not of the form that the command reads", "see the command's --help", is(errFileForm)},
+	{7, "INVALID_FILE_INPUT", "a file cannot be read or written", "", is(errFile)},
 	{8, "NO_CHANGES_MADE_OR_FOUND", "there is nothing to change, or nothing waits to be changed", "", is(errNoChanges)},
 	{24, "NOTHING_SELECTED", "no type is selected", "give --select TYPE; with an agent, 'ilod select TYPE' remembers it", is(errNothingSelected)},
 	{25, "NOTHING_SELECTED_FILTER", "no resource matches the filter", "see 'ilod list'", is(selection.ErrNoMatch)},
@@ -159,7 +161,7 @@ func told(err error) (exitCode, bool) {
 // exitCodesTopic is the help topic that prints the table.
 func exitCodesTopic() *cobra.Command {
 	var b strings.Builder
-	b.WriteString("The exit codes of ilod. Those from 5 to 89 are HPE's ilorest's.\n")
+	b.WriteString("The exit codes of ilod. Those from 4 to 89 are HPE's ilorest's.\n")
 	for code := range 256 {
 		for _, row := range exitCodes {
 			if row.code == code {
