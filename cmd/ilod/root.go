@@ -64,6 +64,9 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			a.log.SetLevel(min(logrus.WarnLevel+logrus.Level(max(a.verbose, 0)), logrus.DebugLevel))
+			if cmd.Name() == cobra.ShellCompRequestCmd {
+				a.completes(cmd.Root())
+			}
 			if cmd.Annotations[unconfigured] != "" || a.held != nil {
 				return nil
 			}
@@ -104,11 +107,11 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 
 	root.SetGlobalNormalizationFunc(aliases)
 	root.AddCommand(a.getCommand(), a.listCommand(), a.selectCommand(), a.typesCommand(), a.infoCommand(),
-		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.rebootCommand(), a.iloResetCommand())
+		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.rebootCommand(), a.iloResetCommand(), a.loginCommand(), a.logoutCommand())
 	root.AddCommand(a.rawVerbs()...)
 	root.AddCommand(
 		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
-	root.AddCommand(a.batchCommand())
+	root.AddCommand(a.batchCommand(), a.completionCommand())
 	return root
 }
 

@@ -172,6 +172,12 @@ func (a *app) selection(ctx context.Context, rt http.RoundTripper) (string, erro
 	return s.Selection, err
 }
 
+// remember keeps a selection in the client session.
+func (a *app) remember(ctx context.Context, rt http.RoundTripper, s *selected) error {
+	_, _, err := a.tell(ctx, rt, http.MethodPatch, sessionPath(nil), map[string]string{"Selection": s.String()})
+	return err
+}
+
 // absolute resolves a path that begins at the active path; what stands behind "#"
 // or "?" stays.
 func (a *app) absolute(ctx context.Context, rt http.RoundTripper, text string) (string, error) {
@@ -213,7 +219,7 @@ selected.`,
 					return err
 				}
 				if len(args) > 0 {
-					if _, _, err := a.tell(ctx, rt, http.MethodPatch, sessionPath(nil), map[string]string{"Selection": found.String()}); err != nil {
+					if err := a.remember(ctx, rt, found); err != nil {
 						return err
 					}
 				}

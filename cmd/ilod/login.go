@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// localURL is ilorest's for the iLO of this host.
+const localURL = "blobstore://."
+
+func (a *app) loginCommand() *cobra.Command {
+	var ilo bool
+	s := selecting{reading: reading{maxAge: -1}}
+	cmd := &cobra.Command{
+		Use: "login", Short: "Make sure that there is a client session with the agent",
+		Long: `Make sure that there is a client session with the agent, as it is by itself before
+any other command. Scripts for ilorest begin so. With --ilo the agent logs in to the
+iLO, too, which it does by itself when a request needs that.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 && (len(args) > 1 || args[0] != localURL) {
+				return &usageError{fmt.Sprintf("login %s: ilod knows the iLO of this host alone", strings.Join(args, " ")), "ilod login"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.check(); err != nil {
+				return err
+			}
+			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				if ilo {
+					if _, err := a.ask(ctx, rt, http.MethodGet, ilosessionsPath); err != nil {
+						return err
+					}
+				}
+				if s.text != "" {
+					found, err := s.find(ctx, a, rt)
+					if err != nil {
+						return err
+					}
+					if err := a.remember(ctx, rt, found); err != nil {
+						return err
+					}
+				}
+				session, err := a.clientSession(ctx, rt)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return json.NewEncoder(a.stdout).Encode(session)
+				}
+				_, err = fmt.Fprintf(a.stderr, "client session %s of %s\n", oneLine(session.ID), oneLine(session.User))
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&s.text, "select", "", "select `TYPE` (also --selector)")
+	cmd.Flags().BoolVar(&ilo, "ilo", false, "have the agent log in to the iLO")
+	return cmd
+}
+
+func (a *app) logoutCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "logout", Short: "End the client session, with its selection and what set has kept", Args: noArguments,
+		Long: `End the client session of the command, with its selection and what set has kept. The
+agent's session with the iLO goes on, for others.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				if err := a.endSession(ctx, rt, nil); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintln(a.stderr, "Logging session out.")
+				return err
+			})
+		},
+	}
+}
