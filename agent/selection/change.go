@@ -80,6 +80,19 @@ func (x *Resource) Change(ctx context.Context, checker *schema.Checker, assignme
 	return change, x.Check(ctx, checker, change)
 }
 
+// untilArray ends a path at the first array, which can only be written as a whole.
+func (x *Resource) untilArray(names []string) []string {
+	var at any = x.Body
+	for i, name := range names {
+		object, ok := at.(map[string]any)
+		if !ok {
+			return names[:i]
+		}
+		at = object[name]
+	}
+	return names
+}
+
 // Check fails with ErrValue if the iLO would refuse a PATCH.
 func (x *Resource) Check(ctx context.Context, checker *schema.Checker, change map[string]any) error {
 	violations, err := checker.Check(ctx, schema.Write{Method: http.MethodPatch, Path: x.Path, Body: []byte(JSON(change, "")), Current: x.Raw})
@@ -102,7 +115,7 @@ func (x *Resource) Writable(ctx context.Context, checker *schema.Checker) (map[s
 	}
 	writable := map[string]any{}
 	for _, info := range all {
-		names := split(info.Pointer)
+		names := x.untilArray(split(info.Pointer))
 		_, now := x.Pointer(info.Pointer)
 		if info.ReadOnly || now == nil || isLink(now) || isReserved(names[0]) || slices.Contains(names, "Actions") || slices.Contains(names, "Links") {
 			continue

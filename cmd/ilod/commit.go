@@ -117,10 +117,7 @@ func (a *app) printChanges(ctx context.Context, rt http.RoundTripper, body []byt
 		return err
 	}
 	selector, _ := selection.Parse(s.Selection) // that of no selection matches nothing
-	reader, err := new(selecting).reader(rt)
-	if err != nil {
-		return err
-	}
+	reader := &selection.Reader{Next: directly(rt)}
 	last := ""
 	for _, c := range diff.Changes {
 		if c.Path != last {

@@ -54,10 +54,9 @@ func (a *app) printProperties(s *selected, paths []string, reserved bool) error 
 
 // printWritable prints those of the properties that can be written.
 func (a *app) printWritable(ctx context.Context, s *selected) error {
-	checker := schema.NewChecker(s.Next)
 	parts := make([]map[string]any, len(s.found))
 	for i, x := range s.found {
-		writable, err := x.Writable(ctx, checker)
+		writable, err := x.Writable(ctx, s.checker)
 		if err != nil {
 			return err
 		}
@@ -111,14 +110,13 @@ resources: the type, whether it is read-only, the values allowed, and a help tex
 
 // printInfo describes each property, of the first resource that has it.
 func (a *app) printInfo(ctx context.Context, s *selected, paths []string) error {
-	checker := schema.NewChecker(s.Next)
 	var all []schema.Info
 	for _, path := range paths {
 		var first error
 		known := false
 		for _, x := range s.found {
 			pointer, _ := x.Pointer(path)
-			info, err := checker.Property(ctx, x.Path, pointer)
+			info, err := s.checker.Property(ctx, x.Path, pointer)
 			if err == nil {
 				all, known = append(all, info), true
 				break

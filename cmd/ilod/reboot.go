@@ -88,10 +88,7 @@ func (a *app) reset(ctx context.Context, rt http.RoundTripper, name string) erro
 // act posts an action of the one resource of a type. It is not part of a
 // transaction.
 func (a *app) act(ctx context.Context, rt http.RoundTripper, odataType string, t resetType) error {
-	reader, err := new(selecting).reader(rt)
-	if err != nil {
-		return err
-	}
+	reader := &selection.Reader{Next: directly(rt)}
 	found, err := reader.Find(ctx, selection.Selector{Type: odataType})
 	if err != nil {
 		return err

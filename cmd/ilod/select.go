@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/selection"
 )
 
@@ -54,20 +55,29 @@ func (s *selecting) narrowing(flags *pflag.FlagSet) {
 // selected are resources, and how to read more of them.
 type selected struct {
 	selection.Selector
-	*selection.Reader
-	found []*selection.Resource
+	found   []*selection.Resource
+	checker *schema.Checker
+	current *selection.Reader // asks the iLO
 }
 
-// reader reads resources as they are, whatever the variables of the client
-// session.
+// directly reads resources as they are, whatever the variables of the client session.
+func directly(rt http.RoundTripper, cacheControl ...string) withHeader {
+	header := http.Header{clients.RecursiveHeader: {"false"}, clients.ReturnedPathHeader: {"full"}}
+	if len(cacheControl) > 0 {
+		header["Cache-Control"] = cacheControl
+	}
+	return withHeader{rt, header}
+}
+
+// currently reads what the iLO has now.
+func currently(rt http.RoundTripper) *selection.Reader {
+	return &selection.Reader{Next: directly(rt, "no-cache")}
+}
+
+// reader reads what is as old as it may be.
 func (s *selecting) reader(rt http.RoundTripper) (*selection.Reader, error) {
 	header, err := s.header()
-	if err != nil {
-		return nil, err
-	}
-	header.Set(clients.RecursiveHeader, "false")
-	header.Set(clients.ReturnedPathHeader, "full")
-	return &selection.Reader{Next: withHeader{rt, header}}, nil
+	return &selection.Reader{Next: directly(rt, header["Cache-Control"]...)}, err
 }
 
 // check finds mistakes in the flags.
@@ -133,7 +143,7 @@ func (s *selecting) find(ctx context.Context, a *app, rt http.RoundTripper) (*se
 		}
 	}
 	found, err := reader.Find(ctx, selector)
-	return &selected{selector, reader, found}, err
+	return &selected{selector, found, schema.NewChecker(directly(rt)), currently(rt)}, err
 }
 
 // below are property paths as the resources have them.

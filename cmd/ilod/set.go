@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,10 +91,9 @@ func (s *selected) changes(ctx context.Context, assignments []selection.Assignme
 			assignments[i].Property = s.Pointer + "/" + assignments[i].Property
 		}
 	}
-	checker := schema.NewChecker(s.Next)
 	var unknown error
 	for _, x := range s.found {
-		body, err := x.Change(ctx, checker, assignments)
+		body, err := x.Change(ctx, s.checker, assignments)
 		if errors.Is(err, schema.ErrNoProperty) {
 			if unknown == nil {
 				unknown = err
@@ -117,12 +117,12 @@ func (s *selected) changes(ctx context.Context, assignments []selection.Assignme
 
 // change compares a PATCH with what it changes: of a resource with settings, these.
 func (s *selected) change(ctx context.Context, x *selection.Resource, body map[string]any) (change, error) {
-	now := x
-	if settings := x.Settings(); settings != "" {
-		var err error
-		if now, err = s.Read(ctx, settings); err != nil {
-			return change{}, err
-		}
+	if x.Settings() == "" && selection.Changes(x.Body, body) {
+		return change{x.Path, body, true}, nil
+	}
+	now, err := s.current.Read(ctx, cmp.Or(x.Settings(), x.Path))
+	if err != nil {
+		return change{}, err
 	}
 	return change{x.Path, body, selection.Changes(now.Body, body)}, nil
 }

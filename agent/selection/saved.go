@@ -1,0 +1,142 @@
+package selection
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/ilod/ilod/agent/schema"
+)
+
+// ErrSaved: a file is not what Save writes.
+var ErrSaved = errors.New("it is no list of settings by type and path")
+
+// Saved are the settings of a resource in a file.
+type Saved struct {
+	Type, Path string
+	Settings   map[string]any
+}
+
+// comments is the member of the list that is for people.
+const comments = "Comments"
+
+// clock is writable, and is not what anybody wants back.
+const clock = "DateTime"
+
+// Save is a file with settings, in ilorest's form, and with comments in front.
+func Save(note map[string]any, all []Saved) []byte {
+	list := []any{map[string]any{comments: note}}
+	for _, s := range all {
+		delete(s.Settings, clock)
+		list = append(list, map[string]any{s.Type: map[string]any{s.Path: s.Settings}})
+	}
+	return []byte(JSON(list, "  "))
+}
+
+// Load reads a file that Save or ilorest has written. It fails with ErrSaved.
+func Load(file []byte) (all []Saved, err error) {
+	d := json.NewDecoder(bytes.NewReader(file))
+	d.UseNumber()
+	var list []map[string]json.RawMessage
+	if err := d.Decode(&list); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSaved, err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("%w: there is something after the list", ErrSaved)
+	}
+	for _, item := range list {
+		for _, odataType := range slices.Sorted(maps.Keys(item)) {
+			if odataType == comments {
+				continue
+			}
+			var paths map[string]map[string]any
+			d := json.NewDecoder(bytes.NewReader(item[odataType]))
+			d.UseNumber()
+			if err := d.Decode(&paths); err != nil {
+				return nil, fmt.Errorf("%w: %s: %w", ErrSaved, odataType, err)
+			}
+			for _, path := range slices.Sorted(maps.Keys(paths)) {
+				if !strings.HasPrefix(path, "/") || paths[path] == nil {
+					return nil, fmt.Errorf("%w: %s: %q is no path with settings", ErrSaved, odataType, path)
+				}
+				all = append(all, Saved{odataType, path, paths[path]})
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w: there are no settings in it", ErrSaved)
+	}
+	return all, nil
+}
+
+// Restore is the PATCH that gives a resource saved settings, and the JSON pointers
+// of those that it has otherwise but does not let be written. now is what will be
+// changed: the resource, or what has its settings. The error wraps ErrValue, or is
+// one of reading.
+func (x *Resource) Restore(ctx context.Context, checker *schema.Checker, now *Resource, s Saved) (change map[string]any, left []string, err error) {
+	if !strings.EqualFold(Name(s.Type), Name(x.Type)) {
+		return nil, nil, fmt.Errorf("%w: %s is a %s here, not a %s", ErrValue, x.Path, Name(x.Type), Name(s.Type))
+	}
+	change = minimal(now.Body, s.Settings)
+	maps.DeleteFunc(change, func(name string, _ any) bool { return name == clock || isReserved(name) })
+	for len(change) > 0 {
+		violations, err := checker.Check(ctx, schema.Write{Method: http.MethodPatch, Path: x.Path, Body: []byte(JSON(change, "")), Current: x.Raw})
+		if err != nil || len(violations) == 0 {
+			return change, left, err
+		}
+		for _, v := range violations {
+			if v.Key != "PropertyNotWritable" && v.Key != "PropertyUnknown" || !remove(change, split(v.Pointer)) {
+				return nil, nil, fmt.Errorf("%w: %s: %s", ErrValue, x.Path, cmp.Or(v.Text, v.Key))
+			}
+			left = append(left, v.Pointer)
+		}
+	}
+	return nil, left, nil
+}
+
+// minimal is what of a change is not so already, without what is about resources.
+func minimal(body, change map[string]any) map[string]any {
+	rest := map[string]any{}
+	for name, v := range change {
+		if strings.Contains(name, "@") || name == "Actions" || name == "Links" || isLink(v) {
+			continue
+		}
+		object, isObject := v.(map[string]any)
+		inner, wasObject := body[name].(map[string]any)
+		if isObject && wasObject {
+			if below := minimal(inner, object); len(below) > 0 {
+				rest[name] = below
+			}
+		} else if Changes(body, map[string]any{name: v}) {
+			rest[name] = v
+		}
+	}
+	return rest
+}
+
+// remove takes what a path leads to out of a change, and what is empty then.
+func remove(change map[string]any, path []string) bool {
+	v, there := change[path[0]]
+	if len(path) == 1 || !there {
+		delete(change, path[0])
+		return there
+	}
+	inner, ok := v.(map[string]any)
+	if !ok { // it is in an array, which is taken out as a whole
+		delete(change, path[0])
+		return true
+	}
+	ok = remove(inner, path[1:])
+	if len(inner) == 0 {
+		delete(change, path[0])
+	}
+	return ok
+}
