@@ -47,7 +47,7 @@ func endClientSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	case user == c.who.name || user == c.who.owner:
 		user = c.who.owner
 	case c.who.role < Admin:
-		return insufficientPrivilege()
+		return c.who.lacks(Admin)
 	}
 	g.reply(w, http.StatusOK, map[string][]string{"Terminated": append([]string{}, g.clients.EndUser(user, c.who.name)...)})
 	return nil

@@ -214,14 +214,14 @@ func (g *Gateway) judge(w http.ResponseWriter, c *call, invalid *failure) (*rout
 	case !c.who.known && (route == nil || route.need > Anyone || len(g.accounts) == 0):
 		return nil, noValidSession()
 	case c.who.known && c.who.role == Anyone:
-		return nil, insufficientPrivilege()
+		return nil, c.who.lacks(Reader)
 	case !exists:
 		return nil, missing(c.URL.Path)
 	case route == nil:
 		w.Header().Set("Allow", allowed(c.path))
 		return nil, &failure{status: http.StatusMethodNotAllowed, key: "OperationNotAllowed"}
 	case c.who.role < route.need:
-		return nil, insufficientPrivilege()
+		return nil, c.who.lacks(route.need)
 	}
 	return route, nil
 }

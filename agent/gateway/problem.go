@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -159,6 +160,17 @@ func noValidSession() *failure {
 
 func insufficientPrivilege() *failure {
 	return &failure{status: http.StatusForbidden, key: "InsufficientPrivilege"}
+}
+
+// lacks refuses a caller without the role that is needed.
+func (c *caller) lacks(need Role) *failure {
+	has := "the role " + c.role.String()
+	if c.role == Anyone {
+		has = "no role"
+	}
+	f := insufficientPrivilege()
+	f.text = fmt.Sprintf("The user %s has %s, and this needs the role %s: see [roles] in the agent's configuration.", c.name, has, need)
+	return f
 }
 
 func missing(path string) *failure {
