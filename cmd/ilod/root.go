@@ -107,11 +107,11 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 
 	root.SetGlobalNormalizationFunc(aliases)
 	root.AddCommand(a.getCommand(), a.listCommand(), a.selectCommand(), a.typesCommand(), a.infoCommand(),
-		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.rebootCommand(), a.iloResetCommand(), a.loginCommand(), a.logoutCommand(), a.saveCommand(), a.loadCommand())
+		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.rebootCommand(), a.iloResetCommand(), a.loginCommand(), a.logoutCommand(), a.saveCommand(), a.loadCommand(), a.serverInfoCommand())
 	root.AddCommand(a.rawVerbs()...)
 	root.AddCommand(
 		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
-	root.AddCommand(a.batchCommand(), a.completionCommand())
+	root.AddCommand(a.batchCommand(), a.shellCommand(), a.completionCommand())
 	return root
 }
 

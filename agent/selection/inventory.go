@@ -1,0 +1,96 @@
+package selection
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// section is a kind of components in an inventory.
+type section struct {
+	name, odataType string
+	below           string   // part of the paths of its resources
+	array           string   // property that has the components; empty: each resource is one
+	properties      []string // of a component
+}
+
+var sections = []section{
+	{"system", "ComputerSystem.", "", "", []string{"Manufacturer", "Model", "SerialNumber", "SKU", "AssetTag", "HostName", "PowerState", "BiosVersion",
+		"ProcessorSummary/Count", "ProcessorSummary/Model", "MemorySummary/TotalSystemMemoryGiB", "Status/Health"}},
+	{"ilo", "Manager.", "", "", []string{"Model", "FirmwareVersion", "Status/Health"}},
+	{"processors", "Processor.", "", "", []string{"Id", "Model", "TotalCores", "TotalThreads", "MaxSpeedMHz", "Status/State", "Status/Health"}},
+	{"memory", "Memory.", "", "", []string{"DeviceLocator", "Manufacturer", "PartNumber", "CapacityMiB", "OperatingSpeedMhz", "Status/State", "Status/Health"}},
+	{"power", "Power.", "", "PowerSupplies", []string{"MemberId", "Model", "SerialNumber", "FirmwareVersion", "PowerCapacityWatts", "LastPowerOutputWatts", "Status/State", "Status/Health"}},
+	{"thermals", "Thermal.", "", "Temperatures", []string{"Name", "ReadingCelsius", "UpperThresholdCritical", "Status/State", "Status/Health"}},
+	{"fans", "Thermal.", "", "Fans", []string{"Name", "Reading", "ReadingUnits", "Status/State", "Status/Health"}},
+	{"firmware", "SoftwareInventory.", "/firmwareinventory/", "", []string{"Name", "Version"}},
+	{"software", "SoftwareInventory.", "/softwareinventory/", "", []string{"Name", "Version"}},
+}
+
+// Sections are the names of what an inventory can be about.
+func Sections() []string {
+	names := make([]string, len(sections))
+	for i, s := range sections {
+		names[i] = s.name
+	}
+	return names
+}
+
+// Section is a part of an inventory.
+type Section struct {
+	Name       string
+	Columns    []string         // property paths
+	Components []map[string]any // values by column; a component need not have all of them
+}
+
+// Inventory reads the sections with these names. Of components that are absent it
+// tells only if it is asked to. What a server has none of is left out.
+func (r *Reader) Inventory(ctx context.Context, names []string, absent bool) (all []Section, err error) {
+	for _, s := range sections {
+		if !slices.Contains(names, s.name) {
+			continue
+		}
+		found, err := r.Find(ctx, Selector{Type: s.odataType})
+		if err != nil && !errors.Is(err, ErrNoType) {
+			return nil, err
+		}
+		part := Section{s.name, s.properties, nil}
+		for _, x := range found {
+			if !strings.Contains(key(x.Path)+"/", s.below) {
+				continue
+			}
+			for _, component := range s.components(x) {
+				if row := s.row(component); len(row) > 0 && (absent || row["Status/State"] != "Absent") {
+					part.Components = append(part.Components, row)
+				}
+			}
+		}
+		if part.Components != nil {
+			all = append(all, part)
+		}
+	}
+	return all, nil
+}
+
+func (s *section) components(x *Resource) []any {
+	if s.array == "" {
+		return []any{x.Body}
+	}
+	list, _ := x.Body[s.array].([]any)
+	return list
+}
+
+func (s *section) row(component any) map[string]any {
+	row := map[string]any{}
+	for _, path := range s.properties {
+		if part, missing := project(component, split(path)); missing == nil {
+			for _, v := range leaves(part, strings.Count(path, "/")+1) {
+				if v != nil {
+					row[path] = v
+				}
+			}
+		}
+	}
+	return row
+}
