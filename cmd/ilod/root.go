@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/platform"
 )
 
@@ -88,7 +89,13 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{err.Error(), fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
+		text := err.Error()
+		if name, unknown := strings.CutPrefix(text, "unknown flag: "); unknown {
+			var names []string
+			cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+			text += schema.Suggest(name, names)
+		}
+		return &usageError{text, fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
 	})
 
 	defaults := platform.DefaultDirectories()

@@ -60,10 +60,14 @@ are written as in JSON.`,
 				if err != nil {
 					return err
 				}
-				if err := a.stageAll(ctx, rt, changes); err != nil || !commit {
+				if err := a.stageAll(ctx, rt, changes); err != nil {
 					return err
 				}
-				return a.commitAndReboot(ctx, rt, reboot)
+				if commit {
+					return a.commitAndReboot(ctx, rt, reboot)
+				}
+				_, err = fmt.Fprintf(a.stderr, "%d path(s) to be modified by 'ilod commit'\n", len(changes))
+				return err
 			})
 			if !commit && errors.Is(err, errNoAgent) {
 				return fmt.Errorf("%w, and without one nothing is kept until a commit: give --commit", err)
@@ -159,6 +163,5 @@ func (a *app) stageAll(ctx context.Context, rt http.RoundTripper, changes []chan
 			return err
 		}
 	}
-	fmt.Fprintf(a.stderr, "%d path(s) to be modified by 'ilod commit'\n", len(changes))
 	return nil
 }

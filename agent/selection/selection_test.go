@@ -1,0 +1,251 @@
+package selection
+
+import (
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/chif/chiftest/redfish"
+)
+
+func TestParse(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want Selector
+		err  error
+	}{
+		{"ComputerSystem.", Selector{Type: "ComputerSystem."}, nil},
+		{"#Bios.v1_0_4.Bios", Selector{Type: "Bios.v1_0_4.Bios"}, nil},
+		{"/redfish/v1/Systems/1/", Selector{Path: "/redfish/v1/Systems/1/"}, nil},
+		{"/redfish/v1/Systems/1/#/Boot/X", Selector{Path: "/redfish/v1/Systems/1/", Pointer: "Boot/X"}, nil},
+		{"Memory.#/Status?Id%3D1&Name%3Da%26b", Selector{Type: "Memory.", Pointer: "Status", Filters: []Filter{{"Id", "1"}, {"Name", "a&b"}}}, nil},
+		{"", Selector{}, ErrSelector},
+		{"a b", Selector{}, ErrSelector},
+		{".v1", Selector{}, ErrSelector},
+		{"../x", Selector{}, ErrSelector},
+		{"/%zz", Selector{}, ErrSelector},
+		{"Memory.?Id", Selector{}, ErrFilter},
+		{"Memory.?%zz", Selector{}, ErrFilter},
+	} {
+		got, err := Parse(c.text)
+		if !errors.Is(err, c.err) || err == nil && !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%q: %+v, %v", c.text, got, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{"Bios.", "#Bios.v1_0_4.Bios", "/redfish/v1/#/Boot?A%3DB&C%3D", "Memory.?Id%3D1", "?", "#", "/#?"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := Parse(text)
+		if err != nil {
+			return
+		}
+		again, err := Parse(s.String())
+		if err != nil || !reflect.DeepEqual(again, s) {
+			t.Errorf("%q: %+v, again %q: %+v, %v", text, s, s.String(), again, err)
+		}
+	})
+}
+
+const thermal = `{"@odata.id":"x","Id":"1","Fans":[{"Name":"one","Reading":30},{"Name":"two"}],"Empty":[],
+	"Oem":{"Hpe":{"A/B":{"C":1}}},"Null":null,"Off":false}`
+
+func TestProject(t *testing.T) {
+	x := resource(t, thermal)
+	for _, c := range []struct{ paths, want, err string }{
+		{"Id", `{"Id":"1"}`, ""},
+		{"id null off", `{"Id":"1","Null":null,"Off":false}`, ""},
+		{"Fans/Name", `{"Fans":[{"Name":"one"},{"Name":"two"}]}`, ""},
+		{"Fans/Reading Fans/name", `{"Fans":[{"Name":"one","Reading":30},{"Name":"two"}]}`, ""},
+		{"Fans/1/Name", `{"Fans":[{"Name":"two"}]}`, ""},
+		{"/oem/hpe/A~1B/c", `{"Oem":{"Hpe":{"A/B":{"C":1}}}}`, ""},
+		{"Fan", "", `has no Fan (did you mean "Fans"?)`},
+		{"Fans/Naem", "", "has no Fans/Naem"},
+		{"Empty/x", "", "has no Empty/x"},
+		{"Id/x", "", "has no Id/x"},
+		{"Null/x", "", "has no Null/x"},
+		{"", "", "has no "},
+	} {
+		paths := strings.Fields(c.paths)
+		if c.paths == "" {
+			paths = []string{""}
+		}
+		got, err := Project([]*Resource{x}, paths)
+		switch {
+		case c.err != "":
+			if !errors.Is(err, ErrNoProperty) || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: %v", c.paths, err)
+			}
+		case err != nil || strings.TrimSpace(JSON(got[0], "")) != c.want:
+			t.Errorf("%s: %s, %v", c.paths, JSON(got, ""), err)
+		}
+	}
+	got, err := Project([]*Resource{resource(t, `{"A":1}`), resource(t, `{"B":2}`), resource(t, `{"C":3}`)}, []string{"B", "A"})
+	if err != nil || JSON(got, "") != `[{"A":1},{"B":2}]`+"\n" {
+		t.Errorf("%s, %v", JSON(got, ""), err)
+	}
+}
+
+func TestText(t *testing.T) {
+	x := resource(t, `{"b":{"c":[1,"x\ny"],"d":{}},"a":null,"e":"","f":[{"g":true},{"g":1.50}]}`)
+	const want = "a=None\nb=\n   c=\n      1\n      x y\n   d={}\ne=\"\"\nf=\n   g=True\n\n   g=1.50\n"
+	if got := Text(x.Body); got != want {
+		t.Errorf("%s", got)
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add([]byte(thermal), "Fans/Name")
+	f.Add([]byte(`{"AttributeRegistry":"x","Attributes":{"A":1}}`), "Attributes/a")
+	f.Fuzz(func(t *testing.T, body []byte, path string) {
+		list, err := Load([]byte(`[{"#X.v1.X":{"/x":` + string(body) + `}}]`))
+		if err != nil || len(list) != 1 {
+			return
+		}
+		x := &Resource{Path: "/x", Type: "#X.v1.X", Raw: body, Body: list[0].Settings}
+		lines := strings.Count(Text(x.Shown()), "\n")
+		if strings.Count(strings.Map(func(r rune) rune {
+			if r == '\r' || r == '\v' || r == '\x1b' {
+				return '\n'
+			}
+			return r
+		}, Text(x.Shown())), "\n") != lines {
+			t.Error("a control character has got through")
+		}
+		pointer, v := x.Pointer(path)
+		if parts, err := Project([]*Resource{x}, []string{path}); err == nil && len(parts) != 1 {
+			t.Errorf("%d parts", len(parts))
+		}
+		if Changes(x.Body, x.Body) || len(minimal(x.Body, x.Body)) > 0 || len(Differences(x.Body, x.Body)) > 0 {
+			t.Error("it differs from itself")
+		}
+		_ = x.untilArray(split(pointer))
+		_ = Scalar(v)
+	})
+}
+
+func TestRead(t *testing.T) {
+	for _, c := range []struct {
+		text, types string
+		allowed     []string
+		now         any
+		want        string
+	}{
+		{"x", "string", nil, nil, `"x"`},
+		{"1", "string", nil, nil, `"1"`},
+		{"null", "string", nil, nil, `"null"`},
+		{"null", "string|null", nil, nil, `null`},
+		{"None", "string|null", []string{"None", "Pxe"}, nil, `"None"`},
+		{"none", "integer|null", nil, nil, `null`},
+		{"pxe", "string|null", []string{"None", "Pxe"}, nil, `"Pxe"`},
+		{"TRUE", "boolean", nil, nil, `true`},
+		{"true", "string", nil, nil, `"true"`},
+		{"12", "integer", nil, nil, `12`},
+		{"12", "number", nil, nil, `12`},
+		{"1.5", "integer", nil, nil, `"1.5"`},
+		{"twelve", "integer", nil, nil, `"twelve"`},
+		{`""`, "string", nil, nil, `""`},
+		{``, "string", nil, nil, `""`},
+		{`["a"]`, "array", nil, nil, `["a"]`},
+		{`["a"`, "array", nil, nil, `"[\"a\""`},
+		{`{"a":1}`, "object|null", nil, nil, `{"a":1}`},
+		{"7", "", nil, nil, `7`},
+		{"null", "", nil, nil, `"null"`},
+		{"7", "", nil, "6", `"7"`},
+		{"false", "", nil, true, `false`},
+	} {
+		if got := strings.TrimSpace(JSON(read(c.text, schema.Info{Type: c.types, Allowed: c.allowed}, c.now), "")); got != c.want {
+			t.Errorf("%q as %q: %s, want %s", c.text, c.types, got, c.want)
+		}
+	}
+}
+
+func TestChange(t *testing.T) {
+	r := &Reader{Next: serve(t, redfish.Options{})}
+	checker := schema.NewChecker(r.Next)
+	found, err := r.Find(t.Context(), Selector{Type: "ComputerSystem."})
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	change, err := found[0].Change(t.Context(), checker, []Assignment{{"assettag", "x"}, {"Boot/BootSourceOverrideTarget", "pxe"}, {"boot/bootsourceoverrideenabled", "Once"}})
+	if want := `{"AssetTag":"x","Boot":{"BootSourceOverrideEnabled":"Once","BootSourceOverrideTarget":"Pxe"}}` + "\n"; err != nil || JSON(change, "") != want {
+		t.Errorf("%s, %v", JSON(change, ""), err)
+	}
+	for _, a := range []Assignment{{"Nothing", "x"}, {"Boot/BootSourceOverrideTarget", "Floppy"}, {"@odata.id", "x"}, {"Boot/BootOrder/0", "x"}} {
+		if _, err := found[0].Change(t.Context(), checker, []Assignment{a}); !errors.Is(err, ErrValue) {
+			t.Errorf("%v: %v", a, err)
+		}
+	}
+	bios, err := r.Find(t.Context(), Selector{Type: "bios."})
+	if err != nil || len(bios) != 1 || bios[0].Settings() == "" {
+		t.Fatal(bios, err)
+	}
+	change, err = bios[0].Change(t.Context(), checker, []Assignment{{"bootmode", "legacybios"}})
+	if want := `{"Attributes":{"BootMode":"LegacyBios"}}` + "\n"; err != nil || JSON(change, "") != want {
+		t.Errorf("%s, %v", JSON(change, ""), err)
+	}
+}
+
+func TestSaved(t *testing.T) {
+	all := []Saved{{"#A.v1.A", "/a", map[string]any{"x": "1"}}, {"#B.v1.B", "/b", map[string]any{"y": true}}}
+	if got, err := Load(Save(map[string]any{"Model": "x"}, all)); err != nil || !reflect.DeepEqual(got, all) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, bad := range []string{"", "[", "[]", "{}", "[1]", `[{"A":1}]`, `[{"A":{"x":{}}}]`, `[{"A":{"/x":null}}]`, `[{"A":{"/x":{}}}] 1`, `[{"Comments":{}}]`} {
+		if _, err := Load([]byte(bad)); !errors.Is(err, ErrSaved) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+// TestRealTrees selects each type of real servers, finds each property where it is,
+// and saves what is then there already.
+func TestRealTrees(t *testing.T) {
+	realTrees(t, func(t *testing.T, next http.RoundTripper) {
+		r := &Reader{Next: next}
+		checker := schema.NewChecker(next)
+		entries, err := r.Entries(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{"ComputerSystem.", "Manager.", "Bios.", "Chassis.", "Memory.", "SoftwareInventory.", "LogService."} {
+			found, err := r.Find(t.Context(), Selector{Type: kind})
+			if err != nil {
+				t.Errorf("%s: %v", kind, err)
+			}
+			for _, x := range found {
+				for name := range x.Shown() {
+					if parts, err := Project([]*Resource{x}, []string{escaper.Replace(strings.ToLower(name))}); err != nil || len(parts) != 1 {
+						t.Errorf("%s: %s: %v", x.Path, name, err)
+					}
+				}
+				settings, err := x.Writable(t.Context(), checker)
+				if err != nil {
+					t.Error(err)
+				}
+				change, left, err := x.Restore(t.Context(), checker, x, Saved{x.Type, x.Path, settings})
+				if err != nil || change != nil && len(change) > 0 || left != nil {
+					t.Errorf("%s: %v, %v, %v", x.Path, change, left, err)
+				}
+			}
+		}
+		if _, err := r.Find(t.Context(), Selector{Type: "ComputerSytem."}); !errors.Is(err, ErrNoType) || !strings.Contains(err.Error(), `"ComputerSystem."`) {
+			t.Error(err)
+		}
+		if len(entries) < 100 {
+			t.Errorf("%d entries", len(entries))
+		}
+		if _, err := r.Pending(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if all, err := r.Inventory(t.Context(), Sections(), false); err != nil || len(all) < 4 {
+			t.Errorf("%d sections, %v", len(all), err)
+		}
+	})
+}
