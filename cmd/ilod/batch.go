@@ -64,22 +64,26 @@ func (a *app) batch(ctx context.Context, name string, keepGoing bool) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	return a.hold(ctx, "batch", func(ctx context.Context) error {
-		first := 0
+	first := 0
+	err = a.hold(ctx, "batch", func(ctx context.Context) error {
 		for _, s := range all {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			code := a.run(ctx, s, fmt.Sprintf("line %d: %v: ", s.line, s))
-			if code != 0 && (first == 0 || ctx.Err() != nil) {
+			if first == 0 || code != 0 && ctx.Err() != nil {
 				first = code
 			}
-			if first != 0 && !keepGoing || ctx.Err() != nil || a.stdout.err != nil {
+			if first != 0 && (!keepGoing || ctx.Err() != nil) || a.stdout.err != nil {
 				break
 			}
 		}
-		if first != 0 {
-			return reportedError{first}
-		}
 		return nil
 	})
+	if err == nil && first != 0 {
+		return reportedError{first}
+	}
+	return signalled(ctx, err)
 }
 
 // outer are the global flags that count for a batch or a shell as a whole.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -27,7 +26,7 @@ type terminal struct {
 	stderr bytes.Buffer
 }
 
-// onTerminal starts ilod with a terminal as its standard input.
+// onTerminal starts ilod with a terminal as its standard input and output.
 func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 	t.Helper()
 	control, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -46,7 +45,7 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 	}
 	defer tty.Close()
 	term := &terminal{File: control, cmd: exec.Command("ilod", args...)}
-	term.cmd.Env, term.cmd.Stdin, term.cmd.Stderr = env, tty, &term.stderr
+	term.cmd.Env, term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = env, tty, tty, &term.stderr
 	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := term.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -58,12 +57,10 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 func (x *terminal) until(t *testing.T, text string) {
 	t.Helper()
 	var shown strings.Builder
-	for r := bufio.NewReader(x); !strings.HasSuffix(shown.String(), text); {
-		b, err := r.ReadByte()
-		if err != nil {
+	for b := make([]byte, 1); !strings.HasSuffix(shown.String(), text); shown.Write(b) {
+		if _, err := x.Read(b); err != nil {
 			t.Fatalf("%v after %q", err, shown.String())
 		}
-		shown.WriteByte(b)
 	}
 }
 

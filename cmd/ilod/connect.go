@@ -29,7 +29,11 @@ func (a *app) bounded(ctx context.Context, f func(context.Context) error) error 
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), errOverdue)
 	defer cancel()
-	err := f(limited)
+	return signalled(ctx, f(limited))
+}
+
+// signalled says of an error that a signal has ended ctx, if so.
+func signalled(ctx context.Context, err error) error {
 	var signal interrupted
 	if err == nil || !errors.As(context.Cause(ctx), &signal) {
 		return err

@@ -19,14 +19,17 @@ func isSignal(n syscall.Signal) func(error) bool {
 	return func(err error) bool { return errors.Is(err, interrupted{n}) }
 }
 
-// interruptible returns a context that ends at the first SIGINT, SIGTERM or
-// SIGHUP. Until stop is called further signals do nothing, so that they cannot
-// keep the session from being deleted. A signal that the parent had us ignore,
-// as nohup does, stays ignored.
-func interruptible(parent context.Context) (ctx context.Context, stop func()) {
+// interruptible returns a context that ends at the first of some signals, or of
+// SIGINT, SIGTERM and SIGHUP. Until stop is called further ones do nothing, so that
+// they cannot keep the session from being deleted. A signal that the parent had us
+// ignore, as nohup does, stays ignored.
+func interruptible(parent context.Context, some ...syscall.Signal) (ctx context.Context, stop func()) {
+	if some == nil {
+		some = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
+	}
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, s := range some {
 		if !signal.Ignored(s) {
 			signal.Notify(signals, s)
 		}
