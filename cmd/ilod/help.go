@@ -1,0 +1,79 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// more completes the help of commands that have only a line where they are made.
+var more = map[string]struct{ long, example string }{
+	"ilod":                   {"", "  ilod get /redfish/v1/Systems/1/\n  ilod health\n  ilod doctor"},
+	"agent":                  {"", "  ilod agent\n  systemctl start ilod"},
+	"agent status":           {"Print since when the agent runs, its session on the iLO, and how its cache does.", "  ilod agent status\n  ilod agent status --json"},
+	"agent stop":             {"Ask the agent to end, and wait until its session on the iLO is deleted.", "  ilod agent stop"},
+	"cache":                  {"What is known of the iLO's resources, in memory and on disk. Commands without agent have\nthe same one on disk.", "  ilod cache warm\n  ilod cache status"},
+	"cache warm":             {"Read the whole tree of resources into the cache, so that what follows is answered\nfrom there.", "  ilod cache warm"},
+	"cache status":           {"Print how many answers the cache has, how often they were used, and where it is.", "  ilod cache status --json"},
+	"cache clear":            {"Forget all answers, in memory and on disk. The next requests ask the iLO.", "  ilod cache clear"},
+	"commit":                 {"", "  ilod set AssetTag=rack7 --select ComputerSystem.\n  ilod commit"},
+	"config":                 {"The configuration, of flags, environment, file and defaults.", "  ilod config show"},
+	"config show":            {"", "  ilod config show\n  ilod config show --timeout 1m >ilod.toml"},
+	"doctor":                 {"", "  ilod doctor\n  ilod doctor --fix"},
+	"ilo-sessions":           {"The table of sessions that the iLO itself has, of people, consoles and programs.", "  ilod ilo-sessions list"},
+	"ilo-sessions list":      {"", "  ilod ilo-sessions list"},
+	"ilo-sessions show":      {"Print one session of the iLO's table, by the id that list prints.", "  ilod ilo-sessions show ID"},
+	"ilo-sessions terminate": {"", "  ilod ilo-sessions terminate --dry-run ID\n  ilod ilo-sessions terminate ID"},
+	"iloreset":               {"Reset the iLO. The server goes on; the iLO is out of reach for a minute or two, and all\nof its sessions end.", "  ilod iloreset"},
+	"info":                   {"", "  ilod info AssetTag --select ComputerSystem."},
+	"limits":                 {"The limits of client sessions and transactions of the agent.", "  ilod limits show\n  ilod limits set max-sessions-per-user=8"},
+	"limits show":            {"Print the limits of client sessions that are in effect.", "  ilod limits show"},
+	"limits set":             {"", "  ilod limits set inactivity-timeout=10m when-full=oldest-idle"},
+	"list":                   {"", "  ilod list --select ComputerSystem.\n  ilod list Status/Health --select Drive."},
+	"load":                   {"", "  ilod load -f bios.json"},
+	"login":                  {"", "  ilod login\n  ilod login --ilo"},
+	"logout":                 {"", "  ilod logout"},
+	"pending":                {"Print settings that were changed and differ from those in effect, as they will be after\nthe next reset of the server.", "  ilod pending"},
+	"raw":                    {"", "  ilod raw GET /redfish/v1/"},
+	"rawget":                 {"Print a resource, as ilorest has it; get does more.", "  ilod rawget /redfish/v1/Systems/1/"},
+	"rawhead":                {"Print the headers of the answer to HEAD, as ilorest has it; raw does more.", "  ilod rawhead /redfish/v1/Systems/1/"},
+	"rawdelete":              {"Delete a resource, as ilorest has it; raw does more.", "  ilod rawdelete /redfish/v1/AccountService/Accounts/3/"},
+	"rawpatch":               {"", "  ilod rawpatch changes.json"},
+	"rawpost":                {"", "  ilod rawpost account.json"},
+	"rawput":                 {"", "  ilod rawput settings.json"},
+	"reboot":                 {"", "  ilod reboot"},
+	"serverinfo":             {"Print what the server consists of, all of it or the parts that flags choose.", "  ilod serverinfo\n  ilod serverinfo --json"},
+	"session end":            {"End a client session of yours, or without ID the one in use. What its open transaction\nhas kept is thrown away.", "  ilod session end"},
+	"session list":           {"Print the client sessions with their users, variables not included; for an admin those\nof everybody.", "  ilod session list"},
+	"session new":            {"", "  eval \"$(ilod session new --shell)\"\n  ilod session new --name nightly --json"},
+	"session rotate-key":     {"Change the key that handles are signed with: every handle is invalid then. The client\nsessions stay, and their owners ask for fresh handles with use.", "  ilod session rotate-key"},
+	"session set":            {"", "  ilod session set active-path /redfish/v1/Systems/1/\n  ilod session set recursive --default"},
+	"session show":           {"Print a client session with its variables, or without ID the one in use.", "  ilod session show"},
+	"session terminate":      {"End a client session, for admins anybody's. What its open transaction has kept is thrown\naway.", "  ilod session terminate ID"},
+	"session terminate-user": {"End all client sessions of a user and print their ids. For admins, or for oneself.", "  ilod session terminate-user alice"},
+	"session use":            {"Print a fresh handle of a client session of yours, in place of one that is lost, stale\nor invalid.", "  eval \"$(ilod session use --shell ID)\""},
+	"set":                    {"", "  ilod set AssetTag=rack7 --select ComputerSystem."},
+	"status":                 {"Print what would change with the next commit.", "  ilod status"},
+	"tx begin":               {"Begin a transaction in the client session. There can be one; the writes that follow are\nchecked and kept, not sent.", "  ilod tx begin\n  ilod tx begin --timeout 1h"},
+	"tx commit":              {"Send what is kept, in order. If a write fails, those before it are undone as far as the\niLO lets them. The result says what has become of each.", "  ilod tx commit"},
+	"tx diff":                {"Print what a commit would change: each property, its value now and then.", "  ilod tx diff\n  ilod tx diff --json"},
+	"tx rollback":            {"Throw away what is kept, and end the transaction. Nothing was sent.", "  ilod tx rollback"},
+	"tx run":                 {"", "  ilod tx run --dry-run operations.json\n  ilod tx run operations.json"},
+	"tx status":              {"Print the open transaction and the writes that it keeps; or the result of a commit that\na crash has interrupted, once.", "  ilod tx status"},
+	"types":                  {"Print the types of the iLO's resources, as select takes them.", "  ilod types"},
+	"version":                {"Print the version of ilod and what it was built with.", "  ilod version\n  ilod version --json"},
+}
+
+// completeHelp gives commands what is in more, unless they have it.
+func completeHelp(cmd *cobra.Command) {
+	m := more[strings.TrimPrefix(cmd.CommandPath(), "ilod ")]
+	if cmd.Long == "" {
+		cmd.Long = m.long
+	}
+	if cmd.Example == "" {
+		cmd.Example = m.example
+	}
+	for _, sub := range cmd.Commands() {
+		completeHelp(sub)
+	}
+}
