@@ -11,6 +11,8 @@ import (
 
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/agent/selection"
 	"github.com/ilod/ilod/chif"
 )
 
@@ -21,7 +23,21 @@ func TestClassify(t *testing.T) {
 	}{
 		{&usageError{"x", ""}, 2},
 		{chif.ErrInvalidRequest, 2},
+		{errFileForm, 4},
 		{chif.ErrPermission, 5},
+		{selection.ErrNoProperty, 6},
+		{schema.ErrNoProperty, 6},
+		{errFile, 7},
+		{errNoChanges, 8},
+		{errNothingSelected, 24},
+		{selection.ErrNoMatch, 25},
+		{selection.ErrNoType, 27},
+		{errSeveral, 27},
+		{fmt.Errorf("%w: %w", selection.ErrValue, schema.ErrNoProperty), 28},
+		{&commitError{&redfisherror.Error{Status: 409}}, 45},
+		{selection.ErrSelector, 2},
+		{selection.ErrFilter, 2},
+		{selection.ErrAssignment, 2},
 		{&redfisherror.Error{Status: 401}, 30},
 		{fmt.Errorf("%w: %w", ilosession.ErrCredentials, &redfisherror.Error{Status: 401}), 32},
 		{chif.ErrTimeout, 33},

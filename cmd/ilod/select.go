@@ -43,6 +43,8 @@ type selecting struct {
 }
 
 func (s *selecting) flags(flags *pflag.FlagSet) {
+	flags.Bool("logout", false, "has no effect, since no session is left, and is there for scripts")
+	_ = flags.MarkHidden("logout") // it exists
 	flags.StringVar(&s.text, "select", "", "resources of `TYPE`, such as ComputerSystem., or a path, instead of the selected ones (also --selector)")
 	s.narrowing(flags)
 }
