@@ -106,6 +106,12 @@ func Project(found []*Resource, paths []string) ([]map[string]any, error) {
 	return slices.DeleteFunc(all, func(part map[string]any) bool { return part == nil }), nil
 }
 
+// Has reports whether a property path leads to something.
+func (x *Resource) Has(path string) bool {
+	_, missing := project(x.Shown(), x.shownPath(path))
+	return missing == nil
+}
+
 // Values are what a property path leads to.
 func (x *Resource) Values(path string) ([]any, error) {
 	part, missing := project(x.Shown(), x.shownPath(path))

@@ -230,7 +230,7 @@ func TestRealTrees(t *testing.T) {
 					t.Error(err)
 				}
 				change, left, err := x.Restore(t.Context(), checker, x, Saved{x.Type, x.Path, settings})
-				if err != nil || change != nil && len(change) > 0 || left != nil {
+				if err != nil || len(change) > 0 || left != nil {
 					t.Errorf("%s: %v, %v, %v", x.Path, change, left, err)
 				}
 			}

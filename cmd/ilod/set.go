@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -88,15 +89,22 @@ type change struct {
 	news bool // the resource is not so already
 }
 
-// changes are what makes the assignments in each resource that has the properties.
+// changes are what makes the assignments in each resource that has the properties,
+// or if none has, in each that may have them.
 func (s *selected) changes(ctx context.Context, assignments []selection.Assignment) (all []change, err error) {
 	if s.Pointer != "" {
 		for i := range assignments {
 			assignments[i].Property = s.Pointer + "/" + assignments[i].Property
 		}
 	}
+	found := slices.DeleteFunc(slices.Clone(s.found), func(x *selection.Resource) bool {
+		return slices.ContainsFunc(assignments, func(a selection.Assignment) bool { return !x.Has(a.Property) })
+	})
+	if len(found) == 0 {
+		found = s.found
+	}
 	var unknown error
-	for _, x := range s.found {
+	for _, x := range found {
 		body, err := x.Change(ctx, s.checker, assignments)
 		if errors.Is(err, schema.ErrNoProperty) {
 			if unknown == nil {
