@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,4 +77,17 @@ func completeHelp(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		completeHelp(sub)
 	}
+}
+
+// hintFor names the commands below cmd that are nearest to a word.
+func hintFor(cmd *cobra.Command, word string) string {
+	cmd.SuggestionsMinimumDistance = 2
+	near := cmd.SuggestionsFor(word)
+	if len(near) == 0 {
+		if !cmd.HasParent() {
+			return "see 'ilod help'"
+		}
+		return fmt.Sprintf("see '%s --help'", cmd.CommandPath())
+	}
+	return fmt.Sprintf("did you mean '%s'?", strings.Join(near, "' or '"))
 }

@@ -56,11 +56,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 			if len(args) == 0 {
 				return nil
 			}
-			hint := "see 'ilod help'"
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				hint = fmt.Sprintf("did you mean '%s'?", strings.Join(near, "' or '"))
-			}
-			return &usageError{fmt.Sprintf("unknown command %q", args[0]), hint}
+			return &usageError{fmt.Sprintf("unknown command %q", args[0]), hintFor(cmd, args[0])}
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -74,14 +70,16 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 			return a.configure(cmd.Root().PersistentFlags())
 		},
 	}
-	root.SuggestionsMinimumDistance = 2
 	root.SetHelpCommand(&cobra.Command{
 		Use:   "help [command]",
 		Short: "Help about any command",
 		RunE: func(_ *cobra.Command, args []string) error {
 			topic, rest, err := root.Find(args)
-			if err != nil || len(rest) > 0 {
-				return &usageError{fmt.Sprintf("unknown help topic %q", strings.Join(args, " ")), "see 'ilod help'"}
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return &usageError{fmt.Sprintf("unknown help topic %q", strings.Join(args, " ")), hintFor(topic, rest[0])}
 			}
 			return topic.Help()
 		},
@@ -105,7 +103,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.StringVar(&a.config.Device, "device", a.config.Device, "the iLO's `ADDRESS`: auto, a directory such as /dev/hpilo, or unix:PATH")
 	flags.StringVar(&a.config.StateDir, "state-dir", a.config.StateDir, "where to keep what must survive a boot, in `DIR`")
 	flags.StringVar(&a.config.RuntimeDir, "runtime-dir", a.config.RuntimeDir, "where to keep what must not, in `DIR`")
-	flags.StringVar(&a.config.Socket, "socket", "", "the agent's socket; default: ilod.sock in the directory of --runtime-dir")
+	flags.StringVar(&a.config.Socket, "socket", "", "the agent's socket, at `PATH`; default: ilod.sock in the directory of --runtime-dir")
 	flags.Var((*positiveDuration)(&a.config.Timeout), "timeout", "`LIMIT` of the work; deleting the session has time of its own")
 	flags.StringVar(&a.session, "session", "", "the `HANDLE` of a client session with the agent; better in ILOD_SESSION, since others can see arguments")
 	flags.BoolVarP(&a.json, "json", "j", false, "JSON for programs, errors included")

@@ -58,7 +58,7 @@ func (a *app) versionCommand() *cobra.Command {
 // noArguments refuses arguments.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return &usageError{fmt.Sprintf("unexpected argument %q", args[0]), fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
+		return &usageError{fmt.Sprintf("unexpected argument %q", args[0]), hintFor(cmd, args[0])}
 	}
 	return nil
 }
