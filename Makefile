@@ -8,7 +8,7 @@ build = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VE
 # The race detector needs a C compiler.
 race := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help build build-all demo test test-vm bench lint fuzz clean
+.PHONY: help build build-all man demo test test-vm bench lint fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ build-all: ## build ilod for every platform into build/dist
 	GOOS=linux GOARCH=amd64 $(build) -o build/dist/ilod-linux-amd64 ./cmd/ilod
 	GOOS=linux GOARCH=arm64 $(build) -o build/dist/ilod-linux-arm64 ./cmd/ilod
 	GOOS=windows GOARCH=amd64 $(build) -o build/dist/ilod-windows-amd64.exe ./cmd/ilod
+
+man: build ## write the manual into build/man
+	rm -rf build/man
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} bin/ilod internal man build/man
 
 demo: build ## show ilod at work on a simulated iLO
 	cmd/ilosim/demo.sh bin

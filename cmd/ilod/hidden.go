@@ -39,6 +39,7 @@ func (a *app) internalCommand() *cobra.Command {
 			Annotations: map[string]string{unconfigured: "yes"},
 			RunE:        func(_ *cobra.Command, args []string) error { return cache.Verify(args[0]) },
 		},
+		manCommand(),
 	)
 	return cmd
 }
