@@ -267,6 +267,7 @@ func newSoak(t *testing.T) *soak {
 	}
 	config := DefaultConfig(filepath.Join(dir, "state"), filepath.Join(dir, "run"))
 	config.Channels = 4
+	config.Clients.MaxSessions, config.Clients.WhenFull = 100, "oldest-idle" // of clients that do not log out
 	config.Cache.SweepInterval, config.Session.KeepAlive = Duration(500*time.Millisecond), Duration(300*time.Millisecond)
 	if me, err := user.Current(); err == nil && me.Uid != "0" {
 		config.Roles.Admin.Users = []string{me.Username}
