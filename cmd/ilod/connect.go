@@ -91,28 +91,39 @@ func (a *app) reach(ctx context.Context, f func(context.Context, http.RoundTripp
 
 // hold runs f while a way to the iLO is held, in a client session that is made
 // and ended here, unless --session names one. Only the way there is bounded by
-// --timeout.
+// --timeout. If f fails with errExpired, it is run again in another client session.
 func (a *app) hold(ctx context.Context, name string, f func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	limit := time.AfterFunc(time.Duration(a.config.Timeout), func() { cancel(errOverdue) })
 	defer limit.Stop()
-	return a.reach(ctx, func(ctx context.Context, rt http.RoundTripper) error {
-		handle := a.session
-		if handle == "" {
-			s, fresh, err := a.newSession(ctx, rt, name)
-			if err != nil {
-				return err
-			}
-			handle = fresh
-			defer a.endOwnSession(ctx, withHeader{rt, http.Header{tokenHeader: {handle}}}, s.ID)
-		}
+	begin := func(ctx context.Context, rt http.RoundTripper, handle string) error {
 		limit.Stop()
 		a.held = asSession{rt, handle}
 		defer func() { a.held = nil }()
 		return f(ctx)
+	}
+	return a.reach(ctx, func(ctx context.Context, rt http.RoundTripper) error {
+		if a.session != "" {
+			return begin(ctx, rt, a.session)
+		}
+		for {
+			s, handle, err := a.newSession(ctx, rt, name)
+			if err != nil {
+				return err
+			}
+			err = begin(ctx, rt, handle)
+			a.endOwnSession(ctx, asSession{rt, handle}, s.ID)
+			if err != errExpired {
+				return err
+			}
+			a.log.Warn("there is another client session now; what was selected and staged is gone")
+		}
 	})
 }
+
+// errExpired: the client session has ended, and is to be replaced.
+var errExpired = errors.New("the client session has ended")
 
 // endTimeout bounds the end of a client session of a command.
 const endTimeout = 5 * time.Second
@@ -121,7 +132,8 @@ const endTimeout = 5 * time.Second
 func (a *app) endOwnSession(ctx context.Context, rt http.RoundTripper, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	if err := a.endSession(ctx, rt, nil); err != nil { // it expires, and its transaction before
+	err := a.endSession(ctx, rt, nil)
+	if err != nil && !isMessage("SessionExpired", "SessionTerminated")(err) { // it expires, and its transaction before
 		a.log.WithError(err).WithField("id", id).Warn("the command's client session is left")
 	}
 }

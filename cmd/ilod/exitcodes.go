@@ -83,7 +83,7 @@ var exitCodes = []exitCode{
 	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", isMessage("TransactionRolledBack")},
 	{32, "INVALID_CREDENTIALS", "the iLO refused the login",
 		"the iLO may require host authentication, or its session table may be full; wait before you try again", is(ilosession.ErrCredentials)},
-	{30, "SESSION_EXPIRED", "the session has ended: the iLO's, or the client session of the handle", "run the command again", func(err error) bool {
+	{sessionExpired, "SESSION_EXPIRED", "the session has ended: the iLO's, or the client session of the handle", "run the command again", func(err error) bool {
 		e, ok := errors.AsType[*redfisherror.Error](err)
 		return ok && e.Status == http.StatusUnauthorized
 	}},
@@ -100,8 +100,11 @@ var exitCodes = []exitCode{
 	{general, "GENERAL", "any other error", "", func(error) bool { return true }},
 }
 
-// general is the code of errors that belong to no other row.
-const general = 255
+const (
+	sessionExpired = 30
+	// general is the code of errors that belong to no other row.
+	general = 255
+)
 
 const newSessionHint = "'ilod session new' makes one"
 

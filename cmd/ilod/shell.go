@@ -51,15 +51,16 @@ func (a *app) shell(ctx context.Context) error {
 	end = sync.OnceFunc(end)
 	defer end()
 	begun := context.AfterFunc(starting, func() { cancel(context.Cause(starting)) })
+	lines := newLines(ctx, stdin, a.complete)
 	err := a.hold(ctx, "shell", func(ctx context.Context) error {
 		begun()
 		end()
-		return a.interact(ctx, newLines(ctx, stdin, a.complete))
+		return a.interact(ctx, lines)
 	})
 	return signalled(ctx, err)
 }
 
-// interact runs lines until there are no more.
+// interact runs lines until there are no more, or it fails with errExpired.
 func (a *app) interact(ctx context.Context, lines lineReader) error {
 	for a.stdout.err == nil {
 		line, err := lines.read()
@@ -84,8 +85,11 @@ func (a *app) interact(ctx context.Context, lines lineReader) error {
 				continue
 			}
 			command, stop := interruptible(ctx, syscall.SIGINT)
-			a.run(command, s, "")
+			code := a.run(command, s, "")
 			stop()
+			if code == sessionExpired && a.session == "" {
+				return errExpired
+			}
 		}
 	}
 	return nil

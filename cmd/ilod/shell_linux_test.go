@@ -70,17 +70,23 @@ func TestShell(t *testing.T) {
 	close(released)
 	x.types(t, "batch file\r", "")
 	x.types(t, "get '\r", "")
+	x.types(t, "session end\r", "")
+	x.types(t, "session show\r", "")
+	x.types(t, "session show\r", "/redfish/v1/\r\n")
+	x.types(t, "session set active-path /redfish/v1/Systems/1/\r", "recursive")
 	x.types(t, "tx begin\r", "open in client session")
 	x.types(t, "raw PATCH . --data '{\"AssetTag\":\"s3cret\"}'\r", `{"Staged":1,`)
 	fmt.Fprint(x, ctrlD)
 	x.ends(t, 0, "ended by a signal (interrupt)")
-	for _, text := range []string{`"A quoted name" is a property`, "batch cannot be run here", "a quote ' has no end"} {
+	for _, text := range []string{`"A quoted name" is a property`, "batch cannot be run here", "a quote ' has no end", "SessionTerminated", "there is another client session now"} {
 		if !strings.Contains(x.stderr.String(), text) {
 			t.Errorf("%q is not in %s", text, &x.stderr)
 		}
 	}
-	if strings.Contains(x.stderr.String(), "unknown") { // "tx x" was thrown away
-		t.Error(&x.stderr)
+	for _, text := range []string{"unknown" /* "tx x" was thrown away */, "is left"} {
+		if strings.Contains(x.stderr.String(), text) {
+			t.Errorf("%q is in %s", text, &x.stderr)
+		}
 	}
 	if s := service.Stats(); s.Logins != 1 || s.Sessions != 0 {
 		t.Errorf("%d logins, %d sessions", s.Logins, s.Sessions)
