@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,6 +83,21 @@ func TestShellCompletes(t *testing.T) {
 	}
 	if n := service.Stats().Logins; n != 1 {
 		t.Errorf("%d logins, want that of cache warm alone", n)
+	}
+}
+
+// TestCompletionOfDeafAgent has an agent that never answers.
+func TestCompletionOfDeafAgent(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "ilod.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	cmd := exec.Command("ilod", "__complete", "get", "/redfish/v1/Sy")
+	cmd.Env = append(environment(t, "auto"), "ILOD_SOCKET="+socket)
+	if out, err := cmd.Output(); err != nil || string(out) != ":6\n" {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

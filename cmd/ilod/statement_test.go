@@ -75,3 +75,28 @@ func TestStatementNamesNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// FuzzStatements quotes the words of each command again, and reads them back.
+func FuzzStatements(f *testing.F) {
+	f.Add("get /x # comment\nraw 'a\nb' \"\\\"\" \\\n c")
+	f.Fuzz(func(t *testing.T, text string) {
+		all, err := parseStatements(text)
+		if err != nil {
+			return
+		}
+		for _, s := range all {
+			var quoted []string
+			for _, w := range s.words {
+				quoted = append(quoted, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
+			}
+			text := strings.Join(quoted, " ")
+			if strings.Contains(text, "\r\n") { // is read as a newline
+				continue
+			}
+			again, err := parseStatements(text)
+			if err != nil || len(again) != 1 || !slices.Equal(again[0].words, s.words) {
+				t.Fatalf("%q: %q, %v, want %q", text, again, err, s.words)
+			}
+		}
+	})
+}
