@@ -78,18 +78,43 @@ func (a *app) completes(cmd *cobra.Command) {
 	}
 	switch {
 	case cmd.HasSubCommands() || cmd.ValidArgs != nil || cmd.ValidArgsFunction != nil || strings.Contains(cmd.Use, "FILE"):
-	case strings.Contains(cmd.Use, "METHOD PATH"):
-		cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			if len(args) == 0 {
-				return slices.Sorted(maps.Keys(methods)), cobra.ShellCompDirectiveNoFileComp
-			}
-			return a.completePath(cmd, args, word)
+	case cmd.Name() == "help":
+		cmd.ValidArgsFunction = completeTopic
+	case strings.Contains(cmd.Use, "VARIABLE"):
+		var names []cobra.Completion
+		for _, v := range variables {
+			names = append(names, v.name)
 		}
+		cmd.ValidArgsFunction = a.completeWordAndPath(names)
+	case strings.Contains(cmd.Use, "METHOD PATH"):
+		cmd.ValidArgsFunction = a.completeWordAndPath(slices.Sorted(maps.Keys(methods)))
 	case strings.Contains(cmd.Use, "PATH"), strings.Contains(cmd.Use, "TYPE"):
 		cmd.ValidArgsFunction = a.completePath
 	default:
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	}
+}
+
+// completeWordAndPath completes one of some words, and behind it a path.
+func (a *app) completeWordAndPath(words []cobra.Completion) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return words, cobra.ShellCompDirectiveNoFileComp
+		}
+		return a.completePath(cmd, args, word)
+	}
+}
+
+// completeTopic completes the name of a command below those that are there.
+func completeTopic(cmd *cobra.Command, args []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
+	if topic, rest, err := cmd.Root().Find(args); err == nil && len(rest) == 0 {
+		for _, sub := range topic.Commands() {
+			if !sub.Hidden {
+				names = append(names, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completionLimit is how long somebody who has pressed TAB is kept waiting.
