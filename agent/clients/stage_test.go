@@ -17,11 +17,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/ilod/ilod/agent/freshness"
+	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
@@ -80,23 +80,6 @@ func captured(t *testing.T) iter.Seq2[string, *tree.Tree] {
 				return
 			}
 		}
-	}
-}
-
-// store is the smallest freshness.Store.
-type store struct{ m sync.Map }
-
-func (s *store) Get(key string) ([]byte, bool) {
-	v, ok := s.m.Load(key)
-	b, _ := v.([]byte)
-	return b, ok
-}
-func (s *store) Put(key string, value []byte) error { s.m.Store(key, bytes.Clone(value)); return nil }
-func (s *store) Drop(key string)                    { s.m.Delete(key) }
-func (s *store) Clear() error                       { s.m.Clear(); return nil }
-func (s *store) All() iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		s.m.Range(func(k, v any) bool { return yield(k.(string), v.([]byte)) })
 	}
 }
 
@@ -286,8 +269,12 @@ func TestSessionManagerPaths(t *testing.T) {
 	t.Run("recursive_query_state", func(t *testing.T) {
 		for name, tr := range captured(t) {
 			ilo := simulated(t, tr)
-			cache := freshness.New(freshness.Options{Next: ilo, Store: &store{}})
-			c := newClient(t, cache, Variables{})
+			store, err := cache.Open(t.Context(), cache.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			fresh := freshness.New(freshness.Options{Next: ilo, Store: store})
+			c := newClient(t, fresh, Variables{})
 			for _, start := range []string{"/redfish/v1/Systems/1/", "/redfish/v1/SessionService/", "/redfish/v1/Chassis"} {
 				want := below(tr, start)
 				resp, got := c.do("GET", start, "", RecursiveHeader, "true", "Accept-Encoding", "gzip", "If-None-Match", "*")
@@ -351,7 +338,8 @@ func TestSessionManagerPaths(t *testing.T) {
 			if resp, _ := c.do("GET", "/redfish/v1/Nothing", "", RecursiveHeader, "true"); resp.StatusCode != 404 {
 				t.Error(resp.Status)
 			}
-			cache.Close()
+			fresh.Close()
+			store.Close()
 		}
 	})
 

@@ -1,36 +1,18 @@
 package schema_test
 
 import (
-	"bytes"
-	"iter"
 	"net/http"
 	"sync"
 	"testing"
 
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )
-
-// store is the smallest freshness.Store.
-type store struct{ m sync.Map }
-
-func (s *store) Get(key string) ([]byte, bool) {
-	v, ok := s.m.Load(key)
-	b, _ := v.([]byte)
-	return b, ok
-}
-func (s *store) Put(key string, value []byte) error { s.m.Store(key, bytes.Clone(value)); return nil }
-func (s *store) Drop(key string)                    { s.m.Delete(key) }
-func (s *store) Clear() error                       { s.m.Clear(); return nil }
-func (s *store) All() iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		s.m.Range(func(k, v any) bool { return yield(k.(string), v.([]byte)) })
-	}
-}
 
 // behind makes a Checker that reads an iLO through its channel and the cache.
 func behind(tb testing.TB, tr *tree.Tree) (*schema.Checker, *redfish.Service) {
@@ -41,12 +23,17 @@ func behind(tb testing.TB, tr *tree.Tree) (*schema.Checker, *redfish.Service) {
 		tb.Fatal(err)
 	}
 	transport := chif.NewTransport(chiftest.New(tb, chiftest.Options{Handler: service}).Device(), chif.TransportOptions{})
-	cache := freshness.New(freshness.Options{Next: transport, Store: &store{}})
+	store, err := cache.Open(tb.Context(), cache.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	fresh := freshness.New(freshness.Options{Next: transport, Store: store})
 	tb.Cleanup(func() {
-		cache.Close()
+		fresh.Close()
+		store.Close()
 		transport.Close()
 	})
-	return schema.NewChecker(cache), service
+	return schema.NewChecker(fresh), service
 }
 
 var bootOnce = schema.Write{Method: http.MethodPatch, Path: "/redfish/v1/Systems/1/",
