@@ -27,6 +27,9 @@ func (a *app) bounded(ctx context.Context, f func(context.Context) error) error 
 		ctx, stop = interruptible(ctx)
 		defer stop()
 	}
+	if cancel := a.query.cancel; cancel != nil {
+		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+	}
 	limited, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), errOverdue)
 	defer cancel()
 	return signalled(ctx, f(limited))

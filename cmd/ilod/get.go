@@ -6,13 +6,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/agent/selection"
 )
 
 func (a *app) getCommand() *cobra.Command {
@@ -26,14 +31,16 @@ func (a *app) getCommand() *cobra.Command {
 The body of a single PATH is printed exactly as the iLO gives it, byte for byte,
 with a newline added only on a terminal. Of several, each is followed by a newline;
 with --json they become one JSON array in the order of the paths, null for one that
-failed. The exit code is that of the first failure.
+failed. The exit code is that of the first failure. Of a path with a JSON pointer
+behind "#" the part is printed to which that points.
 
 A PROPERTY of the selected resources, or of those of --select, is printed as
 Name=Value, with those inside of it indented; with --json as an object, or for
 several resources as an array of them. It may be a path such as Oem/Hpe/PostState.
 Without any all are printed but the reserved ones, for which there is list.`,
 		Example: `  ilod get /redfish/v1/Systems/1/
-  ilod get '/redfish/v1/Chassis/?$expand=.'
+  ilod get '/redfish/v1/Systems/1/#/ProcessorSummary/Model'
+  ilod get '/redfish/v1/Chassis/?$expand=.' --jq '.Members[].Model' --raw
   ilod get PowerState ProcessorSummary/Model --select ComputerSystem.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			selects := s.text != "" || s.filters != nil || writable
@@ -114,16 +121,19 @@ func (o outputForm) RoundTrip(req *http.Request) (*http.Response, error) {
 // time is over or nobody reads the output.
 func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL) error {
 	if len(paths) == 1 {
-		body, err := get(ctx, rt, paths[0])
+		body, err := a.getPart(ctx, rt, paths[0])
 		if err != nil {
 			return err
+		}
+		if paths[0].Fragment != "" {
+			body = append(body, '\n')
 		}
 		return a.writeBody(body)
 	}
 	var first error
 	begun := false
 	for _, path := range paths {
-		body, err := get(ctx, rt, path)
+		body, err := a.getPart(ctx, rt, path)
 		if err != nil {
 			if code := a.report(err); first == nil {
 				first = reportedError{code}
@@ -159,6 +169,39 @@ func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL
 	}
 	return first
 }
+
+// getPart reads one resource, or what its fragment points to (RFC 6901): a string
+// there without quotes, unless JSON is wanted.
+func (a *app) getPart(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, error) {
+	body, err := get(ctx, rt, path)
+	if err != nil || path.Fragment == "" {
+		return body, err
+	}
+	part := json.RawMessage(body)
+	for segment := range strings.SplitSeq(strings.TrimPrefix(path.Fragment, "/"), "/") {
+		segment = pointerUnescaper.Replace(segment)
+		var object map[string]json.RawMessage
+		var array []json.RawMessage
+		switch i, err := strconv.Atoi(segment); {
+		case json.Unmarshal(part, &object) == nil:
+			part = object[segment]
+		case json.Unmarshal(part, &array) == nil && err == nil && i >= 0 && i < len(array):
+			part = array[i]
+		default:
+			part = nil
+		}
+		if part == nil {
+			return nil, fmt.Errorf("%s: %w %s", path.RequestURI(), selection.ErrNoProperty, path.Fragment+schema.Suggest(segment, slices.Collect(maps.Keys(object))))
+		}
+	}
+	var text string
+	if !a.json && json.Unmarshal(part, &text) == nil && part[0] == '"' {
+		return []byte(text), nil
+	}
+	return part, nil
+}
+
+var pointerUnescaper = strings.NewReplacer("~1", "/", "~0", "~")
 
 // get reads one resource whole, so that nothing of a damaged one is printed.
 func get(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, error) {

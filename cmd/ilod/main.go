@@ -29,6 +29,11 @@ func run(args []string) int {
 
 // ended is the exit code for what a command has returned, which is reported.
 func (a *app) ended(err error) int {
+	if a.query.end != nil {
+		if e := a.query.end(); err == nil {
+			err = e
+		}
+	}
 	if err == nil {
 		err = a.stdout.err
 	}

@@ -35,13 +35,13 @@ func (a *app) climb(ctx context.Context, rt http.RoundTripper, method string, u 
 	if err != nil {
 		return nil, &usageError{err.Error(), "see 'ilod session show'"}
 	}
-	resolved.Scheme, resolved.Host = u.Scheme, u.Host
+	resolved.Scheme, resolved.Host, resolved.Fragment = u.Scheme, u.Host, u.Fragment
 	return resolved, nil
 }
 
 // parsePath makes a URL of a path on the iLO as people type it: blanks and
 // other bytes that a request line cannot hold are escaped, escapes are kept. A
-// fragment, as in "@odata.id" of a part of a resource, is dropped: it is for
+// fragment, as in "@odata.id" of a part of a resource, is not sent: it is for
 // the reader of the resource. A path that begins with ./ or ../ begins at the active
 // path of the client session.
 func parsePath(arg string) (*url.URL, error) {
@@ -52,7 +52,7 @@ func parsePath(arg string) (*url.URL, error) {
 	if !strings.HasPrefix(arg, "/") {
 		return nil, &usageError{fmt.Sprintf("path %q does not begin with /", arg), hint}
 	}
-	arg, _, _ = strings.Cut(arg, "#")
+	arg, fragment, _ := strings.Cut(arg, "#")
 	u, err := url.ParseRequestURI(arg)
 	if err != nil {
 		var cause *url.Error
@@ -62,7 +62,7 @@ func parsePath(arg string) (*url.URL, error) {
 		return nil, &usageError{fmt.Sprintf("path %q: %v", arg, err), hint}
 	}
 	u.Scheme, u.Host = "http", "ilo" // the channel ignores both
-	u.RawQuery = escapeQuery(u.RawQuery)
+	u.RawQuery, u.Fragment = escapeQuery(u.RawQuery), fragment
 	return u, nil
 }
 

@@ -24,6 +24,7 @@ type app struct {
 	configFile string
 	session    string // the handle of a client session; a secret
 	json       bool
+	query      query
 	verbose    int
 	held       http.RoundTripper // the way to the iLO that several commands share
 	place      string            // of the command among them, before its errors
@@ -64,10 +65,16 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 			if cmd.Name() == cobra.ShellCompRequestCmd {
 				a.completes(cmd.Root())
 			}
-			if cmd.Annotations[unconfigured] != "" || a.held != nil {
-				return nil
+			if a.query.raw && a.query.code == nil {
+				return &usageError{"--raw is for --jq", "ilod get PowerState --select ComputerSystem. --jq .PowerState --raw"}
 			}
-			return a.configure(cmd.Root().PersistentFlags())
+			if cmd.Annotations[unconfigured] == "" && a.held == nil {
+				if err := a.configure(cmd.Root().PersistentFlags()); err != nil {
+					return err
+				}
+			}
+			a.beginQuery(cmd.Context())
+			return nil
 		},
 	}
 	root.SetHelpCommand(&cobra.Command{
@@ -107,6 +114,8 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.Var((*positiveDuration)(&a.config.Timeout), "timeout", "`LIMIT` of the work; deleting the session has time of its own")
 	flags.StringVar(&a.session, "session", "", "the `HANDLE` of a client session with the agent; better in ILOD_SESSION, since others can see arguments")
 	flags.BoolVarP(&a.json, "json", "j", false, "JSON for programs, errors included")
+	flags.Var(&a.query, "jq", "print what `EXPRESSION` of jq makes of the JSON, one result after the other")
+	flags.BoolVar(&a.query.raw, "raw", false, "print strings among the results of --jq without quotes")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say on stderr what is done; twice for more")
 	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
 
