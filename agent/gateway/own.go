@@ -30,6 +30,7 @@ type Cache struct {
 type ILOSessions interface {
 	Table(context.Context) ([]ilosession.TableEntry, error)
 	Terminate(context.Context, string, ilosession.TerminateOptions) (ilosession.TableEntry, error)
+	Logout(context.Context) error
 }
 
 const ownPath = "/ilod/v1"
@@ -196,6 +197,22 @@ func terminateILOSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	}
 	g.log.WithFields(logrus.Fields{"session": e.ID, "kind": e.Kind, "by": c.who.name, "dry-run": options.DryRun}).Info("iLO session terminated")
 	g.reply(w, http.StatusOK, e)
+	return nil
+}
+
+// logoutILO ends the agent's own session of the iLO, until somebody needs another.
+func logoutILO(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	switch {
+	case g.o.ILOSessions == nil:
+		return missing(c.URL.Path)
+	case c.URL.RawQuery != "":
+		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported"}
+	}
+	if err := g.o.ILOSessions.Logout(c.Context()); err != nil {
+		return g.below(c, err)
+	}
+	g.log.WithField("by", c.who.name).Info("logged out of the iLO")
+	g.reply(w, http.StatusNoContent, nil)
 	return nil
 }
 

@@ -23,7 +23,13 @@ type fakeTable struct {
 	entries []ilosession.TableEntry
 	ended   []string
 	logins  int
+	logouts int
 	err     error
+}
+
+func (f *fakeTable) Logout(context.Context) error {
+	f.logouts++
+	return f.err
 }
 
 func (f *fakeTable) Table(context.Context) ([]ilosession.TableEntry, error) { return f.entries, f.err }
@@ -89,6 +95,10 @@ func TestOwnResources(t *testing.T) {
 	}
 	if w := ask(g, &root, "DELETE", "/ilod/v1/ilo-sessions/system%20administrator01", ""); w.Code != 200 || len(table.ended) != 1 {
 		t.Errorf("terminate: %d, ended %v", w.Code, table.ended)
+	}
+	wantFailure(t, ask(g, &root, "DELETE", "/ilod/v1/ilo-sessions/current?x", ""), 400, "QueryNotSupported")
+	if w := ask(g, &root, "DELETE", "/ilod/v1/ilo-sessions/current", ""); w.Code != 204 || table.logouts != 1 {
+		t.Errorf("logout: %d, %d", w.Code, table.logouts)
 	}
 	if w := ask(g, &root, "DELETE", "/ilod/v1/cache", ""); w.Code != 204 || cleared != 1 || w.Body.Len() != 0 {
 		t.Errorf("clear: %d, %d", w.Code, cleared)

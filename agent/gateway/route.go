@@ -81,6 +81,7 @@ var routes = []route{
 	{"DELETE", "/ilod/v1/cache", Admin, clearCache},
 	{reads, "/ilod/v1/ilo-sessions", Reader, listILOSessions},
 	{reads, "/ilod/v1/ilo-sessions/*", Reader, showILOSession},
+	{"DELETE", "/ilod/v1/ilo-sessions/current", Admin, logoutILO},
 	{"DELETE", "/ilod/v1/ilo-sessions/*", Admin, terminateILOSession},
 }
 

@@ -139,7 +139,8 @@ type held struct {
 	dead     bool          // guarded by checking
 
 	// Guarded by the Keeper's mu.
-	users       int // requests in flight
+	users       int           // requests in flight
+	idle        chan struct{} // closed when there are none, for Logout; or nil
 	since       time.Time
 	lastUse     time.Time
 	lastTraffic time.Time
@@ -389,7 +390,10 @@ func (k *Keeper) sleep(ctx context.Context, pause time.Duration) bool {
 func (k *Keeper) release(h *held, use, worked bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	h.users--
+	if h.users--; h.users == 0 && h.idle != nil {
+		close(h.idle)
+		h.idle = nil
+	}
 	if worked {
 		h.worked, k.refusal = true, refused{}
 	}

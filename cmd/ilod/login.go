@@ -64,12 +64,19 @@ iLO, too, which it does by itself when a request needs that.`,
 }
 
 func (a *app) logoutCommand() *cobra.Command {
-	return &cobra.Command{
+	var ilo bool
+	cmd := &cobra.Command{
 		Use: "logout", Short: "End the client session, with its selection and what set has kept", Args: noArguments,
 		Long: `End the client session of the command, with its selection and what set has kept. The
-agent's session with the iLO goes on, for others.`,
+agent's session with the iLO goes on, for others. With --ilo that ends, too, when the
+requests in flight have; the agent logs in again when a request needs it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				if ilo {
+					if _, err := a.ask(ctx, rt, http.MethodDelete, ilosessionsPath+"/"+current); err != nil {
+						return err
+					}
+				}
 				if err := a.endSession(ctx, rt, nil); err != nil {
 					return err
 				}
@@ -78,4 +85,6 @@ agent's session with the iLO goes on, for others.`,
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&ilo, "ilo", false, "have the agent log out of the iLO, which an admin may")
+	return cmd
 }
