@@ -74,6 +74,7 @@ type rooms struct {
 	freshness interface{ Sweep(context.Context) error }
 	keeper    interface{ Recover(context.Context) error }
 	journal   interface{ Recover(context.Context) error } // of transactions
+	status    func() Status                               // takes the lock of each room
 	health    *healthWatch
 }
 
@@ -148,12 +149,13 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	if err != nil {
 		return r, err
 	}
+	status := func() Status {
+		return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats(), Transactions: transactions.Stats()}
+	}
 	front, err := gateway.New(gateway.Options{
 		Next:    reporting{&clients.Stage{Next: transactions, Registry: sessions, Allowed: gateway.Allowed}},
 		Clients: sessions, Transactions: transactions, Roles: o.Config.Roles.gateway(), Accounts: accounts, Problem: o.problem,
-		Status: func(context.Context) any {
-			return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats(), Transactions: transactions.Stats()}
-		},
+		Status: func(context.Context) any { return status() },
 		Metrics: func() []gateway.Metric {
 			return append(metrics(keeper.Status(), scheduler.Stats(), cache.Stats(), transactions.Stats()), watch.metrics(time.Now())...)
 		},
@@ -176,7 +178,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	if err != nil {
 		return r, err
 	}
-	return rooms{gateway: front, freshness: cache, keeper: keeper, journal: transactions, health: watch}, nil
+	return rooms{gateway: front, freshness: cache, keeper: keeper, journal: transactions, status: status, health: watch}, nil
 }
 
 // limits are those of the client sessions, until an admin sets others.

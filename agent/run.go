@@ -187,12 +187,15 @@ func (e *Engine) sweep(ctx context.Context) error {
 	return nil
 }
 
+// feedWatchdog says that the engine is alive as long as each room answers: one
+// whose lock nobody gives back keeps it from that.
 func (e *Engine) feedWatchdog(ctx context.Context) error {
 	every := e.o.Manager.Watchdog()
 	if every <= 0 {
 		return nil
 	}
 	for wait(ctx, every) {
+		e.rooms.status()
 		e.o.Manager.Alive()
 	}
 	return nil

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/platform"
 )
 
 // hiddenCommand has the verbs with which ilod runs itself.
@@ -39,7 +44,30 @@ func (a *app) internalCommand() *cobra.Command {
 			Annotations: map[string]string{unconfigured: "yes"},
 			RunE:        func(_ *cobra.Command, args []string) error { return cache.Verify(args[0]) },
 		},
+		&cobra.Command{
+			Use: "sweep", Short: "Delete the sessions that a killed agent left", Args: noArguments,
+			RunE: func(cmd *cobra.Command, _ []string) error { return a.bounded(cmd.Context(), a.sweep) },
+		},
 		manCommand(),
 	)
 	return cmd
+}
+
+// sweep does what the next start would. It looks for no agent: to connect to the
+// socket that systemd keeps would start one.
+func (a *app) sweep(ctx context.Context) error {
+	o, err := a.engineOptions(a.log, logrus.DebugLevel)
+	if err != nil {
+		return err
+	}
+	lock, err := platform.AcquireLock(ctx, a.config.RuntimeDir, a.config.DiskDir())
+	if err != nil {
+		return err
+	}
+	o.Unlock = lock.Release
+	e, err := agent.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(e.Recover(ctx), e.Stop())
 }
