@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
@@ -90,15 +89,6 @@ func row(cells ...string) string {
 
 // local is a time for people.
 func local(t time.Time) string { return t.Local().Format(time.DateTime) }
-
-// writeTable aligns the cells of rows.
-func writeTable(w io.Writer, header string, rows []string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, r := range append([]string{header}, rows...) {
-		fmt.Fprintln(t, r)
-	}
-	return t.Flush()
-}
 
 // cancelled: the user was shown the candidates and chose none.
 type cancelled struct{ refusal error }

@@ -30,6 +30,9 @@ type finding struct {
 	code   int
 }
 
+// findingIndent is where the detail of a line begins.
+const findingIndent = 8 + 1 + 16 + 1
+
 func (f finding) line() string {
 	line := fmt.Sprintf("%-8s %-16s %s", f.Status, f.Check, f.Detail)
 	if f.Remedy != "" {
@@ -118,7 +121,7 @@ func (a *app) printFindings(x findings) error {
 	}
 	var b strings.Builder
 	for _, f := range x {
-		b.WriteString(f.line() + "\n")
+		b.WriteString(folded(f.line(), width(a.stdout), findingIndent) + "\n")
 	}
 	_, err := a.stdout.Write([]byte(b.String()))
 	return err

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/ilod/ilod/agent/health"
 )
@@ -125,16 +124,11 @@ func (h *healthView) once(ctx context.Context, rt http.RoundTripper, again bool)
 		_, err := fmt.Fprintf(h.stdout, "%s\n", bytes.TrimSpace(body))
 		return err
 	}
-	var s screen
-	if h.stdout.terminal {
-		if width, _, err := term.GetSize(int(h.stdout.file.Fd())); err == nil {
-			s.width = width
-		}
-		s.colours = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	}
+	inPlace := controls(h.stdout)
+	s := screen{width: width(h.stdout), colours: inPlace && os.Getenv("NO_COLOR") == ""}
 	text := s.render(&r)
 	switch {
-	case again && h.stdout.terminal: // over the last one, without flicker
+	case again && inPlace: // over the last one, without flicker
 		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
 	case again:
 		text += "\n"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,12 +78,11 @@ func (a *app) listILOSessions(ctx context.Context, rt http.RoundTripper) error {
 	if a.json {
 		return json.NewEncoder(a.stdout).Encode(list.Members)
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tUSER\tKIND\tAGE\tIDLE\tWHOSE")
+	var rows []string
 	for _, e := range list.Members {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(e.ID), oneLine(e.UserName), oneLine(e.Kind), span(e.Age), span(e.Idle), whose(e))
+		rows = append(rows, row(e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle), whose(e)))
 	}
-	return w.Flush()
+	return writeTable(a.stdout, "ID\tUSER\tKIND\tAGE\tIDLE\tWHOSE", rows)
 }
 
 func (a *app) oneILOSession(ctx context.Context, rt http.RoundTripper, method, path string) error {
