@@ -8,7 +8,7 @@ build = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VE
 # The race detector needs a C compiler.
 race := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help build build-all man demo test test-vm bench lint fuzz clean
+.PHONY: help build build-all man packages demo test test-vm test-packages bench lint fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ man: build ## write the manual into build/man
 	rm -rf build/man
 	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} bin/ilod internal man build/man
 
+# Without a tag there is still a version that the packages' tools can compare.
+package_version = $(if $(filter v0% v1% v2%,$(VERSION)),$(subst -,+,$(VERSION)),0.0.0~$(shell git log -1 --format=%cd.%h --date=format:%Y%m%d%H%M%S))
+
+packages: build-all man ## make deb, rpm and tar.gz for amd64 and arm64 in build/packages
+	packaging/build.sh '$(package_version)' amd64 arm64
+
 demo: build ## show ilod at work on a simulated iLO
 	cmd/ilosim/demo.sh bin
 
@@ -34,6 +40,9 @@ test: ## run the tests; ILOD_TESTDATA names the trees of real servers
 
 test-vm: ## run ilod on the real hpilo driver in a virtual machine
 	ILOD_TEST_VM=1 $(GO) test -count=1 -v -timeout 10m ./chif/chiftest/vm/...
+
+test-packages: packages ## check the packages, and use one on a booted Debian; needs root
+	ILOD_TEST_PACKAGES=1 $(GO) test -count=1 -v -timeout 15m ./packaging/
 
 bench: ## measure; each benchmark compares medians of one run
 	$(GO) test -run '^$$' -bench . -benchmem -count=$(COUNT) ./...
