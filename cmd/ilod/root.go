@@ -118,13 +118,15 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.BoolVar(&a.query.raw, "raw", false, "print strings among the results of --jq without quotes")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say on stderr what is done; twice for more")
 	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
+	flags.Bool("nologo", false, "has no effect, and is there for scripts")
+	_ = flags.MarkHidden("nologo") // it exists
 
 	root.SetGlobalNormalizationFunc(aliases)
 	root.AddCommand(a.getCommand(), a.listCommand(), a.selectCommand(), a.typesCommand(), a.infoCommand(),
 		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.rebootCommand(), a.iloResetCommand(), a.loginCommand(), a.logoutCommand(), a.saveCommand(), a.loadCommand(), a.serverInfoCommand())
 	root.AddCommand(a.rawVerbs()...)
 	root.AddCommand(
-		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
+		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic(), migratingTopic())
 	root.AddCommand(a.batchCommand(), a.shellCommand(), a.completionCommand())
 	completeHelp(root)
 	return root

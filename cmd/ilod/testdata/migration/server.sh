@@ -11,6 +11,10 @@ ilorest commit
 ilorest status
 ilorest save --multisave Bios.,ComputerSystem.
 
+# https://servermanagementportal.ext.hpe.com/docs/redfishclients/ilorest-userguide/rawcommands
+# exits 63
+ilorest --nologo rawget /redfish/v1/Systems/1/Bios/Serverconfiglock
+
 # https://servermanagementportal.ext.hpe.com/docs/concepts/performing_actions
 ilorest get Oem/Hpe/Actions --json --selector Manager.
 ilorest reboot PressAndHold
