@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -117,16 +118,17 @@ func flat(name string, v any) string {
 	return b.String()
 }
 
-// progress is a line on a terminal that says how far something is; elsewhere it
-// is nothing.
+// progress is a line on a terminal that says how far something is and how long
+// the rest may take, if the whole takes more than a second; elsewhere it is nothing.
 type progress struct {
 	w     io.Writer
+	begun time.Time
 	shown bool
 }
 
 func newProgress(w io.Writer) *progress {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return &progress{w: w}
+		return &progress{w: w, begun: time.Now()}
 	}
 	return &progress{}
 }
@@ -134,11 +136,13 @@ func newProgress(w io.Writer) *progress {
 const barWidth = 40
 
 func (p *progress) show(done, total int) {
-	if p.w == nil || total <= 0 {
+	took := time.Since(p.begun)
+	if p.w == nil || done <= 0 || total <= 0 || took < time.Second {
 		return
 	}
 	full := barWidth * min(done, total) / total
-	fmt.Fprintf(p.w, "\r[%s%s] %d/%d", bytes.Repeat([]byte("="), full), bytes.Repeat([]byte(" "), barWidth-full), done, total)
+	left := (took * time.Duration(max(total-done, 0)) / time.Duration(done)).Round(time.Second)
+	fmt.Fprintf(p.w, "\r[%s%s] %d/%d, %v left  ", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), done, total, left)
 	p.shown = true
 }
 

@@ -132,9 +132,16 @@ func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL
 	}
 	var first error
 	begun := false
-	for _, path := range paths {
+	progress := newProgress(a.stderr)
+	if a.stdout.terminal { // where the resources show how far it is
+		progress.w = nil
+	}
+	defer progress.end()
+	for i, path := range paths {
+		progress.show(i, len(paths))
 		body, err := a.getPart(ctx, rt, path)
 		if err != nil {
+			progress.end()
 			if code := a.report(err); first == nil {
 				first = reportedError{code}
 			}
