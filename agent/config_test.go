@@ -185,19 +185,19 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-// TestReadme: the file that README.md shows has all keys and the defaults.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+// TestConfigurationReference: the file that CONFIGURATION.md shows has all keys and the defaults.
+func TestConfigurationReference(t *testing.T) {
+	readme, err := os.ReadFile("CONFIGURATION.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, text, _ := strings.Cut(string(readme), "```toml\n")
 	text, _, found := strings.Cut(text, "```")
 	if !found {
-		t.Fatal("README.md shows no configuration")
+		t.Fatal("CONFIGURATION.md shows no configuration")
 	}
 	var shown Config
-	if err := decode("README.md", text, &shown); err != nil {
+	if err := decode("CONFIGURATION.md", text, &shown); err != nil {
 		t.Fatal(err)
 	}
 	want := DefaultConfig("/var/lib/ilod", "/run/ilod")

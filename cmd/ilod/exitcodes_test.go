@@ -97,14 +97,14 @@ func said(status int, ids ...string) error {
 	return e
 }
 
-func TestReadmeListsExitCodes(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+func TestExitCodesReference(t *testing.T) {
+	reference, err := os.ReadFile("COMMANDS.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range exitCodes {
-		if line := fmt.Sprintf("| %d | %s | %s |\n", row.code, row.name, row.meaning); !strings.Contains(string(readme), line) {
-			t.Errorf("README.md lacks %s", line)
+		if line := fmt.Sprintf("| %d | %s | %s |\n", row.code, row.name, row.meaning); !strings.Contains(string(reference), line) {
+			t.Errorf("COMMANDS.md lacks %s", line)
 		}
 	}
 }
