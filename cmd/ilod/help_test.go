@@ -31,14 +31,7 @@ func TestHelp(t *testing.T) {
 		}
 		for line := range strings.Lines(cmd.Example) {
 			if all, err := parseStatements(line); err == nil && len(all) == 1 && all[0].words[0] == "ilod" {
-				cmd, rest, err := root.Find(all[0].words[1:])
-				if err == nil {
-					err = cmd.ParseFlags(rest)
-				}
-				if err == nil {
-					err = cmd.ValidateArgs(cmd.Flags().Args())
-				}
-				if err != nil {
+				if err := understood(root, all[0].words[1:]); err != nil {
 					t.Errorf("%s: %q: %v", path, line, err)
 				}
 			}
