@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 //	foreign KIND           set ID to the id of a foreign session of that kind
 //	keep NAME [END]        set NAME to the last standard output, up to END
 //	deleted ID             assert that a foreign session was, for which the script asked
-//	exits CODE ARGS...     run ilod, which must exit with CODE
+//	exits CODE ARGS...     run ilod, which must exit with CODE and show no token of the iLO
 //	signal NAME            send a signal to the program in the background
 //	ended CODE             after wait: assert its exit code
 //	unread CODE ARGS...    exits, with nobody reading its standard output
@@ -148,6 +148,7 @@ func command(run func(*fixture, *testscript.TestScript, []string) error) func(*t
 // resource which is not JSON.
 type gate struct {
 	*redfish.Service
+	issuing
 	held    atomic.Value // a map[string]chan struct{}: closed when the path is released
 	arrived chan struct{}
 }
@@ -165,7 +166,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, `not "JSON"`)
 		return
 	}
-	g.Service.ServeHTTP(w, r)
+	g.issuing.ServeHTTP(w, r)
 }
 
 func (f *fixture) start(ts *testscript.TestScript, args []string) error {
@@ -210,7 +211,7 @@ func (f *fixture) start(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	f.service = &gate{Service: service, arrived: make(chan struct{}, 16)}
+	f.service = &gate{Service: service, issuing: issuing{next: service}, arrived: make(chan struct{}, 16)}
 	c.Handler, c.Status = f.service, &status
 	if f.server, err = chiftest.NewServer(c); err != nil {
 		return err
@@ -350,7 +351,10 @@ func (f *fixture) keep(ts *testscript.TestScript, args []string) error {
 }
 
 func (f *fixture) exits(ts *testscript.TestScript, args []string) error {
-	return exitedWith(ts.Exec("ilod", args[1:]...), args[0])
+	if err := exitedWith(ts.Exec("ilod", args[1:]...), args[0]); err != nil || f.service == nil {
+		return err
+	}
+	return f.service.shows(ts.ReadFile("stdout") + ts.ReadFile("stderr"))
 }
 
 func (f *fixture) signal(ts *testscript.TestScript, args []string) error {

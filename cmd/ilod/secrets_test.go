@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -32,6 +33,18 @@ func (i *issuing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer i.mu.Unlock()
 		i.tokens = append(i.tokens, token)
 	}
+}
+
+// shows is an error if one of the tokens is in a text.
+func (i *issuing) shows(text string) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, token := range i.tokens {
+		if strings.Contains(text, token) {
+			return fmt.Errorf("the token %s shows", token)
+		}
+	}
+	return nil
 }
 
 // TestSecretsStayInside runs commands, and an agent, that tell all they can, and
