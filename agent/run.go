@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -110,10 +112,21 @@ func (e *Engine) serve(ctx context.Context) error {
 	}
 	server := gateway.NewServer(http.HandlerFunc(e.serveHTTP), nil, e.log)
 	connections.Attach(server)
-	e.life.onStop("server", func() error { return shutdown(server) })
+	var accepting sync.WaitGroup
+	e.life.onStop("server", func() error {
+		var errs []error
+		for _, l := range listeners {
+			errs = append(errs, l.Close())
+		}
+		accepting.Wait()
+		connections.Drain(server)
+		return errors.Join(append(errs, shutdown(server))...)
+	})
 	for _, l := range listeners {
+		accepting.Add(1)
 		e.life.spawn("listener "+l.Addr().String(), func(context.Context) error {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			defer accepting.Done()
+			if err := server.Serve(l); !errors.Is(err, net.ErrClosed) {
 				return err
 			}
 			return nil

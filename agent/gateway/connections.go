@@ -21,6 +21,9 @@ const (
 	// maxExcess bounds the connections beyond these that are told so; further
 	// ones are just closed.
 	maxExcess = 64
+	// silence is how long a client that has just connected may take to send its
+	// request when no more are accepted: it is owed an answer.
+	silence = time.Second
 )
 
 // Connections bounds the open connections of a server's listeners, in total and
@@ -167,6 +170,23 @@ func (s *Connections) state(conn net.Conn, state http.ConnState) {
 	if stopping && state == http.StateNew {
 		_ = plain(conn).Close()
 	}
+}
+
+// Drain gives the clients of server that have connected and sent nothing yet a
+// second to be served; all others lose their connections with their next answer.
+// It is called before Shutdown, which serves no request that it has not seen,
+// when nothing is accepted any more.
+func (s *Connections) Drain(server *http.Server) {
+	server.SetKeepAlivesEnabled(false)
+	for end := time.Now().Add(silence); s.anySilent() && time.Now().Before(end); {
+		time.Sleep(silence / 100)
+	}
+}
+
+func (s *Connections) anySilent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.silent) > 0
 }
 
 // closeSilent ends the connections on which nothing has come, which the server

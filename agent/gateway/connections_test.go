@@ -126,3 +126,27 @@ func TestStopDoesNotWaitForTheSilent(t *testing.T) {
 		}
 	})
 }
+
+// TestDrain: who has connected before the end is answered, if that is asked for
+// soon.
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, server, all := serveCounted(t, newGateway(t, Options{Log: logrus.StandardLogger()}))
+		clients := l.connect(operator, 2)
+		synctest.Wait()
+		time.AfterFunc(silence/2, func() {
+			if got := status(t, clients[0]); got != "200" {
+				t.Error(got)
+			}
+			_, _ = io.Copy(io.Discard, clients[0])
+		})
+		began := time.Now()
+		all.Drain(server)
+		if took := time.Since(began); took != silence {
+			t.Errorf("it took %v", took)
+		}
+		if err := server.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
