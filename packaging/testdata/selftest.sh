@@ -1,0 +1,153 @@
+# Uses the package of ilod on a booted Debian, with ilosim as the iLO. Prints one
+# line for each step and "passed" at the end.
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+
+step() { echo "== $*"; }
+fail() {
+	echo "FAIL: $*"
+	systemctl --no-pager status ilod.service ilod.socket || true
+	journalctl --no-pager -u ilod.service | grep -v -e 0x -e '()' | tail -n 40 || true
+	exit 1
+}
+# until_true COMMAND waits for it to succeed.
+until_true() {
+	tries=0
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		[ $tries -lt 300 ] || fail "never true: $*"
+		sleep 0.1
+	done
+}
+ctl() { ilosim ctl --control unix:/ilosim/control.sock "$@"; }
+ours() { ctl GET /sessions | tr '{' '\n' | grep -c '"foreign":false' || true; }
+have_ours() { [ "$(ours)" -eq "$1" ]; }
+property() { systemctl show -P "$2" "$1"; }
+pid() { property ilod.service MainPID; }
+other_pid() { new=$(pid) && [ "$new" -ne 0 ] && [ "$new" -ne "$1" ]; }
+
+step an iLO
+mkdir -p /ilosim
+systemd-run --quiet --unit=ilosim ilosim --listen unix:/ilosim/ilo.sock --control unix:/ilosim/control.sock --foreign-sessions 2
+until_true ctl GET /check
+until_true test -S /ilosim/ilo.sock
+chmod 0666 /ilosim/ilo.sock
+
+step install
+mkdir -p /etc/systemd/system/ilod.service.d /run/probe
+cat >/etc/systemd/system/ilod.service.d/test.conf <<'X'
+[Service]
+Environment=ILOD_DEVICE=unix:/ilosim/ilo.sock
+WatchdogSec=3
+DeviceAllow=
+DeviceAllow=/dev/allowed rw
+# With root's rights, but in the service's control group.
+ExecStartPre=+/bin/sh -c 'for d in allowed denied; do (exec 3</dev/$$d) && touch /run/probe/$$d; done; true'
+X
+dpkg -i /old.deb || fail "dpkg -i"
+for unit in ilod.socket ilod.service; do
+	[ "$(systemctl is-enabled $unit)" = enabled ] || fail "$unit is not enabled"
+	until_true systemctl is-active $unit
+done
+id ilod
+[ "$(stat -c '%a %U %G' /run/ilod/ilod.sock)" = '660 ilod ilod' ] || fail "socket: $(stat -c '%a %U %G' /run/ilod/ilod.sock)"
+[ "$(stat -c %a /etc/ilod/ilod.toml)" = 644 ] || fail "conffile"
+
+step the agent is not root and has no capability
+grep -q "^CapEff:.0*$" /proc/"$(pid)"/status || fail "$(cat /proc/"$(pid)"/status)"
+[ "$(stat -c %U /proc/"$(pid)")" = ilod ] || fail "it runs as $(stat -c %U /proc/"$(pid)")"
+
+step start by the socket
+systemctl stop ilod.service 2>/dev/null
+[ "$(systemctl is-active ilod.service)" = inactive ] || fail "it is active"
+[ -S /run/ilod/ilod.sock ] || fail "the socket is gone"
+for n in 1 2 3 4 5; do
+	ilod get /redfish/v1/Systems/1/ >/dev/null || fail "request $n" &
+	clients="${clients:-} $!"
+done
+for client in $clients; do wait "$client" || fail "a client that came while the agent started"; done
+[ "$(systemctl is-active ilod.service)" = active ] || fail "it is not active"
+have_ours 1 || fail "$(ours) sessions"
+case $(ls -l /proc/"$(pid)"/fd) in *socket*) ;; *) fail "no socket" ;; esac
+
+step stop deletes the session
+systemctl stop ilod.socket ilod.service
+have_ours 0 || fail "$(ours) sessions left"
+[ "$(property ilod.service Result)" = success ] || fail "result $(property ilod.service Result)"
+
+step a command of root alone leaves nothing that the agent cannot use
+ilod get --device unix:/ilosim/ilo.sock /redfish/v1/Systems/1/ >/dev/null || fail "alone"
+systemctl start ilod.socket
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "then with the agent"
+! find /var/lib/ilod /run/ilod ! -user ilod ! -name ilod.sock | grep . || fail "not the agent's"
+
+step an ordinary user
+useradd alice
+! runuser -u alice -- ilod get /redfish/v1/Systems/1/ >/dev/null 2>&1 || fail "alice got in"
+usermod -aG ilod alice
+! runuser -u alice -- ilod get /redfish/v1/Systems/1/ >/dev/null 2>&1 || fail "a member of the group got in without a role"
+printf '[roles.reader]\ngroups = ["ilod"]\n' >>/etc/ilod/ilod.toml
+systemctl restart ilod.service
+runuser -u alice -- ilod get /redfish/v1/Systems/1/ >/dev/null || fail "a reader did not get in"
+
+step killed by SIGKILL: swept, and started again
+old=$(pid)
+ctl GET /stats >/dev/null 2>&1 || true
+kill -KILL "$old"
+until_true other_pid "$old"
+journalctl --no-pager -u ilod.service | grep -q 'Main process exited, code=killed' || fail "not killed"
+have_ours 0 || fail "$(ours) sessions after the sweep"
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "after SIGKILL"
+have_ours 1 || fail "$(ours) sessions"
+
+step hung: killed by the watchdog, swept, and started again
+old=$(pid)
+kill -STOP "$old"
+until_true other_pid "$old"
+journalctl --no-pager -u ilod.service | grep -q 'Watchdog timeout' || fail "no watchdog"
+have_ours 0 || fail "$(ours) sessions after the watchdog"
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "after the watchdog"
+
+step devices
+[ -e /run/probe/allowed ] || fail "the device that is allowed cannot be opened"
+[ ! -e /run/probe/denied ] || fail "a device that is not allowed can be opened"
+
+step upgrade under load
+rm -f /tmp/stop /tmp/failed
+for n in 1 2 3; do
+	( count=0
+	  while [ ! -e /tmp/stop ]; do
+		ilod get --fresh /redfish/v1/Systems/1/ >/dev/null 2>>/tmp/errors || echo "$n" >>/tmp/failed
+		count=$((count + 1))
+	  done; echo "$count" >>/tmp/count ) &
+	loads="${loads:-} $!"
+done
+sleep 1
+old=$(pid)
+dpkg -i --force-confold /new.deb || fail upgrade
+until_true other_pid "$old"
+sleep 1
+touch /tmp/stop
+for load in $loads; do wait "$load" || fail load; done
+[ ! -e /tmp/failed ] || fail "$(wc -l </tmp/failed) requests failed: $(cat /tmp/errors)"
+echo "requests: $(tr '\n' ' ' </tmp/count)"
+grep -q roles.reader /etc/ilod/ilod.toml || fail "the upgrade took the configuration"
+
+step remove
+dpkg -r ilod || fail remove
+have_ours 0 || fail "$(ours) sessions left by remove"
+[ ! -e /run/ilod ] || fail "$(find /run/ilod)"
+[ -e /etc/ilod/ilod.toml ] || fail "remove took the configuration"
+
+step install again, and purge
+dpkg -i /new.deb || fail "install again"
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "after the second installation"
+rm -r /etc/systemd/system/ilod.service.d
+dpkg -P ilod || fail purge
+have_ours 0 || fail "$(ours) sessions left by purge"
+left=$(find / -xdev -path /proc -prune -o -iname '*ilod*' -print | grep -v -e '^/home' -e '^/var/log' -e '^/sys' || true)
+[ -z "$left" ] || fail "purge left $left"
+
+step the iLO saw no session or channel that was left
+[ "$(ctl GET /check)" = '{"error":""}' ] || fail "$(ctl GET /check)"
+echo passed
