@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/itchyny/gojq"
 )
@@ -75,15 +76,16 @@ func (a *app) filter(ctx context.Context, w io.Writer, r io.Reader) error {
 			return &usageError{fmt.Sprintf("--jq: what there is to print is not JSON: %v", err), "leave --jq out"}
 		}
 		// An expression may take for ever.
-		err := a.bounded(ctx, func(ctx context.Context) error {
-			err := a.query.print(w, a.query.code.RunWithContext(ctx, document))
-			if err != nil && errors.Is(context.Cause(ctx), errOverdue) {
-				err = &usageError{fmt.Sprintf("--jq %s: it has no end, or none within --timeout", a.query.text), "raise --timeout"}
-			}
-			return err
-		})
-		if err != nil {
-			return err
+		limited, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), errOverdue)
+		err := a.query.print(w, a.query.code.RunWithContext(limited, document))
+		overdue := errors.Is(context.Cause(limited), errOverdue)
+		cancel()
+		switch {
+		case err == nil:
+		case overdue:
+			return &usageError{fmt.Sprintf("--jq %s: it has no end, or none within --timeout", a.query.text), "raise --timeout"}
+		default:
+			return signalled(ctx, err)
 		}
 	}
 }
