@@ -53,6 +53,10 @@ id ilod
 [ "$(stat -c '%a %U %G' /run/ilod/ilod.sock)" = '660 ilod ilod' ] || fail "socket: $(stat -c '%a %U %G' /run/ilod/ilod.sock)"
 [ "$(stat -c %a /etc/ilod/ilod.toml)" = 644 ] || fail "conffile"
 
+step the units
+# It succeeds for what it ignores, too.
+[ -z "$(systemd-analyze verify --man=no ilod.service ilod.socket 2>&1)" ] || fail "$(systemd-analyze verify --man=no ilod.service ilod.socket 2>&1)"
+
 step the agent is not root and has no capability
 grep -q "^CapEff:.0*$" /proc/"$(pid)"/status || fail "$(cat /proc/"$(pid)"/status)"
 [ "$(stat -c %U /proc/"$(pid)")" = ilod ] || fail "it runs as $(stat -c %U /proc/"$(pid)")"
@@ -90,9 +94,19 @@ printf '[roles.reader]\ngroups = ["ilod"]\n' >>/etc/ilod/ilod.toml
 systemctl restart ilod.service
 runuser -u alice -- ilod get /redfish/v1/Systems/1/ >/dev/null || fail "a reader did not get in"
 
+step credentials
+mkdir -p -m 700 /etc/credstore
+printf 'username = "Administrator"\npassword = "password"\n' >/etc/credstore/ilo-credentials
+chmod 600 /etc/credstore/ilo-credentials
+systemctl restart ilod.service
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "with credentials"
+ctl GET /sessions | tr '{' '\n' | grep '"foreign":false' | grep -q '"userName":"Administrator"' || fail "$(ctl GET /sessions)"
+rm -r /etc/credstore
+systemctl restart ilod.service
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "without credentials"
+
 step killed by SIGKILL: swept, and started again
 old=$(pid)
-ctl GET /stats >/dev/null 2>&1 || true
 kill -KILL "$old"
 until_true other_pid "$old"
 journalctl --no-pager -u ilod.service | grep -q 'Main process exited, code=killed' || fail "not killed"
