@@ -56,8 +56,8 @@ func TestShellCompletes(t *testing.T) {
 			return run(t, "", "zsh", "-f", "-c", `
 				zmodload zsh/zpty
 				zpty z 'PS1= zsh -f -i'
-				zpty -w z "unsetopt zle_bracketed_paste; PS1=; bindkey '^I' complete-word; zstyle ':completion:*' insert-tab false; autoload -U compinit && compinit -u -D; source $1; compdef _ilod ilod; print rea''dy"
-				zpty -r -m z REPLY '*ready*'
+				zpty -w z "unsetopt zle_bracketed_paste; bindkey '^I' complete-word; autoload -U compinit && compinit -u -D; source $1; compdef _ilod ilod; PS1='rea''dy> '"
+				zpty -r -m z REPLY '*ready> *' # which is when the line editor has the terminal
 				zpty -w -n z "$2"$'\t'$'\x15'
 				zpty -w z "print do''ne; exit"
 				zpty -r -m z REPLY '*done*'
