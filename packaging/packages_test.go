@@ -191,6 +191,8 @@ func TestBooted(t *testing.T) {
 	run(t, "cp", "testdata/selftest.service", root+"/etc/systemd/system/")
 	run(t, "cp", one(t, "*_amd64.deb"), root+"/old.deb")
 	newer(t, root+"/old.deb", root+"/new.deb")
+	run(t, "cp", one(t, "*-linux-amd64.tar.gz"), root+"/files.tar.gz")
+	run(t, "cp", "-r", "rpm", root+"/")
 	run(t, "systemctl", "--root="+root, "enable", "selftest.service")
 
 	// A control group hierarchy of its own, and the right to attach the programs

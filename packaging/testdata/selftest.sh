@@ -162,6 +162,24 @@ have_ours 0 || fail "$(ours) sessions left by purge"
 left=$(find / -xdev -path /proc -prune -o -iname '*ilod*' -print | grep -v -e '^/home' -e '^/var/log' -e '^/sys' || true)
 [ -z "$left" ] || fail "purge left $left"
 
+step the scripts of the rpm, with the files of the tar.gz
+tar -C / -xzf /files.tar.gz --no-overwrite-dir
+echo 'device = "unix:/ilosim/ilo.sock"' >>/etc/ilod/ilod.toml
+sh -e /rpm/post 1
+[ "$(systemctl is-enabled ilod.service)" = enabled ] || fail "not enabled"
+systemctl start ilod.socket
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "with the files of the tar.gz"
+old=$(pid)
+sh -e /rpm/post 2
+sh -e /rpm/postun 1
+until_true other_pid "$old"
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "after an upgrade"
+have_ours 1 || fail "$(ours) sessions"
+sh -e /rpm/preun 0
+have_ours 0 || fail "$(ours) sessions left"
+sh -e /rpm/postun 0
+[ ! -e /run/ilod ] && [ ! -e /var/lib/ilod ] || fail "something is left"
+
 step the iLO saw no session or channel that was left
 [ "$(ctl GET /check)" = '{"error":""}' ] || fail "$(ctl GET /check)"
 echo passed
