@@ -153,6 +153,10 @@ type gate struct {
 	arrived chan struct{}
 }
 
+func newGate(service *redfish.Service) *gate {
+	return &gate{Service: service, issuing: issuing{next: service}, arrived: make(chan struct{}, 16)}
+}
+
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	held, _ := g.held.Load().(map[string]chan struct{})
 	if released := cmp.Or(held[r.URL.Path], held[r.Method+" "+r.URL.Path]); released != nil {
@@ -211,7 +215,7 @@ func (f *fixture) start(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	f.service = &gate{Service: service, issuing: issuing{next: service}, arrived: make(chan struct{}, 16)}
+	f.service = newGate(service)
 	c.Handler, c.Status = f.service, &status
 	if f.server, err = chiftest.NewServer(c); err != nil {
 		return err

@@ -44,7 +44,7 @@ func TestShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	const slow = "/redfish/v1/Managers/1/NetworkProtocol/"
-	g := &gate{Service: service, arrived: make(chan struct{}, 16)}
+	g := newGate(service)
 	released := make(chan struct{})
 	g.held.Store(map[string]chan struct{}{"GET " + slow: released})
 	socket := filepath.Join(t.TempDir(), "ilo.sock")
