@@ -1,7 +1,7 @@
 package main
 
 import (
-	"os"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -13,10 +13,7 @@ func TestDoctorFileSystem(t *testing.T) {
 	d := newDoctor(t, nil)
 	dir := t.TempDir()
 	if err := unix.Mount("ilod-doctor-test", dir, "tmpfs", 0, "size=512k,mode=0700"); err != nil {
-		if os.Getenv("ILOD_TEST_STRICT") == "1" {
-			t.Fatalf("cannot mount a tmpfs: %v", err)
-		}
-		t.Skipf("cannot mount a tmpfs (needs root): %v", err)
+		absent(t, fmt.Sprintf("cannot mount a tmpfs (needs root): %v", err))
 	}
 	t.Cleanup(func() {
 		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {

@@ -96,23 +96,6 @@ func (want computer) check(t *testing.T, printed string) {
 	}
 }
 
-// need skips the test if a program is not installed.
-func need(t *testing.T, program, debian string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		absent(t, fmt.Sprintf("%v: apt-get install --no-install-recommends %s", err, debian))
-	}
-}
-
-// absent skips the test, or fails it if ILOD_TEST_STRICT is 1.
-func absent(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("ILOD_TEST_STRICT") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
-}
-
 // agentProcess is a running agent with a Unix socket and a TLS listener, which is
 // 127.0.0.1:443 in a network namespace.
 type agentProcess struct {

@@ -39,14 +39,11 @@ func TestStatements(t *testing.T) {
 
 // TestStatementsAsShell compares the words of quoted text with those of a shell.
 func TestStatementsAsShell(t *testing.T) {
-	shell, err := exec.LookPath("sh")
-	if err != nil {
-		t.Skip(err)
-	}
+	need(t, "sh", "dash")
 	words := rapid.SliceOfN(rapid.StringMatching(`([a-z=/{}:,.é-]|\\[a-z'"\\ #]|'[a-z"\\# |]{0,4}'|"([a-z'# |;]|\\["\\$a]){0,4}"){1,6}`), 1, 5)
 	rapid.Check(t, func(t *rapid.T) {
 		text := "x " + strings.Join(words.Draw(t, "words"), " ")
-		out, err := exec.Command(shell, "-c", `x() { for w; do printf '%s\0' "$w"; done; }; `+text).Output()
+		out, err := exec.Command("sh", "-c", `x() { for w; do printf '%s\0' "$w"; done; }; `+text).Output()
 		if err != nil {
 			t.Skip(err)
 		}

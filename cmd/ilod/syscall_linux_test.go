@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -29,12 +28,7 @@ var traced = strings.Fields(`write read sendto recvfrom sendmsg recvmsg pwrite64
 // All of them take some minutes: with ILOD_TEST_KILLS there are all, without some
 // at random.
 func TestKillAtEachSystemCall(t *testing.T) {
-	if _, err := exec.LookPath("strace"); err != nil {
-		if os.Getenv("ILOD_TEST_STRICT") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip("strace is not installed: ", err)
-	}
+	need(t, "strace", "strace")
 	seed := setting(t, "ILOD_TEST_SEED", int(time.Now().UnixNano()&0xFFFFFF))
 	t.Logf("ILOD_TEST_SEED=%d", seed)
 	built := programs(t)
