@@ -59,7 +59,6 @@ var more = map[string]struct{ long, example string }{
 	"tx commit":              {"Send what is kept, in order. If a write fails, those before it are undone as far as the\niLO lets them. The result says what has become of each.", "  ilod tx commit"},
 	"tx diff":                {"Print what a commit would change: each property, its value now and then.", "  ilod tx diff\n  ilod tx diff --json"},
 	"tx rollback":            {"Throw away what is kept, and end the transaction. Nothing was sent.", "  ilod tx rollback"},
-	"tx run":                 {"", "  ilod tx run --dry-run operations.json\n  ilod tx run operations.json"},
 	"tx status":              {"Print the open transaction and the writes that it keeps; or the result of a commit that\na crash has interrupted, once.", "  ilod tx status"},
 	"types":                  {"Print the types of the iLO's resources, as select takes them.", "  ilod types"},
 	"version":                {"Print the version of ilod and what it was built with.", "  ilod version\n  ilod version --json"},

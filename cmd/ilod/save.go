@@ -109,7 +109,7 @@ is left out and named.`,
 				if len(operations) == 0 {
 					return fmt.Errorf("%w: all settings have these values already", errNoChanges)
 				}
-				if err = a.runTransaction(ctx, rt, operations, false); isMessage("TransactionRolledBack")(err) {
+				if err = a.runTransaction(ctx, rt, operations, false, false); isMessage("TransactionRolledBack")(err) {
 					err = &commitError{err}
 				}
 				return err

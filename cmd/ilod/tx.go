@@ -61,13 +61,19 @@ what is kept. Actions cannot be undone: raw --immediate sends them at once.`,
 	// It hides the global flag, which has nothing to limit here.
 	begin.Flags().DurationVar(&timeout, "timeout", 0, "throw the transaction away after `TIME` without use; default: the limit transaction-timeout")
 
-	var dryRun bool
+	var dryRun, needed bool
 	run := &cobra.Command{
 		Use: "run FILE|-", Short: "Run a whole transaction from a file",
 		Long: `Run the operations of a JSON file as one transaction, in a client session of its
 own:
 
-  {"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/","body":{"AssetTag":"rack 7"}}]}`,
+  {"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/","body":{"AssetTag":"rack 7"}}]}
+
+With --needed, running it again changes nothing. What the commit changed is printed
+with the result, in JSON as "Changes"; the result is "unchanged" if that is nothing.`,
+		Example: `  ilod tx run --dry-run operations.json
+  ilod tx run operations.json
+  ilod tx run --needed --json - <operations.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return &usageError{"run needs one file, or - for standard input", "see 'ilod tx run --help'"}
@@ -78,10 +84,11 @@ own:
 			}
 			a.session = "" // it has one of its own
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				return a.runTransaction(ctx, rt, operations, dryRun)
+				return a.runTransaction(ctx, rt, operations, needed, dryRun)
 			})
 		},
 	}
+	run.Flags().BoolVar(&needed, "needed", false, "leave out each PATCH and PUT that would change nothing, as the iLO is now")
 	run.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, print what would change, and send nothing")
 	cmd.AddCommand(begin, run,
 		a.ownCommand("status", "Print the open transaction", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
@@ -135,27 +142,43 @@ func (a *app) printTransaction(body []byte) error {
 	return writeTable(a.stdout, "NUMBER\tMETHOD\tPATH\tNOTES", rows)
 }
 
-func (a *app) diffTransaction(ctx context.Context, rt http.RoundTripper) error {
+// stagedChange is a transaction.Change whose values are as the agent writes them.
+type stagedChange struct {
+	Number   int
+	Path     string
+	Property string
+	From     json.RawMessage
+	To       json.RawMessage
+	Undoable bool
+}
+
+// changes are what a commit would change.
+func (a *app) changes(ctx context.Context, rt http.RoundTripper) ([]stagedChange, error) {
 	body, err := a.ask(ctx, rt, http.MethodGet, transactionPath+"/diff")
+	if err != nil {
+		return nil, err
+	}
+	var diff struct{ Changes []stagedChange }
+	if err := json.Unmarshal(body, &diff); err != nil {
+		return nil, fmt.Errorf("the changes: %w", err)
+	}
+	return diff.Changes, nil
+}
+
+func (a *app) diffTransaction(ctx context.Context, rt http.RoundTripper) error {
+	changes, err := a.changes(ctx, rt)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		_, err := a.stdout.Write(append(body, '\n'))
-		return err
+		return json.NewEncoder(a.stdout).Encode(map[string]any{"Changes": changes})
 	}
-	var diff struct {
-		Changes []struct {
-			Number         int
-			Path, Property string
-			From, To       json.RawMessage
-		}
-	}
-	if err := json.Unmarshal(body, &diff); err != nil {
-		return fmt.Errorf("the changes: %w", err)
-	}
+	return a.writeChanges(changes)
+}
+
+func (a *app) writeChanges(changes []stagedChange) error {
 	var rows []string
-	for _, c := range diff.Changes {
+	for _, c := range changes {
 		rows = append(rows, row(strconv.Itoa(c.Number), c.Path, c.Property, string(c.From), string(c.To)))
 	}
 	return writeTable(a.stdout, "NUMBER\tPATH\tPROPERTY\tFROM\tTO", rows)
@@ -163,15 +186,23 @@ func (a *app) diffTransaction(ctx context.Context, rt http.RoundTripper) error {
 
 // endTransaction commits or rolls back, and prints the result.
 func (a *app) endTransaction(ctx context.Context, rt http.RoundTripper, how string) error {
-	_, body, err := a.tell(ctx, rt, http.MethodPost, transactionPath+"/"+how, nil)
+	r, err := a.end(ctx, rt, how)
 	if err != nil {
-		return a.besideError(err)
-	}
-	var r transaction.Result
-	if err := json.Unmarshal(body, &r); err != nil {
-		return fmt.Errorf("the transaction's result: %w", err)
+		return err
 	}
 	return a.printResult(r)
+}
+
+// end commits or rolls back. Of a commit that was not one it prints the result.
+func (a *app) end(ctx context.Context, rt http.RoundTripper, how string) (r transaction.Result, err error) {
+	_, body, err := a.tell(ctx, rt, http.MethodPost, transactionPath+"/"+how, nil)
+	if err != nil {
+		return r, a.besideError(err)
+	}
+	if err := json.Unmarshal(body, &r); err != nil {
+		return r, fmt.Errorf("the transaction's result: %w", err)
+	}
+	return r, nil
 }
 
 // besideError prints the result that stands beside an error, and returns that.
@@ -267,14 +298,94 @@ func (o *operation) check() error {
 	return err
 }
 
-// runTransaction runs the operations in a client session of its own.
-func (a *app) runTransaction(ctx context.Context, rt http.RoundTripper, operations []operation, dryRun bool) error {
+// runTransaction runs the operations in a client session of its own; needed leaves
+// out those that would change nothing.
+func (a *app) runTransaction(ctx context.Context, rt http.RoundTripper, operations []operation, needed, dryRun bool) error {
 	s, handle, err := a.newSession(ctx, rt, "tx run")
 	if err != nil {
 		return err
 	}
 	rt = withHeader{rt, http.Header{tokenHeader: {handle}}}
 	defer a.endOwnSession(ctx, rt, s.ID)
+	if err := a.stageOperations(ctx, rt, operations); err != nil {
+		return err
+	}
+	switch {
+	case dryRun:
+		if err := a.diffTransaction(ctx, rt); err != nil {
+			return err
+		}
+		return a.rollback(ctx, rt)
+	case needed:
+		return a.commitNeeded(ctx, rt, operations)
+	}
+	return a.endTransaction(ctx, rt, "commit")
+}
+
+// commitNeeded commits what was staged but for the operations that would change
+// nothing, and prints the changes with the result.
+func (a *app) commitNeeded(ctx context.Context, rt http.RoundTripper, operations []operation) error {
+	changes, err := a.changes(ctx, rt)
+	if err != nil {
+		return err
+	}
+	var left []operation
+	for i, o := range operations {
+		changed := false
+		for j := range changes {
+			if changes[j].Number == i+1 { // numbers only go down, so none is met twice
+				changes[j].Number, changed = len(left)+1, true
+			}
+		}
+		if changed {
+			left = append(left, o)
+		}
+	}
+	if len(left) == 0 {
+		if err := a.rollback(ctx, rt); err != nil {
+			return err
+		}
+		return a.printRun(changes, transaction.Result{Result: "unchanged", Writes: []transaction.Done{}})
+	}
+	if len(left) < len(operations) {
+		if err := a.rollback(ctx, rt); err != nil {
+			return err
+		}
+		if err := a.stageOperations(ctx, rt, left); err != nil {
+			return err
+		}
+	}
+	result, err := a.end(ctx, rt, "commit")
+	if err != nil {
+		return err
+	}
+	return a.printRun(changes, result)
+}
+
+// printRun prints the result of a run and what it has changed.
+func (a *app) printRun(changes []stagedChange, r transaction.Result) error {
+	if a.json {
+		return json.NewEncoder(a.stdout).Encode(struct {
+			Changes []stagedChange
+			transaction.Result
+		}{changes, r})
+	}
+	if len(changes) != 0 {
+		if err := a.writeChanges(changes); err != nil {
+			return err
+		}
+	}
+	return a.printResult(r)
+}
+
+// rollback throws away what is staged.
+func (a *app) rollback(ctx context.Context, rt http.RoundTripper) error {
+	_, err := a.ask(ctx, rt, http.MethodPost, transactionPath+"/rollback")
+	return err
+}
+
+// stageOperations begins a transaction of the operations.
+func (a *app) stageOperations(ctx context.Context, rt http.RoundTripper, operations []operation) error {
 	if _, err := a.ask(ctx, rt, http.MethodPost, transactionPath); err != nil {
 		return err
 	}
@@ -283,14 +394,7 @@ func (a *app) runTransaction(ctx context.Context, rt http.RoundTripper, operatio
 			return fmt.Errorf("operation %d: %w", i+1, err)
 		}
 	}
-	if !dryRun {
-		return a.endTransaction(ctx, rt, "commit")
-	}
-	if err := a.diffTransaction(ctx, rt); err != nil {
-		return err
-	}
-	_, err = a.ask(ctx, rt, http.MethodPost, transactionPath+"/rollback")
-	return err
+	return nil
 }
 
 // stage has a write kept for the commit.
