@@ -93,8 +93,16 @@ func (r *reader) finish(rollup State) Report {
 	for _, name := range PartNames {
 		p := *r.parts[name]
 		slices.SortStableFunc(p.Unhealthy, func(a, b Component) int { return worst(a.State, b.State) })
+		if name == "network" && p.State == Warning && rollup.healthy() && rollup != NotReported {
+			// A link that is down does that, and does not count in the iLO's state of
+			// the server.
+			for i := range p.Unhealthy {
+				p.Unhealthy[i].Reason += ", not in its state of the server"
+			}
+		} else {
+			report.State = worse(report.State, p.State)
+		}
 		report.Parts = append(report.Parts, p)
-		report.State = worse(report.State, p.State)
 	}
 	if report.State == NotReported {
 		report.State = Unknown

@@ -196,7 +196,7 @@ func figuresOf(r health.Report) figures {
 func TestTrees(t *testing.T) {
 	for name, want := range map[string]figures{
 		"ilo5-2.46-dl325-gen10plus-fc": {
-			State: health.Warning, Model: "ProLiant DL325 Gen10 Plus - SIMULATED", Serial: "MXQ019020B", // two links are down
+			State: health.OK, Model: "ProLiant DL325 Gen10 Plus - SIMULATED", Serial: "MXQ019020B", // two links are down
 			ILO: "iLO 5 v2.46", BIOS: "A43 v2.52 (10/29/2021)", License: "iLO Advanced/Perpetual",
 			Processors: 1, Memory: 4, GiB: 64, Storage: 3, Drives: 2, Fans: 6, Percent: 35, Temperatures: 27, Closest: "01-Inlet Ambient", Margin: 25,
 			Supplies: 2, Watts: 97, Capacity: 1000, Output: 97, Critical: 5, Newest: "2021-07-30T17:39:54Z",
@@ -351,6 +351,32 @@ func TestRollup(t *testing.T) {
 	}))
 	if r.State != health.Critical || !slices.ContainsFunc(r.Parts, func(p health.Part) bool { return p.State == health.OK }) {
 		t.Errorf("%s, %+v", r.State, r.Parts)
+	}
+}
+
+// TestNetwork has a link that is down count only if the iLO itself counts it.
+func TestNetwork(t *testing.T) {
+	tr := captured(t, "ilo5-2.46-dl325-gen10plus-fc") // two links are down
+	for _, c := range []struct {
+		network, rollup string
+		want            health.State
+		reason          string
+	}{
+		{"Warning", "OK", health.OK, "in the iLO's summary, not in its state of the server"},
+		{"Warning", "Warning", health.Warning, "in the iLO's summary"},
+		{"Warning", "", health.Warning, "in the iLO's summary"},
+		{"Critical", "OK", health.Critical, "in the iLO's summary"},
+	} {
+		r := read(t, edited(t, tr, map[string]func(map[string]any){
+			systemURI: func(b map[string]any) {
+				b["Status"] = map[string]any{"Health": c.rollup, "HealthRollup": c.rollup}
+				at(b, "Oem", "Hpe", "AggregateHealthStatus", "Network", "Status")["Health"] = c.network
+			},
+		}))
+		p := part(t, r, "network")
+		if r.State != c.want || string(p.State) != c.network || len(p.Unhealthy) != 1 || p.Unhealthy[0].Reason != c.reason {
+			t.Errorf("%v: %s, %+v", c, r.State, p)
+		}
 	}
 }
 

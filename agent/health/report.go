@@ -6,7 +6,9 @@ import "time"
 // and what an iLO does not report is left out or null.
 type Report struct {
 	// State is the worst of all parts, and of the iLO's own summary of the
-	// server. Entries of the log do not count: most are about the past.
+	// server. Entries of the log do not count: most are about the past. Nor does a
+	// Warning of the network, if there is that summary: for links that are down
+	// the iLO counts none.
 	State State `json:"state"`
 	// Time is when the report was made.
 	Time time.Time `json:"time"`

@@ -30,7 +30,8 @@ func (a *app) healthCommand() *cobra.Command {
 its state, what is not well by name, temperatures with the sensor closest to its
 limit, firmware and licence of the iLO, and the last critical entries of the
 Integrated Management Log. The worst state is that of the whole; entries of the
-log do not count. Data of the cache are as old as the second line says at most;
+log do not count, and network links that are down only if the iLO's own state of
+the server counts them. Data of the cache are as old as the second line says at most;
 --fresh asks the iLO. With --json all figures are printed, one line for a report.
 
 With --watch a report is made every 5 seconds, or as often as it says: in place
