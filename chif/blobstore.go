@@ -190,11 +190,11 @@ func (c *Conn) readBlob(ctx context.Context, name blobName, have []byte) ([]byte
 	if size > maxAnswer {
 		return nil, c.opError(OpInfo.String(), fmt.Errorf("%w: the answer's blob has %d bytes, the limit is %d", ErrTooLarge, size, maxAnswer))
 	}
-	ctx, cancel := forPackets(ctx, int(size)/MaxRead)
+	ctx, cancel := forPackets(ctx, int(size)/maxRead)
 	defer cancel()
 	data := append(make([]byte, 0, size), have...)
 	for restarts := 0; len(data) < int(size); {
-		asked := min(size-uint32(len(data)), MaxRead)
+		asked := min(size-uint32(len(data)), maxRead)
 		packet := appendRead(c.out[:0], c.next(), name, uint32(len(data)), asked)
 		code, body, err := c.ask(ctx, OpRead, appendZeros(packet, int(asked)))
 		if err != nil {

@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 )
 
 // ParseDevice returns the device that addr names:
 //
-//	auto           the platform's own driver; on Linux the same as /dev/hpilo
+//	auto           the platform's own driver: on Linux the same as /dev/hpilo, on
+//	               Windows HPE's library: beside this program, in the directory of
+//	               HPE's RESTful Interface Tool, or in System32
 //	/dev/hpilo     a directory of hpilo's nodes d0ccb0, d0ccb1, …
 //	unix:PATH      a SOCK_SEQPACKET socket: one connection is one channel
+//	dll:PATH       HPE's library for Windows; the path is absolute
 //
 // It looks at nothing on the host: a missing device shows at the first Open.
 // It fails with ErrInvalidRequest for anything else, and with
@@ -28,10 +32,15 @@ func ParseDevice(addr string) (Device, error) {
 		return platformSocket(path)
 	case strings.HasPrefix(addr, "/"):
 		return platformNodes(addr)
-	case strings.HasPrefix(addr, "dll:"):
-		return nil, fmt.Errorf("device address %q: %w", addr, ErrUnsupportedPlatform)
 	}
-	return nil, fmt.Errorf("%w: device address %q is none of auto, /DIRECTORY, unix:PATH", ErrInvalidRequest, addr)
+	if path, library := strings.CutPrefix(addr, "dll:"); library {
+		return platformLibrary(path)
+	}
+	return nil, fmt.Errorf("%w: device address %q is none of auto, /DIRECTORY, unix:PATH, dll:PATH", ErrInvalidRequest, addr)
+}
+
+func unsupported(addr string) (Device, error) {
+	return nil, fmt.Errorf("device address %q on %s: %w", addr, runtime.GOOS, ErrUnsupportedPlatform)
 }
 
 // notSent adds the promise of ErrNotSent to err.

@@ -1,18 +1,13 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package chif
 
-import (
-	"fmt"
-	"runtime"
-)
+const maxRead = MaxRead
 
-func unsupported() (Device, error) {
-	return nil, fmt.Errorf("%s: %w", runtime.GOOS, ErrUnsupportedPlatform)
-}
+func platformDevice() (Device, error) { return unsupported("auto") }
 
-func platformDevice() (Device, error) { return unsupported() }
+func platformNodes(dir string) (Device, error) { return unsupported(dir) }
 
-func platformNodes(string) (Device, error) { return unsupported() }
+func platformSocket(path string) (Device, error) { return unsupported("unix:" + path) }
 
-func platformSocket(string) (Device, error) { return unsupported() }
+func platformLibrary(path string) (Device, error) { return unsupported("dll:" + path) }

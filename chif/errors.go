@@ -72,6 +72,10 @@ const (
 	NoFunction
 	// NoNodes: hpilo drives an iLO, but its nodes are not visible here.
 	NoNodes
+	// NoLibrary: HPE's channel library for Windows is not there, or not usable.
+	NoLibrary
+	// NoDriver: HPE's library says that its driver has no device.
+	NoDriver
 )
 
 // NoDeviceError is the ErrNoDevice of one address, with its cause and remedy.
@@ -114,6 +118,10 @@ func (r NoDeviceReason) Cause() string {
 		return "the PCI bus shows no iLO 2 to 6: not an HPE ProLiant, or an iLO 7 (Gen12), which has no CHIF channel"
 	case NoNodes:
 		return "hpilo drives an iLO, but its nodes do not exist here"
+	case NoLibrary:
+		return "HPE's library ilorest_chif.dll is not there, or cannot be used"
+	case NoDriver:
+		return "HPE's channel interface driver is not installed, or this machine has no iLO 2 to 6"
 	}
 	return "unknown reason"
 }
@@ -137,6 +145,10 @@ func (r NoDeviceReason) Remedy() string {
 		return "on an iLO 7 use Redfish over the virtual NIC (https://16.1.15.1) with credentials"
 	case NoNodes:
 		return "in a container, hand in /dev/hpilo; else see that devtmpfs is mounted on /dev"
+	case NoLibrary:
+		return "install HPE's RESTful Interface Tool, or copy its ilorest_chif.dll to the directory of ilod.exe"
+	case NoDriver:
+		return "install HPE's 'iLO Channel Interface Driver for Windows'; on an iLO 7 use Redfish over the virtual NIC (https://16.1.15.1) with credentials"
 	}
 	return ""
 }
