@@ -51,10 +51,11 @@ type CacheConfig struct {
 
 // SessionConfig is about the one session on the iLO.
 type SessionConfig struct {
-	Linger      Duration `toml:"session-linger"` // unused for so long it is deleted
-	KeepAlive   Duration `toml:"keep-alive"`     // in use it is refreshed so often
-	ReapForeign Duration `toml:"reap-foreign"`   // at start, delete other programs' in-band sessions idle for longer; 0: never
-	LimitPolicy string   `toml:"limit-policy"`   // when the iLO's table is full: one of LimitPolicies
+	Linger         Duration `toml:"session-linger"`   // unused for so long it is deleted
+	KeepAlive      Duration `toml:"keep-alive"`       // in use it is refreshed so often
+	ReapForeign    Duration `toml:"reap-foreign"`     // at start, delete other programs' in-band sessions idle for longer; 0: never
+	ReapBeforeBoot bool     `toml:"reap-before-boot"` // at the first start after a boot, delete in-band sessions from before it
+	LimitPolicy    string   `toml:"limit-policy"`     // when the iLO's table is full: one of LimitPolicies
 }
 
 // LimitPolicies are what to do when the iLO's session table is full: refuse,

@@ -31,6 +31,7 @@ sweep-interval = "90s"
 [session]
 limit-policy = "ask"
 reap-foreign = "1h"
+reap-before-boot = true
 [clients]
 max-sessions-per-user = 8
 inactivity-timeout = "0s"
@@ -47,7 +48,7 @@ listen = "[::1]:8443"
 	want := DefaultConfig("/state", "/run/x")
 	want.Device, want.Channels = "unix:/ilo", 3
 	want.Cache.MaxSize, want.Cache.SweepInterval = 16<<20, Duration(90*time.Second)
-	want.Session.LimitPolicy, want.Session.ReapForeign = "ask", Duration(time.Hour)
+	want.Session.LimitPolicy, want.Session.ReapForeign, want.Session.ReapBeforeBoot = "ask", Duration(time.Hour), true
 	want.Clients.MaxSessionsPerUser, want.Clients.InactivityTimeout, want.Clients.ForceSessions, want.Clients.WhenFull = 8, 0, true, "ask"
 	want.Roles.Operator = Members{Users: []string{"puppet"}, Groups: []string{"ilod", "wheel"}}
 	want.TLS.Listen = "[::1]:8443"

@@ -46,6 +46,8 @@ type Options struct {
 	// Serial is the serial number of the iLO's board; see ilosession.
 	Serial func(context.Context) (string, error)
 	Boot   string // the host's boot id
+	// Uptime is for how long the host has been up.
+	Uptime func() (time.Duration, error)
 	// Identity is what is known, without asking the iLO, of the server that the
 	// cached tree must be of.
 	Identity freshness.Identity
@@ -99,10 +101,14 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	}
 	e.life.onStop("channels", transport.Close)
 
+	uptime := o.Uptime
+	if !o.Config.Session.ReapBeforeBoot {
+		uptime = nil
+	}
 	keeper := ilosession.NewKeeper(ilosession.KeeperOptions{
 		Next: transport, Ledger: ledger, NotSent: o.NotSent, Credentials: o.Credentials, Serial: o.Serial, Boot: o.Boot,
 		Linger: time.Duration(o.Config.Session.Linger), KeepAlive: time.Duration(o.Config.Session.KeepAlive),
-		ReapForeign: time.Duration(o.Config.Session.ReapForeign), LimitPolicy: ilosession.LimitPolicy(o.Config.Session.LimitPolicy),
+		ReapForeign: time.Duration(o.Config.Session.ReapForeign), Uptime: uptime, LimitPolicy: ilosession.LimitPolicy(o.Config.Session.LimitPolicy),
 		OnLost:   func(why string) { sessions.Bump(why) },
 		Guardian: o.Guardian, Log: o.Log.WithField(component, "session"),
 	})

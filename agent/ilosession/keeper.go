@@ -48,6 +48,10 @@ type KeeperOptions struct {
 	// ReapForeign, if not 0, ends in-band REST sessions of other programs that
 	// were idle for so long, as long as there is a session here.
 	ReapForeign time.Duration
+	// Uptime, if not nil, is for how long this host has been up. Then the first
+	// Recover after a boot logs in, and ends the sessions of host programs from
+	// before the boot: all of them are dead.
+	Uptime func() (time.Duration, error)
 	// LimitPolicy is for logins that the iLO refuses because its table is full.
 	LimitPolicy LimitPolicy
 	// Guardian is told about each session; nil: there is none.

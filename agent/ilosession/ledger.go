@@ -47,11 +47,12 @@ type Ledger struct {
 
 	state, runtime string // the ledger's own directories, empty: none
 
-	mu     sync.Mutex
-	memory map[string]entry // what could not be written
-	err    error            // why the state directory is not used
-	warn   func(msg string, err error)
-	step   func(op, name string) error // called before each change of a file; tests let it fail
+	mu         sync.Mutex
+	memory     map[string]entry // what could not be written
+	err        error            // why the state directory is not used
+	reapedBoot bool             // see reaped
+	warn       func(msg string, err error)
+	step       func(op, name string) error // called before each change of a file; tests let it fail
 }
 
 // entry is one login of ours. It is an intent as long as Path is empty.

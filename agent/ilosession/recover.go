@@ -46,7 +46,7 @@ func (s *schedule) later(now time.Time) {
 // ledger, and those of logins that ended unnoticed. It deletes each, with its own
 // token if the ledger has it, else from a session of its own; or, with
 // KeeperOptions.Resume, takes over one whose token still works. Without entries
-// it sends nothing.
+// it sends nothing, unless KeeperOptions.Uptime is set.
 //
 // What it cannot deal with now stays in the ledger; the Keeper tries again by
 // itself, later and after each login. The error says what failed. It is no
@@ -75,6 +75,7 @@ func (k *Keeper) recover(ctx context.Context, resume bool) error {
 	k.retry.at = time.Time{} // an event from now on asks for another round
 	k.mu.Unlock()
 	again, err := k.settle(ctx, resume)
+	err = errors.Join(err, k.reapBeforeBoot(ctx))
 	left, now := k.unsettled(), k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -43,7 +43,7 @@ func (a *app) engineOptions(log *logrus.Logger, level logrus.Level) (agent.Optio
 	serial, _ := platform.Machine()
 	boot, _ := platform.BootID() // not known where the system does not tell
 	return agent.Options{
-		Config: a.config, Log: log, Boot: boot, NotSent: notSent, Problem: problem,
+		Config: a.config, Log: log, Boot: boot, Uptime: platform.Uptime, NotSent: notSent, Problem: problem,
 		// The address, too, since another one may be that of another server.
 		Identity: freshness.Identity{Serial: strings.TrimSpace(serial + " " + device.String()), BootID: boot},
 		Store:    func(ctx context.Context) (agent.Store, error) { return a.openStore(ctx, log) },
@@ -91,11 +91,14 @@ func (a *app) openStore(ctx context.Context, log logrus.FieldLogger) (agent.Stor
 	if a.config.Cache.Disabled {
 		o.MaxBytes = min(o.MaxBytes, 32<<20)
 	} else {
-		o.Dir = filepath.Join(a.config.StateDir, "cache")
+		o.Dir = cacheDir(&a.config)
 	}
 	s, err := cache.Open(ctx, o)
 	return store{s}, err
 }
+
+// cacheDir is where the cache on disk is.
+func cacheDir(c *agent.Config) string { return filepath.Join(c.StateDir, "cache") }
 
 // store shows its state to package agent, which must not know its type.
 type store struct{ *cache.Store }

@@ -1,0 +1,76 @@
+package ilosession
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// reapBeforeBoot ends the sessions that host programs opened, and last used, before
+// this host was booted: nobody is left who has their tokens. It does so once after
+// each boot, since it takes the iLO's clock not to have been put forward between
+// the login of a program of this boot and now.
+func (k *Keeper) reapBeforeBoot(ctx context.Context) error {
+	if k.o.Uptime == nil || k.o.Ledger.reaped(k.o.Boot) {
+		return nil
+	}
+	table, err := k.table(ctx, internal{k})
+	if err != nil {
+		return fmt.Errorf("sessions from before the boot: %w", err)
+	}
+	// Asked for last: if anything the boot seems too early, which spares sessions.
+	uptime, err := k.o.Uptime()
+	if err != nil {
+		return fmt.Errorf("sessions from before the boot: %w", err)
+	}
+	var errs []error
+	for _, e := range table {
+		if !e.beforeBoot(uptime) {
+			continue
+		}
+		if _, err := k.terminate(ctx, internal{k}, e.ID, false, e.unused); err != nil && !errors.Is(err, ErrNoSession) {
+			errs = append(errs, fmt.Errorf("session from before the boot: %w", err))
+		}
+	}
+	if errs == nil {
+		k.o.Ledger.setReaped(k.o.Boot)
+	}
+	return errors.Join(errs...)
+}
+
+// beforeBoot reports a session of a host program that is older than the host's
+// uptime, all by the iLO's clock.
+func (t TableEntry) beforeBoot(uptime time.Duration) bool {
+	boot := t.read.Add(-uptime - clockSlack)
+	return t.InBand && !t.Ours && !t.Current && !t.read.IsZero() && !t.Login.IsZero() && !t.Access.IsZero() &&
+		t.Login.Before(boot) && t.Access.Before(boot)
+}
+
+// reapedFile in the runtime directory names the boot after which the sessions of
+// earlier ones have been looked for.
+const reapedFile = "reaped-before-boot"
+
+func (l *Ledger) reaped(boot string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.reapedBoot && l.runtime != "" && boot != "" {
+		text, err := os.ReadFile(filepath.Join(l.runtime, reapedFile))
+		l.reapedBoot = err == nil && string(text) == boot
+	}
+	return l.reapedBoot
+}
+
+func (l *Ledger) setReaped(boot string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reapedBoot = true
+	if l.runtime == "" || boot == "" {
+		return
+	}
+	if err := l.replace(l.runtime, reapedFile, []byte(boot)); err != nil {
+		l.warn("session ledger: a file cannot be written", err)
+	}
+}
