@@ -42,6 +42,22 @@ func parse(body []byte) (any, *syntaxError) {
 	return v, p.bad
 }
 
+// ParseObject reads a body that is written as strict JSON: an object in UTF-8, at
+// most 4 MiB and 32 levels deep, no name twice in an object. Numbers become
+// json.Number. A body that is none is a violation with a place and a reason.
+func ParseObject(body []byte) (map[string]any, *Violation) {
+	v, bad := parse(body)
+	if bad != nil {
+		violation := bad.violation(body)
+		return nil, &violation
+	}
+	object, ok := v.(map[string]any)
+	if !ok {
+		return nil, &Violation{Key: "MalformedJSON", Text: "the body must be a JSON object"}
+	}
+	return object, nil
+}
+
 func invalidUTF8(b []byte) int {
 	if utf8.Valid(b) {
 		return -1

@@ -56,13 +56,9 @@ func (c *Checker) Check(ctx context.Context, w Write) ([]Violation, error) {
 	if len(content) == 0 && w.Method == http.MethodPost {
 		return nil, nil // an action without parameters
 	}
-	v, bad := parse(w.Body)
+	body, bad := ParseObject(w.Body)
 	if bad != nil {
-		return []Violation{bad.violation(w.Body)}, nil
-	}
-	body, ok := v.(map[string]any)
-	if !ok {
-		return []Violation{{Key: "MalformedJSON", Text: "the body must be a JSON object"}}, nil
+		return []Violation{*bad}, nil
 	}
 	j := &judge{ctx: ctx, c: c, method: w.Method}
 	if err := j.write(w, body); err != nil {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/ilod/ilod/agent/schema"
 )
 
 // header is that of a write which is not to wait for the commit:
@@ -177,9 +179,11 @@ func (w *write) readBody(r *http.Request, limit int) error {
 	case w.Method == http.MethodDelete && len(body) == 0:
 		return nil
 	}
-	if w.change, err = decodeStrictly(body); err != nil {
-		return invalid("MalformedJSON", nil, err.Error())
+	change, bad := schema.ParseObject(body)
+	if bad != nil {
+		return &ViolationError{[]Violation{*bad}}
 	}
+	w.change = change
 	w.body = body
 	w.header["Content-Type"] = []string{"application/json"}
 	if given := r.Header["Content-Type"]; given != nil {

@@ -4,16 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// maxDepth bounds how deep the values of a body that is staged are nested.
-const maxDepth = 64
 
 // decode reads a JSON value as the iLO sends it.
 func decode(data []byte) (v any, err error) {
@@ -23,62 +18,6 @@ func decode(data []byte) (v any, err error) {
 		err = errors.New("something follows the JSON value")
 	}
 	return v, err
-}
-
-// decodeStrictly reads the JSON object of a client: a name given twice means
-// nothing that both ends are sure to agree on.
-func decodeStrictly(data []byte) (map[string]any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	v, err := readValue(d, 0)
-	if err == nil {
-		if _, end := d.Token(); !errors.Is(end, io.EOF) {
-			err = errors.New("something follows the JSON object")
-		}
-	}
-	o, ok := v.(map[string]any)
-	if err == nil && !ok {
-		err = errors.New("the body is not a JSON object")
-	}
-	return o, err
-}
-
-func readValue(d *json.Decoder, depth int) (any, error) {
-	t, err := d.Token()
-	if err != nil || t != json.Delim('{') && t != json.Delim('[') {
-		return t, err
-	}
-	if depth == maxDepth {
-		return nil, fmt.Errorf("values are nested deeper than %d", maxDepth)
-	}
-	list, object := []any{}, map[string]any{}
-	for d.More() {
-		var name json.Token
-		if t == json.Delim('{') {
-			if name, err = d.Token(); err != nil {
-				return nil, err
-			}
-			if _, twice := object[name.(string)]; twice {
-				return nil, fmt.Errorf("the name %q is there twice", name)
-			}
-		}
-		v, err := readValue(d, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		if t == json.Delim('{') {
-			object[name.(string)] = v
-		} else {
-			list = append(list, v)
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, err
-	}
-	if t == json.Delim('{') {
-		return object, nil
-	}
-	return list, nil
 }
 
 // canonical is the same for values that mean the same: numbers of any spelling,
