@@ -18,9 +18,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/cache"
-	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
@@ -54,27 +52,7 @@ func measure(b *testing.B, documents int, latency time.Duration) *measured {
 	}
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	return &measured{service: service, options: Options{
-		Config: config, Log: log, Unlock: lock.Release,
-		Store: func(ctx context.Context) (Store, error) {
-			s, err := cache.Open(ctx, cache.Options{Dir: filepath.Join(config.StateDir, "cache")})
-			return diskStore{s}, err
-		},
-		Transport: func(onReset func()) (Transport, error) {
-			return chif.NewTransport(server.Device(), chif.TransportOptions{MaxChannels: config.Channels, OnReset: onReset}), nil
-		},
-		NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
-		Problem: func(error) gateway.Problem { return gateway.Problem{} },
-		Listen: func(ctx context.Context) ([]net.Listener, error) {
-			l, err := lock.Listen(ctx, config.SocketPath(), "no such group")
-			return []net.Listener{l}, err
-		},
-		Peer: func(c net.Conn) (gateway.Peer, error) {
-			p, err := platform.PeerOf(c)
-			return gateway.Peer(p), err
-		},
-		Manager: &manager{ready: make(chan struct{})},
-	}}
+	return &measured{service: service, options: wholeOptions(config, log, lock, server.Device())}
 }
 
 // start starts the rooms without server.

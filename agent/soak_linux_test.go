@@ -28,8 +28,6 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.uber.org/goleak"
 
-	"github.com/ilod/ilod/agent/gateway"
-	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
@@ -285,27 +283,7 @@ func newSoak(t *testing.T) *soak {
 		}
 		log.SetOutput(f)
 	}
-	s.options = Options{
-		Config: config, Log: log, Unlock: lock.Release,
-		Store: func(ctx context.Context) (Store, error) {
-			store, err := cache.Open(ctx, cache.Options{Dir: filepath.Join(config.StateDir, "cache")})
-			return diskStore{store}, err
-		},
-		Transport: func(onReset func()) (Transport, error) {
-			return chif.NewTransport(device, chif.TransportOptions{MaxChannels: config.Channels, OnReset: onReset}), nil
-		},
-		NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
-		Problem: func(error) gateway.Problem { return gateway.Problem{} },
-		Listen: func(ctx context.Context) ([]net.Listener, error) {
-			l, err := lock.Listen(ctx, config.SocketPath(), "no such group")
-			return []net.Listener{l}, err
-		},
-		Peer: func(c net.Conn) (gateway.Peer, error) {
-			p, err := platform.PeerOf(c)
-			return gateway.Peer(p), err
-		},
-		Manager: &manager{ready: make(chan struct{})},
-	}
+	s.options = wholeOptions(config, log, lock, device)
 	return s
 }
 
