@@ -34,6 +34,7 @@ stays in the foreground: systemd or a shell puts it into the background.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runAgent(cmd.Context()) },
 	}
 	cmd.AddCommand(
+		a.metricsCommand(),
 		&cobra.Command{
 			Use: "status", Short: "Say how the agent is doing", Args: noArguments,
 			RunE: func(cmd *cobra.Command, _ []string) error {

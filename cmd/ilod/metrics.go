@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+// agentUp is the series of a textfile that tells whether the others are there.
+const agentUp = "# HELP ilod_agent_up 1 if the agent answered when the textfile was written.\n# TYPE ilod_agent_up gauge\nilod_agent_up "
+
+func (a *app) metricsCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "metrics",
+		Short: "Print the agent's metrics for Prometheus",
+		Long: `Print the metrics of the agent and of the server's health in Prometheus's text
+format. This never waits for the iLO: what was read last is printed, and read anew
+within the minute. The first call has nothing of the server yet.
+
+With --textfile they go into a file for a node exporter, which sees the old file
+or the new one and nothing in between. If the agent does not answer, only
+"ilod_agent_up 0" is left in it, and the exit code says why.`,
+		Example: "  ilod agent metrics\n  ilod agent metrics --textfile /var/lib/prometheus/node-exporter/ilod.prom",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file != "" && filepath.Ext(file) != ".prom" {
+				return &usageError{"--textfile is " + file, "node exporters read no files but those that end in .prom"}
+			}
+			var text []byte
+			err := a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) (err error) {
+				text, err = a.ask(ctx, rt, http.MethodGet, "/ilod/v1/metrics")
+				return err
+			})
+			switch {
+			case file == "" && err == nil:
+				_, err = a.stdout.Write(text)
+				return err
+			case file == "":
+				return err
+			case err != nil:
+				return errors.Join(err, writeTextfile(file, []byte(agentUp+"0\n")))
+			}
+			return writeTextfile(file, append(text, agentUp+"1\n"...))
+		},
+	}
+	cmd.Flags().StringVar(&file, "textfile", "", "write them into `FILE`, whose name ends in .prom, for a node exporter")
+	return cmd
+}
+
+// writeTextfile replaces a file for the eyes of everybody.
+func writeTextfile(name string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("%w: %w", errFile, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errFile, err)
+	}
+	return nil
+}
