@@ -30,7 +30,7 @@ go list -deps -f '{{with .Module}}{{if .Version}}{{.Path}} {{.Version}} {{.Dir}}
 		done
 	done | gzip -9n >$files/notices.gz
 cat >$out/changelog.yml <<X
-- semver: "$VERSION"
+- semver: "$VERSION-1"
   date: $(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
   packager: $MAINTAINER
   deb: {urgency: medium, distributions: [unstable]}
