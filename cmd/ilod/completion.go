@@ -4,21 +4,23 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/freshness"
+	"github.com/ilod/ilod/agent/selection"
+	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/platform"
 )
 
@@ -32,10 +34,10 @@ func (a *app) completionCommand() *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
-		Short: "Print a script that has a shell complete commands and paths",
-		Long: `Print a script that has a shell complete commands, flags and paths of resources.
-Paths are those of the agent's cache, or without agent of the one on disk unless
-another command is at work with it. The iLO is never asked.`,
+		Short: "Print a script that has a shell complete commands, paths and types",
+		Long: `Print a script that has a shell complete commands, flags, and paths and types of
+resources. These are those of the agent's cache, or without agent of the one on disk
+unless another command is at work with it. The iLO is never asked.`,
 		Example: `  source <(ilod completion bash)
   ilod completion bash >/etc/bash_completion.d/ilod
   ilod completion zsh >"${fpath[1]}/_ilod"
@@ -70,7 +72,10 @@ func (a *app) completes(cmd *cobra.Command) {
 				case "DIR":
 					complete = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
 				case "TYPE":
-					complete = a.completePath
+					complete = a.completeType
+					if f.Name == "reboot" {
+						complete = completeReset
+					}
 				}
 				_ = cmd.RegisterFlagCompletionFunc(f.Name, complete) // fails if there is one
 			})
@@ -88,7 +93,11 @@ func (a *app) completes(cmd *cobra.Command) {
 		cmd.ValidArgsFunction = a.completeWordAndPath(names)
 	case strings.Contains(cmd.Use, "METHOD PATH"):
 		cmd.ValidArgsFunction = a.completeWordAndPath(slices.Sorted(maps.Keys(methods)))
-	case strings.Contains(cmd.Use, "PATH"), strings.Contains(cmd.Use, "TYPE"):
+	case cmd.Name() == "reboot":
+		cmd.ValidArgsFunction = completeReset
+	case strings.Contains(cmd.Use, "TYPE"):
+		cmd.ValidArgsFunction = a.completeType
+	case strings.Contains(cmd.Use, "PATH"):
 		cmd.ValidArgsFunction = a.completePath
 	default:
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -117,26 +126,59 @@ func completeTopic(cmd *cobra.Command, args []string, _ string) (names []cobra.C
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeReset completes the name of a way to reset the server.
+func completeReset(*cobra.Command, []string, string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
+	for _, t := range resetTypes {
+		names = append(names, cobra.CompletionWithDesc(t.name, t.effect))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 // completionLimit is how long somebody who has pressed TAB is kept waiting.
 const completionLimit = 300 * time.Millisecond
 
 // completePath completes the path of a resource by one segment.
 func (a *app) completePath(_ *cobra.Command, _ []string, word string) (found []cobra.Completion, _ cobra.ShellCompDirective) {
 	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-	if !strings.HasPrefix(word, "/") && !isRelative(word) || strings.ContainsAny(word, "?#") {
+	if !beginsPath(word) || strings.ContainsAny(word, "?#") {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	if len(word) < len(clients.Root) && strings.HasPrefix(clients.Root, word) {
 		return []cobra.Completion{clients.Root}, directive
 	}
+	return a.fromCache(func(ctx context.Context, rt http.RoundTripper) ([]string, error) { return a.segments(ctx, rt, word) }), directive
+}
+
+// completeType completes a type of resources, or a path.
+func (a *app) completeType(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if beginsPath(word) {
+		return a.completePath(cmd, args, word)
+	}
+	return a.fromCache(func(ctx context.Context, rt http.RoundTripper) (found []string, err error) {
+		body, err := get(ctx, rt, &url.URL{Scheme: "http", Host: "ilo", Path: directoryPath})
+		for odataType := range values(body, "@odata.type") {
+			if name := selection.Name(odataType) + "."; len(name) >= len(word) && strings.EqualFold(name[:len(word)], word) && plainPath.MatchString(name) {
+				found = append(found, name)
+			}
+		}
+		return found, err
+	}), cobra.ShellCompDirectiveNoFileComp
+}
+
+// beginsPath tells the beginning of a path from that of anything else.
+func beginsPath(word string) bool { return strings.HasPrefix(word, "/") || isRelative(word) }
+
+// fromCache is what f finds in the cache, sorted and each once, while somebody waits
+// who cannot be told what goes wrong.
+func (a *app) fromCache(f func(context.Context, http.RoundTripper) ([]string, error)) (found []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
 	defer cancel()
-	// There is nobody to tell what goes wrong.
 	_ = a.withCached(ctx, func(ctx context.Context, rt http.RoundTripper) (err error) {
-		found, err = a.segments(ctx, rt, word)
+		found, err = f(ctx, rt)
 		return err
 	})
-	return found, directive
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 // segments are the ways to go on with a path for one segment.
@@ -156,7 +198,7 @@ func (a *app) segments(ctx context.Context, rt http.RoundTripper, word string) (
 		p = p[:strings.LastIndexByte(strings.TrimSuffix(p, "/"), '/')+1]
 		sources = append(sources, p)
 	}
-	for _, source := range append(sources, "/redfish/v1/ResourceDirectory/") {
+	for _, source := range append(sources, directoryPath) {
 		u, err := parsePath(source)
 		if err != nil {
 			return nil, err
@@ -165,7 +207,7 @@ func (a *app) segments(ctx context.Context, rt http.RoundTripper, word string) (
 		if ctx.Err() != nil {
 			return nil, err
 		}
-		for link := range links(body) {
+		for link := range values(body, "@odata.id") {
 			if len(link) > len(prefix) && strings.EqualFold(link[:len(prefix)], prefix) {
 				segment, _, _ := strings.Cut(link[len(prefix):], "/")
 				if rest := segment + "/"; plainPath.MatchString(rest) {
@@ -177,20 +219,22 @@ func (a *app) segments(ctx context.Context, rt http.RoundTripper, word string) (
 			break
 		}
 	}
-	slices.Sort(found)
-	return slices.Compact(found), nil
+	return found, nil
 }
+
+// directoryPath is that of HPE's list of all resources with their types.
+const directoryPath = "/redfish/v1/ResourceDirectory/"
 
 // plainPath matches what means nothing to any shell.
 var plainPath = regexp.MustCompile(`^[A-Za-z0-9._~%:@/-]+$`)
 
-// links are the values of "@odata.id" in a JSON document. It does not decode the
-// document, which would take too long for the largest.
-func links(body []byte) func(yield func(string) bool) {
+// values are those of a property that are texts, wherever it is in a JSON document.
+// It does not decode the document, which would take too long for the largest.
+func values(body []byte, property string) func(yield func(string) bool) {
+	name := []byte(`"` + property + `"`)
 	return func(yield func(string) bool) {
-		const name = `"@odata.id"`
 		for {
-			i := bytes.Index(body, []byte(name))
+			i := bytes.Index(body, name)
 			if i < 0 {
 				return
 			}
@@ -220,41 +264,35 @@ func (a *app) withCached(ctx context.Context, f func(context.Context, http.Round
 		defer client.close()
 		return f(ctx, withHeader{a.inSession(client), header})
 	}
-	return a.withDiskCache(ctx, func(ctx context.Context, rt http.RoundTripper) error { return f(ctx, withHeader{rt, header}) })
+	return a.withDiskCache(ctx, f)
 }
 
-// withDiskCache runs f with the cache on disk, if nobody else uses it.
+// withDiskCache runs f with what is in the cache on disk, if nobody else uses it.
 func (a *app) withDiskCache(ctx context.Context, f func(context.Context, http.RoundTripper) error) (err error) {
-	dir := a.config.DiskDir()
-	if dir == "" {
+	if a.config.Cache.Disabled {
 		return errNotCached
 	}
-	if _, err := os.Stat(filepath.Join(dir, "cache")); err != nil {
-		return err
-	}
-	o, err := a.engineOptions(a.log, logrus.DebugLevel)
-	if err != nil {
+	dir := cacheDir(&a.config)
+	if _, err := os.Stat(dir); err != nil {
 		return err
 	}
 	now, cancel := context.WithCancel(ctx)
 	cancel()
-	lock, err := platform.AcquireLock(now, a.config.RuntimeDir, dir)
+	lock, err := platform.AcquireLock(now, a.config.RuntimeDir, a.config.StateDir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	store, err := a.openStore(ctx, a.log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	cache := freshness.New(freshness.Options{Next: nowhere{}, Store: store})
-	defer func() { err = errors.Join(err, cache.Close()) }()
-	cache.SetIdentity(o.Identity)
-	return f(ctx, cache)
+	return cache.Peek(dir, func(get func(string) ([]byte, error)) error { return f(ctx, stored(get)) })
 }
 
-// nowhere carries no request.
-type nowhere struct{}
+// stored answers with what a store has.
+type stored func(key string) ([]byte, error)
 
-func (nowhere) RoundTrip(*http.Request) (*http.Response, error) { return nil, errNotCached }
+func (s stored) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := freshness.Stored(s, req.URL)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(body)), Request: req}, nil
+}

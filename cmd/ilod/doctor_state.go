@@ -123,7 +123,7 @@ func (d *doctor) service(running bool) {
 
 // closedCache looks at the cache while no agent has it.
 func (d *doctor) closedCache() {
-	bytes, err := cache.Inspect(filepath.Join(d.config.StateDir, "cache"))
+	bytes, err := cache.Inspect(cacheDir(&d.config))
 	switch {
 	case d.config.Cache.Disabled:
 		d.skip("cache", "in memory, as --nocache says")
