@@ -138,7 +138,7 @@ func (e *Engine) serve(ctx context.Context) error {
 	e.life.spawn("health", e.rooms.health.run)
 	e.life.spawn("watchdog", e.feedWatchdog)
 	e.o.Manager.Ready()
-	e.o.Manager.Status("serving")
+	e.o.Manager.Status(e.rooms.status().text())
 	select {
 	case <-ctx.Done():
 		e.log.WithField("cause", context.Cause(ctx)).Info("stopping")
@@ -201,15 +201,17 @@ func (e *Engine) sweep(ctx context.Context) error {
 }
 
 // feedWatchdog says that the engine is alive as long as each room answers: one
-// whose lock nobody gives back keeps it from that.
+// whose lock nobody gives back keeps it from that, and the iLO nothing.
 func (e *Engine) feedWatchdog(ctx context.Context) error {
 	every := e.o.Manager.Watchdog()
 	if every <= 0 {
 		return nil
 	}
-	for wait(ctx, every) {
-		e.rooms.status()
-		e.o.Manager.Alive()
+	for told := ""; wait(ctx, every); e.o.Manager.Alive() {
+		if text := e.rooms.status().text(); text != told {
+			e.o.Manager.Status(text)
+			told = text
+		}
 	}
 	return nil
 }

@@ -174,12 +174,18 @@ type manager struct {
 	ready    chan struct{} // closed by Ready
 	stopping atomic.Bool
 	alive    func()
+	status   func(string)
 }
 
-func (m *manager) Ready()        { close(m.ready) }
-func (m *manager) Stopping()     { m.stopping.Store(true) }
-func (m *manager) Status(string) {}
-func (m *manager) Alive()        { m.alive() }
+func (m *manager) Ready()    { close(m.ready) }
+func (m *manager) Stopping() { m.stopping.Store(true) }
+func (m *manager) Alive()    { m.alive() }
+
+func (m *manager) Status(text string) {
+	if m.status != nil {
+		m.status(text)
+	}
+}
 
 func (m *manager) Watchdog() time.Duration {
 	if m.alive == nil {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -24,6 +25,18 @@ type Status struct {
 	Clients  clients.Stats     `json:"clients"` // sessions of local clients with the agent
 	// Transactions of these sessions.
 	Transactions transaction.Stats `json:"transactions"`
+}
+
+// text is a line for people, whom the service manager shows it.
+func (s Status) text() string {
+	ilo := "no iLO session"
+	switch {
+	case s.Session.Session != "":
+		ilo = "iLO session since " + s.Session.Since.Local().Format(time.DateTime)
+	case s.Session.LastError != "":
+		ilo += " (last error: " + s.Session.LastError + ")"
+	}
+	return fmt.Sprintf("%s; client sessions: %d, open transactions: %d, cached answers: %d", ilo, s.Clients.Sessions, s.Transactions.Open, s.Cache.Entries)
 }
 
 // metrics are those of the rooms behind the gateway.

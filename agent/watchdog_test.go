@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,13 +11,21 @@ import (
 func TestWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alive, hangs := 0, make(chan struct{})
-		e := Engine{o: Options{Manager: &manager{alive: func() { alive++ }}}}
+		var told []string
+		e := Engine{o: Options{Manager: &manager{alive: func() { alive++ }, status: func(text string) { told = append(told, text) }}}}
 		asked := 0
 		e.rooms.status = func() Status {
 			if asked++; asked > 10 {
 				<-hangs
 			}
-			return Status{}
+			var s Status
+			switch {
+			case asked > 5:
+				s.Session.Session, s.Session.Since = "/redfish/v1/SessionService/Sessions/x", time.Unix(0, 0)
+			case asked > 2:
+				s.Session.LastError = "no answer"
+			}
+			return s
 		}
 		life := newLifecycle(t.Context())
 		life.spawn("watchdog", e.feedWatchdog)
@@ -24,6 +33,14 @@ func TestWatchdog(t *testing.T) {
 		synctest.Wait()
 		if alive != 10 {
 			t.Errorf("told %d times", alive)
+		}
+		counts := "; client sessions: 0, open transactions: 0, cached answers: 0"
+		want := []string{
+			"no iLO session" + counts, "no iLO session (last error: no answer)" + counts,
+			"iLO session since " + time.Unix(0, 0).Format(time.DateTime) + counts,
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("%q, want %q", told, want)
 		}
 		close(hangs)
 		if err := life.stopTasks(); err != nil {
