@@ -62,7 +62,7 @@ func page(cmd *cobra.Command, date time.Time) string {
 	var b strings.Builder
 	put := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	put(`.TH %s %s %s ilod`, strings.ToUpper(pageName(cmd)), section(cmd), date.UTC().Format(time.DateOnly))
-	put(".SH NAME\n%s \\- %s", roff(pageName(cmd)), roff(cmd.Short))
+	put(".SH NAME\n%s \\-\n%s", roff(pageName(cmd)), filled(cmd.Short))
 	if cmd.Runnable() {
 		put(".SH SYNOPSIS\n.nf\n%s\n.fi", roff(cmd.UseLine()))
 	}
@@ -110,7 +110,7 @@ func flags(b *strings.Builder, title string, set *pflag.FlagSet) {
 		if f.Shorthand != "" {
 			short = "-" + f.Shorthand + ", "
 		}
-		fmt.Fprintf(b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(short+"--"+f.Name+" "+name)), roff(usage))
+		fmt.Fprintf(b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(short+"--"+f.Name+" "+name)), filled(usage))
 	})
 }
 
@@ -124,11 +124,33 @@ func paragraphs(text string) string {
 		if strings.HasPrefix(part, " ") || strings.Contains(part, "\n ") {
 			part = ".nf\n" + roff(part) + "\n.fi"
 		} else {
-			part = roff(part)
+			part = filled(part)
 		}
 		b.WriteString(part + "\n")
 	}
 	return b.String()
+}
+
+// filled quotes a text that roff fills, in lines that are short after that as well.
+func filled(text string) string {
+	const width = 80
+	var b strings.Builder
+	column := 0
+	for _, word := range strings.Fields(text) {
+		n := len(roff(word))
+		switch {
+		case column == 0:
+		case column+1+n > width:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return roff(b.String())
 }
 
 func unindented(text string) string {

@@ -78,8 +78,10 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 		},
 	}
 	root.SetHelpCommand(&cobra.Command{
-		Use:   "help [command]",
-		Short: "Help about any command",
+		Use:     "help [command]",
+		Short:   "Help about any command",
+		Long:    "Print what a command does, with its flags and examples, or a topic such as exit-codes.",
+		Example: "  ilod help\n  ilod help session new\n  ilod help exit-codes",
 		RunE: func(_ *cobra.Command, args []string) error {
 			topic, rest, err := root.Find(args)
 			if err != nil {
