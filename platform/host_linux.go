@@ -3,6 +3,7 @@ package platform
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -15,12 +16,22 @@ func BootID() (string, error) {
 	return strings.TrimSpace(string(id)), nil
 }
 
+// serialCredential is the credential of systemd (systemd.exec(5)) that has the
+// board's serial number, which Linux shows to root alone.
+const serialCredential = "product-serial"
+
 // Machine is what the firmware's tables (DMI) call this machine; what they do
 // not tell, or not to this user, is empty.
-func Machine() (serial, product string) {
-	read := func(name string) string {
-		content, _ := os.ReadFile("/sys/class/dmi/id/" + name)
+func Machine() (serial, product string) { return machine("/sys/class/dmi/id") }
+
+func machine(tables string) (serial, product string) {
+	read := func(dir, name string) string {
+		content, _ := os.ReadFile(filepath.Join(dir, name))
 		return strings.TrimSpace(string(content))
 	}
-	return read("product_serial"), read("product_name")
+	serial = read(tables, "product_serial")
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); serial == "" && dir != "" {
+		serial = read(dir, serialCredential)
+	}
+	return serial, read(tables, "product_name")
 }

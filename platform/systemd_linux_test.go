@@ -119,3 +119,27 @@ func TestHost(t *testing.T) {
 	serial, product := Machine()
 	t.Logf("machine %q, serial number %q", product, serial)
 }
+
+func TestSerial(t *testing.T) {
+	write := func(dir, name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tables, credentials := t.TempDir(), t.TempDir()
+	expect := func(want string) {
+		t.Helper()
+		if serial, product := machine(tables); serial != want || product != "ProLiant" {
+			t.Errorf("%q, %q, want %q", serial, product, want)
+		}
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	write(tables, "product_name", "ProLiant\n")
+	expect("")
+	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
+	expect("")
+	write(credentials, serialCredential, "ABC 1 \n")
+	expect("ABC 1")
+	write(tables, "product_serial", "DEF\n")
+	expect("DEF")
+}
