@@ -18,6 +18,14 @@ const (
 	// closePatience is how long Close waits for its turn. Then the channel is
 	// closed as soon as the call in progress returns.
 	closePatience = 2 * time.Second
+	// libraryIdle is after how long a channel is asked whether it still works,
+	// before a request that could not be sent twice: a reset of the iLO shows at
+	// the next use only, and then not whether the request was sent.
+	libraryIdle = 100 * time.Millisecond
+	// libraryRounds is less than the library tries to get a channel while all are
+	// taken, 8 s, and more than it takes to see that there is no driver
+	// (chif-captures §3).
+	libraryRounds = time.Second
 )
 
 // functions are what is used of HPE's channel library (chif-protocol §6). The
@@ -119,13 +127,16 @@ func (l *library) open(ctx context.Context) (Channel, error) {
 	type opened struct {
 		handle uintptr
 		code   uint32
+		tried  time.Duration
 	}
 	result := make(chan opened, 1)
 	var settled atomic.Bool // by the first of both sides
 	c, err := l.call(ctx, func() {
 		var o opened
 		if o.handle, o.code = l.create(); o.code == 0 {
+			start := time.Now()
 			o.code = l.ping(o.handle)
+			o.tried = time.Since(start)
 		}
 		// A refused ping says nothing about other commands.
 		if o.handle != 0 && (o.code != 0 && o.code != codeBadCommand || settled.Swap(true)) {
@@ -146,10 +157,19 @@ func (l *library) open(ctx context.Context) (Channel, error) {
 		}
 		o = <-result
 	}
-	if o.code != 0 && o.code != codeBadCommand {
+	switch {
+	case o.code == 2 && o.tried > libraryRounds: // on Linux this code means just this
+		return nil, fmt.Errorf("%w (code %d of %s after %v)", ErrBusy, o.code, l.name, o.tried.Round(time.Second))
+	case o.code != 0 && o.code != codeBadCommand:
 		return nil, libraryError(l.name, o.code)
 	}
-	return &libraryChannel{library: l, handle: o.handle, result: make(chan uint32, 1), done: make(chan struct{})}, nil
+	return &libraryChannel{library: l, handle: o.handle, used: time.Now(), result: make(chan outcome, 1), done: make(chan struct{})}, nil
+}
+
+// outcome is that of one exchange.
+type outcome struct {
+	code   uint32
+	unsent bool // the request was not handed over
 }
 
 // libraryChannel is a Channel of HPE's library. That sends a request and waits
@@ -159,8 +179,9 @@ type libraryChannel struct {
 	handle  uintptr
 
 	inFlight        *call
-	result          chan uint32 // of inFlight
+	result          chan outcome // of inFlight
 	request, answer [MaxPacket]byte
+	used            time.Time // when the last call ended
 
 	closed sync.Once
 	done   chan struct{} // closed by Close
@@ -183,8 +204,15 @@ func (c *libraryChannel) Send(ctx context.Context, packet []byte) error {
 	// The call may outlive the caller, so the buffers are the channel's own.
 	clear(c.request[copy(c.request[:], packet):])
 	clear(c.answer[:])
+	idle := time.Since(c.used) > libraryIdle
 	begun, err := c.library.call(ctx, func() {
-		c.result <- c.library.exchange(c.handle, c.request[:], c.answer[:], milliseconds(ctx))
+		if idle {
+			if code := c.library.ping(c.handle); code != 0 && code != codeBadCommand {
+				c.result <- outcome{code, true}
+				return
+			}
+		}
+		c.result <- outcome{c.library.exchange(c.handle, c.request[:], c.answer[:], milliseconds(ctx)), false}
 	})
 	c.inFlight = begun
 	return err
@@ -207,9 +235,9 @@ func (c *libraryChannel) Receive(ctx context.Context, buf []byte) (int, error) {
 		return 0, fmt.Errorf("%w: %s gave an answer that belongs to another request", ErrProtocol, c.library.name)
 	}
 	select {
-	case code := <-c.result:
-		c.inFlight = nil
-		switch code {
+	case o := <-c.result:
+		c.inFlight, c.used = nil, time.Now()
+		switch o.code {
 		case 0:
 			size := int(binary.LittleEndian.Uint16(c.answer[:]))
 			return copy(buf, c.answer[:min(max(size, headerSize), MaxPacket)]), nil
@@ -217,7 +245,11 @@ func (c *libraryChannel) Receive(ctx context.Context, buf []byte) (int, error) {
 			bad := Header{Size: headerSize, Sequence: binary.LittleEndian.Uint16(c.request[2:]), Command: CommandBad}
 			return copy(buf, bad.append(nil)), nil
 		}
-		return 0, libraryError(c.library.name, code)
+		err := libraryError(c.library.name, o.code)
+		if o.unsent {
+			err = notSent(err)
+		}
+		return 0, err
 	case <-c.done:
 		c.library.giveUp(c.inFlight)
 		return 0, ErrClosed

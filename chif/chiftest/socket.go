@@ -29,29 +29,48 @@ func (s *Server) ListenUnix(path string) error {
 		return err
 	}
 	return s.serve(l.Close, func() {
-		for {
+		s.accept(func() (packetConn, error) {
 			c, err := l.(*net.UnixListener).AcceptUnix()
-			if err != nil { // closed, or out of descriptors for the moment
-				if sleep(s.ctx, submitRetry) != nil {
-					return
-				}
-				continue
-			}
-			p, err := s.openPort(-1, connection{c})
-			if err != nil {
-				s.wg.Go(func() { s.refuse(c) })
-				continue
-			}
-			s.wg.Go(func() { sendAnswers(c, p) })
-			s.wg.Go(func() { takeRequests(c, p) })
-		}
+			return messages{c}, err
+		})
 	})
 }
 
-// connection is the line of a port on a packet socket.
-type connection struct{ *net.UnixConn }
+// accept gives each connection a channel, until Close.
+func (s *Server) accept(next func() (packetConn, error)) {
+	for {
+		c, err := next()
+		if err != nil { // closed, or out of descriptors for the moment
+			if sleep(s.ctx, submitRetry) != nil {
+				return
+			}
+			continue
+		}
+		p, err := s.openPort(-1, connection{c})
+		if err != nil {
+			s.wg.Go(func() { s.refuse(c) })
+			continue
+		}
+		s.wg.Go(func() { sendAnswers(c, p) })
+		s.wg.Go(func() { takeRequests(c, p) })
+	}
+}
 
-func (c connection) hungUp() bool { return hungUp(c) }
+// packetConn is a connection that moves one packet a Read or Write.
+type packetConn interface {
+	io.ReadWriteCloser
+	CloseRead() error
+	CloseWrite() error
+	hungUp() bool
+}
+
+// messages is a packet socket.
+type messages struct{ *net.UnixConn }
+
+func (c messages) hungUp() bool { return hungUp(c) }
+
+// connection is the line of a port on a socket.
+type connection struct{ packetConn }
 
 func (c connection) hangUp() {
 	c.CloseRead() // fails only on a connection that has ended
@@ -105,7 +124,7 @@ func listen(network, path string) (net.Listener, error) {
 
 // takeRequests hands a connection's packets to its port until either ends, then
 // ends the other.
-func takeRequests(c *net.UnixConn, p *Port) {
+func takeRequests(c packetConn, p *Port) {
 	defer p.Close()
 	buf := make([]byte, chif.MaxPacket)
 	for {
@@ -119,7 +138,7 @@ func takeRequests(c *net.UnixConn, p *Port) {
 // refuse tells a client that it can have no channel. It then reads what the
 // client sends until that goes away: closing with unread packets would turn the
 // sign into ECONNRESET at the other end.
-func (s *Server) refuse(c *net.UnixConn) {
+func (s *Server) refuse(c packetConn) {
 	defer c.Close()
 	defer context.AfterFunc(s.ctx, func() { c.Close() })()
 	c.Write(socketBusy)
@@ -129,7 +148,7 @@ func (s *Server) refuse(c *net.UnixConn) {
 
 // sendAnswers writes a port's packets to its connection and ends the connection
 // with the port.
-func sendAnswers(c *net.UnixConn, p *Port) {
+func sendAnswers(c packetConn, p *Port) {
 	defer c.Close()
 	for {
 		select {

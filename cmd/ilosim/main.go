@@ -74,7 +74,13 @@ func serve(ctx context.Context, o options, stderr io.Writer) (err error) {
 			err = failure{err}
 		}
 	}()
-	if err := s.ListenUnix(string(o.listen)); err != nil {
+	if o.listen.network == "tcp" {
+		served, err := s.ListenTCP(o.listen.address)
+		if err != nil {
+			return err
+		}
+		o.listen.address = served.String()
+	} else if err := s.ListenUnix(o.listen.address); err != nil {
 		return err
 	}
 	if o.control != "" {
@@ -82,7 +88,7 @@ func serve(ctx context.Context, o options, stderr io.Writer) (err error) {
 			return err
 		}
 	}
-	fmt.Fprintf(stderr, "ilosim: %s on unix:%s\n", about, o.listen)
+	fmt.Fprintf(stderr, "ilosim: %s on %s\n", about, &o.listen)
 	<-ctx.Done()
 	return nil
 }

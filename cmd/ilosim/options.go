@@ -19,27 +19,28 @@ import (
 
 // options are the command line.
 type options struct {
-	listen, control socket
-	tree            string
-	resources       int
-	generation      int
-	firmware        string
-	maxSessions     int
-	idleTimeout     optionalDuration
-	limitStatus     int
-	foreign         int
-	credentials     bool
-	state           securityState
-	clockOffset     time.Duration
-	latency         time.Duration
-	maxChannels     int
-	faults          string
-	check           bool
+	listen      address
+	control     socket
+	tree        string
+	resources   int
+	generation  int
+	firmware    string
+	maxSessions int
+	idleTimeout optionalDuration
+	limitStatus int
+	foreign     int
+	credentials bool
+	state       securityState
+	clockOffset time.Duration
+	latency     time.Duration
+	maxChannels int
+	faults      string
+	check       bool
 }
 
 func (o *options) bind(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.Var(&o.listen, "listen", "serve channels on the packet socket unix:`PATH`")
+	f.Var(&o.listen, "listen", "serve channels on the packet socket unix:`PATH`; for tests on systems without, on loopback: tcp:ADDRESS:PORT")
 	f.Var(&o.control, "control", "serve the control interface, HTTP and JSON, on the socket unix:`PATH`")
 	f.StringVar(&o.tree, "tree", "builtin", "the Redfish resources: builtin, a `FILE` of JSON lines (.jsonl.gz) or a directory of index.json files")
 	f.IntVar(&o.resources, "resources", tree.DefaultResources, "`NUMBER` of resources of the builtin tree")
@@ -103,7 +104,7 @@ func (o *options) server() (*chiftest.Server, string, error) {
 
 func (o *options) validate() error {
 	switch {
-	case o.listen == "":
+	case o.listen == (address{}):
 		return errors.New("--listen unix:PATH is missing")
 	case o.generation != 0 && (o.generation < 4 || o.generation > 6):
 		return fmt.Errorf("--generation is 4, 5 or 6, not %d", o.generation)
@@ -172,6 +173,30 @@ func (s *socket) Set(v string) error {
 		return errors.New("an address has the form unix:PATH")
 	}
 	*s = socket(path)
+	return nil
+}
+
+// address is a flag of the form unix:PATH or tcp:ADDRESS:PORT.
+type address struct{ network, address string }
+
+func (a *address) String() string {
+	if *a == (address{}) {
+		return ""
+	}
+	return a.network + ":" + a.address
+}
+func (a *address) Type() string { return "unix:PATH" }
+
+func (a *address) Set(v string) error {
+	if tcp, ok := strings.CutPrefix(v, "tcp:"); ok {
+		*a = address{"tcp", tcp}
+		return nil
+	}
+	var s socket
+	if err := s.Set(v); err != nil {
+		return err
+	}
+	*a = address{"unix", string(s)}
 	return nil
 }
 
