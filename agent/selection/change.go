@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -117,7 +118,7 @@ func (x *Resource) Writable(ctx context.Context, checker *schema.Checker) (map[s
 	for _, info := range all {
 		names := x.untilArray(split(info.Pointer))
 		_, now := x.Pointer(info.Pointer)
-		if info.ReadOnly || now == nil || isLink(now) || isReserved(names[0]) || slices.Contains(names, "Actions") || slices.Contains(names, "Links") {
+		if info.ReadOnly || now == nil || isLink(now) || isReserved(names[0]) || slices.ContainsFunc(names, isAbout) {
 			continue
 		}
 		if part, missing := project(x.Body, names); missing == nil {
@@ -125,6 +126,23 @@ func (x *Resource) Writable(ctx context.Context, checker *schema.Checker) (map[s
 		}
 	}
 	return writable, nil
+}
+
+// Future is a part of a resource's body as it will be with its settings.
+func Future(part, settings map[string]any) map[string]any {
+	part = maps.Clone(part)
+	for name, v := range part {
+		will, set := settings[name]
+		inner, isObject := v.(map[string]any)
+		below, alike := will.(map[string]any)
+		switch {
+		case isObject && alike:
+			part[name] = Future(inner, below)
+		case set && !isObject && !alike:
+			part[name] = will
+		}
+	}
+	return part
 }
 
 // isLink reports an object that only tells about others.

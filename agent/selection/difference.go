@@ -2,10 +2,13 @@ package selection
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/ilod/ilod/agent/redfisherror"
 )
 
 // Changes reports whether a PATCH would make a body another one.
@@ -71,9 +74,31 @@ type Pending struct {
 
 // Pending reads all resources that have settings, and compares.
 func (r *Reader) Pending(ctx context.Context) (all []Pending, err error) {
-	entries, err := r.Entries(ctx)
+	err = r.eachWithSettings(ctx, func(x *Resource, settings string) error {
+		d, err := r.Waiting(ctx, x, settings)
+		if d != nil {
+			all = append(all, Pending{x.Path, x.Type, d})
+		}
+		return err
+	})
+	return all, err
+}
+
+// Waiting are the differences between a resource and its settings, at a path.
+func (r *Reader) Waiting(ctx context.Context, x *Resource, settings string) ([]Difference, error) {
+	will, err := r.Read(ctx, settings)
 	if err != nil {
 		return nil, err
+	}
+	return Differences(x.Shown(), will.Shown()), nil
+}
+
+// eachWithSettings runs f with the resources of the directory that have settings,
+// and the paths of those, until it fails.
+func (r *Reader) eachWithSettings(ctx context.Context, f func(x *Resource, settings string) error) error {
+	entries, err := r.Entries(ctx)
+	if err != nil {
+		return err
 	}
 	owners := map[string]Entry{}
 	for _, e := range entries {
@@ -85,17 +110,40 @@ func (r *Reader) Pending(ctx context.Context) (all []Pending, err error) {
 		if !isSettings || !owned {
 			continue
 		}
-		current, err := r.Read(ctx, owner.Path)
-		if err != nil {
-			return nil, err
+		x, err := r.Read(ctx, owner.Path)
+		if err == nil {
+			err = f(x, e.Path)
 		}
-		settings, err := r.Read(ctx, e.Path)
 		if err != nil {
-			return nil, err
-		}
-		if d := Differences(current.Shown(), settings.Shown()); d != nil {
-			all = append(all, Pending{current.Path, current.Type, d})
+			return err
 		}
 	}
-	return all, nil
+	return nil
+}
+
+// Applied is what became of a resource's settings at the last reset of the server.
+type Applied struct {
+	Path, Type string // of the resource
+	Time       string // as the iLO has it; empty if it does not tell
+	Messages   []redfisherror.Message
+}
+
+// Results reads all resources that have settings, for what became of these.
+func (r *Reader) Results(ctx context.Context) (all []Applied, err error) {
+	err = r.eachWithSettings(ctx, func(x *Resource, _ string) error {
+		var body struct {
+			Settings json.RawMessage `json:"@Redfish.Settings"`
+			Result   json.RawMessage `json:"SettingsResult"` // up to iLO 4
+		}
+		_ = json.Unmarshal(x.Raw, &body) // Read has parsed it
+		for _, raw := range []json.RawMessage{body.Settings, body.Result} {
+			var told struct{ Time string }
+			_ = json.Unmarshal(raw, &told)
+			if messages := redfisherror.Parse(raw); len(messages) > 0 {
+				all = append(all, Applied{x.Path, x.Type, told.Time, messages})
+			}
+		}
+		return nil
+	})
+	return all, err
 }

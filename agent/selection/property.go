@@ -80,17 +80,17 @@ func WithoutReserved(body map[string]any) map[string]any {
 
 // Project is what each resource has of some properties, named by paths such as
 // "Oem/Hpe/PostState", letter case aside. A path leads into each element of an
-// array, or into that of a number. Resources that have none are left out. It fails
-// with ErrNoProperty if no resource has one of them.
-func Project(found []*Resource, paths []string) ([]map[string]any, error) {
+// array, or into that of a number. Resources that have none are left out. For each
+// path that no resource has, missing has an ErrNoProperty.
+func Project(found []*Resource, paths []string) (parts []map[string]any, missing []error) {
 	all := make([]map[string]any, len(found))
 	for _, path := range paths {
 		var first error
 		has := false
 		for i, x := range found {
-			part, missing := project(x.Shown(), x.shownPath(path))
-			if missing != nil {
-				first = cmp.Or(first, x.lacks(path, missing))
+			part, lack := project(x.Shown(), x.shownPath(path))
+			if lack != nil {
+				first = cmp.Or(first, x.lacks(path, lack))
 				continue
 			}
 			has = true
@@ -100,10 +100,10 @@ func Project(found []*Resource, paths []string) ([]map[string]any, error) {
 			all[i] = merge(all[i], part).(map[string]any)
 		}
 		if !has {
-			return nil, first
+			missing = append(missing, first)
 		}
 	}
-	return slices.DeleteFunc(all, func(part map[string]any) bool { return part == nil }), nil
+	return slices.DeleteFunc(all, func(part map[string]any) bool { return part == nil }), missing
 }
 
 // Has reports whether a property path leads to something.

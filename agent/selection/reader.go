@@ -97,9 +97,18 @@ func (r *Reader) candidates(ctx context.Context, s Selector) (found []*Resource,
 			paths = append(paths, e.Path)
 		}
 	}
+	matches := s.Matches
 	if len(paths) == 0 { // the directory does not list the members of each collection
 		if paths, err = r.members(ctx, s, entries); err != nil {
 			return nil, err
+		}
+	}
+	if len(paths) == 0 {
+		matches = s.contains
+		for _, e := range entries {
+			if matches(e.Type) {
+				paths = append(paths, e.Path)
+			}
 		}
 	}
 	var gone error
@@ -112,7 +121,7 @@ func (r *Reader) candidates(ctx context.Context, s Selector) (found []*Resource,
 		if err != nil {
 			return nil, err
 		}
-		if s.Matches(x.Type) {
+		if matches(x.Type) {
 			found = append(found, x)
 		}
 	}
@@ -201,7 +210,7 @@ func (f Filter) of(found []*Resource) (matching []*Resource, err error) {
 		if property == nil {
 			known = true
 		}
-		if err = property; slices.ContainsFunc(values, func(v any) bool { return strings.EqualFold(Scalar(v), f.Value) }) {
+		if err = property; slices.ContainsFunc(values, f.matches) {
 			matching = append(matching, x)
 		}
 	}

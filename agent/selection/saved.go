@@ -102,11 +102,14 @@ func (x *Resource) Restore(ctx context.Context, checker *schema.Checker, now *Re
 	return nil, left, nil
 }
 
+// isAbout tells what is about a resource, or its settings, wherever it stands.
+func isAbout(name string) bool { return name == "Actions" || name == "Links" || name == "SettingsObject" }
+
 // minimal is what of a change is not so already, without what is about resources.
 func minimal(body, change map[string]any) map[string]any {
 	rest := map[string]any{}
 	for name, v := range change {
-		if strings.Contains(name, "@") || name == "Actions" || name == "Links" || isLink(v) {
+		if strings.Contains(name, "@") || isAbout(name) || isLink(v) {
 			continue
 		}
 		object, isObject := v.(map[string]any)

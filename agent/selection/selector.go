@@ -23,14 +23,27 @@ var (
 
 // Selector says which resources are meant.
 type Selector struct {
-	Type    string // the beginning of a type's name; with a dot at its end, the whole name
+	Type    string // the beginning of a type's name, or any part if none begins so; with a dot at its end, the whole name
 	Path    string // instead of Type: of one resource
 	Pointer string // JSON pointer to the part of the resources that is meant
 	Filters []Filter
 }
 
-// Filter is what a property of a resource must be.
+// Filter is what a property of a resource must be, letter case aside; a Value with
+// an asterisk at its end is the beginning.
 type Filter struct{ Property, Value string }
+
+func (f *Filter) matches(v any) bool {
+	text := Scalar(v)
+	if begin, open := strings.CutSuffix(f.Value, "*"); open {
+		return hasPrefixFold(text, begin)
+	}
+	return strings.EqualFold(text, f.Value)
+}
+
+func hasPrefixFold(text, begin string) bool {
+	return len(text) >= len(begin) && strings.EqualFold(text[:len(begin)], begin)
+}
 
 // typeForm is the form of types, and of their beginnings.
 var typeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]*)*$`)
@@ -95,8 +108,12 @@ func (s Selector) String() string {
 
 // Matches reports whether a resource's type is selected, letter case aside.
 func (s *Selector) Matches(odataType string) bool {
-	name := strings.TrimPrefix(odataType, "#")
-	return len(name) >= len(s.Type) && strings.EqualFold(name[:len(s.Type)], s.Type)
+	return hasPrefixFold(strings.TrimPrefix(odataType, "#"), s.Type)
+}
+
+// contains reports whether any part of a resource's type is selected.
+func (s *Selector) contains(odataType string) bool {
+	return strings.Contains(strings.ToLower(odataType), strings.ToLower(s.Type))
 }
 
 // Name is a type without "#" and what follows the first dot.

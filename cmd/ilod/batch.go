@@ -123,7 +123,7 @@ var alone = []string{"agent", "batch", "completion", "doctor", hiddenCommand, "s
 // inner makes the command tree for one command among others, with the flags of
 // this one.
 func (a *app) inner() (*app, *cobra.Command) {
-	b := &app{stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, log: a.log, held: a.held}
+	b := &app{stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, log: a.log, held: a.held, accountNote: a.accountNote}
 	root := b.rootCommand()
 	b.config, b.json, b.verbose = a.config, a.json, a.verbose
 	return b, root

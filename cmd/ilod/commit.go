@@ -141,28 +141,14 @@ func (a *app) printChanges(ctx context.Context, rt http.RoundTripper, body []byt
 }
 
 func (a *app) pendingCommand() *cobra.Command {
-	var s selecting
-	cmd := &cobra.Command{
-		Use: "pending", Short: "Print BIOS and other settings that take effect with the next reset of the server", Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.check(); err != nil {
+	return a.readerCommand("pending", "Print BIOS and other settings that take effect with the next reset of the server",
+		func(ctx context.Context, reader *selection.Reader) error {
+			pending, err := reader.Pending(ctx)
+			if err != nil {
 				return err
 			}
-			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				reader, err := s.reader(rt)
-				if err != nil {
-					return err
-				}
-				pending, err := reader.Pending(ctx)
-				if err != nil {
-					return err
-				}
-				return a.printPending(pending)
-			})
-		},
-	}
-	s.reading.flags(cmd.Flags())
-	return cmd
+			return a.printPending(pending)
+		})
 }
 
 func (a *app) printPending(pending []selection.Pending) error {

@@ -82,7 +82,7 @@ var exitCodes = []exitCode{
 	{103, "STALE_RESOURCE", "a resource has changed since its write was staged", "look at the resource and begin again", isMessage("StaleResource")},
 	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", isMessage("TransactionRolledBack")},
 	{32, "INVALID_CREDENTIALS", "the iLO refused the login",
-		"the iLO may require host authentication, or its session table may be full; wait before you try again", is(ilosession.ErrCredentials)},
+		"if it requires host authentication, name an account in the credentials-file of ilod.toml; else its session table may be full: wait before you try again", is(ilosession.ErrCredentials)},
 	{sessionExpired, "SESSION_EXPIRED", "the session has ended: the iLO's, or the client session of the handle", "run the command again", func(err error) bool {
 		e, ok := errors.AsType[*redfisherror.Error](err)
 		return ok && e.Status == http.StatusUnauthorized

@@ -99,7 +99,7 @@ func (a *app) getProperties(cmd *cobra.Command, s *selecting, properties []strin
 		if writable {
 			return a.printWritable(ctx, found)
 		}
-		return a.printProperties(found, properties, false)
+		return a.printProperties(ctx, found, properties, false)
 	})
 }
 

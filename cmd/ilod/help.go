@@ -35,6 +35,7 @@ var more = map[string]struct{ long, example string }{
 	"login":                  {"", "  ilod login\n  ilod login --ilo"},
 	"logout":                 {"", "  ilod logout"},
 	"pending":                {"Print settings that were changed and differ from those in effect, as they will be after\nthe next reset of the server.", "  ilod pending"},
+	"results":                {"Print what the server said about settings when it was last reset, for each resource that\nhas such: as a rule Success, else which of them it did not take.", "  ilod results"},
 	"raw":                    {"", "  ilod raw GET /redfish/v1/"},
 	"rawget":                 {"Print a resource, as ilorest has it; get does more.", "  ilod rawget /redfish/v1/Systems/1/"},
 	"rawhead":                {"Print the headers of the answer to HEAD, as ilorest has it; raw does more.", "  ilod rawhead /redfish/v1/Systems/1/"},

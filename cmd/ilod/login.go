@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -23,7 +22,7 @@ any other command. Scripts for ilorest begin so. With --ilo the agent logs in to
 iLO, too, which it does by itself when a request needs that.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 && (len(args) > 1 || args[0] != localURL) {
-				return &usageError{fmt.Sprintf("login %s: ilod knows the iLO of this host alone", strings.Join(args, " ")), "ilod login"}
+				return &usageError{"login: ilod knows the iLO of this host alone", "leave the address out, or use ilorest for iLOs of other hosts"}
 			}
 			return nil
 		},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,8 +26,8 @@ func (a *app) listCommand() *cobra.Command {
 		Long: `Print properties of the selected resources as get does, and without PROPERTY all of
 them: the reserved ones, too, such as @odata.type, Id and Links.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withSelected(cmd, &s, func(_ context.Context, _ http.RoundTripper, found *selected) error {
-				return a.printProperties(found, args, true)
+			return a.withSelected(cmd, &s, func(ctx context.Context, _ http.RoundTripper, found *selected) error {
+				return a.printProperties(ctx, found, args, true)
 			})
 		},
 	}
@@ -35,11 +36,19 @@ them: the reserved ones, too, such as @odata.type, Id and Links.`,
 }
 
 // printProperties prints some properties of the resources, or all of them.
-func (a *app) printProperties(s *selected, paths []string, reserved bool) error {
-	if paths = s.below(paths); len(paths) > 0 {
-		parts, err := selection.Project(s.found, paths)
-		if err != nil {
-			return err
+func (a *app) printProperties(ctx context.Context, s *selected, paths []string, reserved bool) error {
+	paths = s.below(paths)
+	a.noteWaiting(ctx, s, paths)
+	if len(paths) > 0 {
+		parts, missing := selection.Project(s.found, paths)
+		if len(parts) == 0 && len(missing) == 1 {
+			return missing[0]
+		}
+		for _, err := range missing {
+			fmt.Fprintf(a.stderr, "left out: %s\n", oneLine(err.Error()))
+		}
+		if len(parts) == 0 {
+			return fmt.Errorf("%w as any of these", selection.ErrNoProperty)
 		}
 		return a.printObjects(parts)
 	}
@@ -50,6 +59,30 @@ func (a *app) printProperties(s *selected, paths []string, reserved bool) error 
 		}
 	}
 	return a.printObjects(parts)
+}
+
+// noteWaiting says which of the properties wait for a reset of the server, and so
+// are not what was last set.
+func (a *app) noteWaiting(ctx context.Context, s *selected, paths []string) {
+	for _, x := range s.found {
+		if x.Settings() == "" {
+			continue
+		}
+		waiting, err := s.cached.Waiting(ctx, x, x.Settings())
+		if err != nil { // it is a note, and no more
+			a.log.WithError(err).Info("what waits for a reset is not known")
+		}
+		for _, d := range waiting {
+			wanted := func(path string) bool {
+				pointer, _ := x.Pointer(path)
+				at, _ := x.Pointer(d.Property)
+				return strings.HasPrefix(at+"/", pointer+"/")
+			}
+			if len(paths) == 0 || slices.ContainsFunc(paths, wanted) {
+				fmt.Fprintf(a.stderr, "waits for a reset of the server: %s=%s\n", oneLine(d.Property), selection.Scalar(d.Pending))
+			}
+		}
+	}
 }
 
 // printWritable prints those of the properties that can be written.

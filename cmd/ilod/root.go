@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -29,6 +30,9 @@ type app struct {
 	held       http.RoundTripper // the way to the iLO that several commands share
 	place      string            // of the command among them, before its errors
 
+	url         iloURL
+	accountNote *sync.Once // that no account is used
+
 	stdin  io.Reader
 	stdout *output
 	stderr io.Writer
@@ -38,7 +42,7 @@ type app struct {
 func newApp(stdin io.Reader, stdout *os.File, stderr io.Writer) *app {
 	return &app{
 		stdin: stdin, stdout: newOutput(stdout), stderr: stderr,
-		log: newLogger(stderr),
+		log: newLogger(stderr), accountNote: new(sync.Once),
 	}
 }
 
@@ -64,6 +68,9 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 			a.log.SetLevel(min(logrus.WarnLevel+logrus.Level(max(a.verbose, 0)), logrus.DebugLevel))
 			if cmd.Name() == cobra.ShellCompRequestCmd {
 				a.completes(cmd.Root())
+			}
+			if err := a.checkAccount(cmd.Flags()); err != nil {
+				return err
 			}
 			if a.query.raw && a.query.code == nil {
 				return &usageError{"--raw is for --jq", "ilod get PowerState --select ComputerSystem. --jq .PowerState --raw"}
@@ -122,10 +129,11 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
 	flags.Bool("nologo", false, "has no effect, and is there for scripts")
 	_ = flags.MarkHidden("nologo") // it exists
+	a.accountFlags(flags)
 
 	root.SetGlobalNormalizationFunc(aliases)
 	root.AddCommand(a.getCommand(), a.listCommand(), a.selectCommand(), a.typesCommand(), a.infoCommand(),
-		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.rebootCommand(), a.iloResetCommand(), a.loginCommand(), a.logoutCommand(), a.saveCommand(), a.loadCommand(), a.serverInfoCommand())
+		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.resultsCommand(), a.rebootCommand(), a.iloResetCommand(), a.loginCommand(), a.logoutCommand(), a.saveCommand(), a.loadCommand(), a.serverInfoCommand())
 	root.AddCommand(a.rawVerbs()...)
 	root.AddCommand(
 		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic(), migratingTopic())
@@ -165,6 +173,9 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 // that is set and not empty; the command line then overrides it.
 func bindEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
 		name := "ILOD_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if value, _ := lookup(name); value != "" && err == nil {
 			f.Changed = true

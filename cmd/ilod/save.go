@@ -21,8 +21,8 @@ func (a *app) saveCommand() *cobra.Command {
 	var file, several string
 	cmd := &cobra.Command{
 		Use: "save", Short: "Write the settings of the selected resources to a file", Args: noArguments,
-		Long: `Write to a file what of the selected resources can be written, for load. The file has
-ilorest's form.`,
+		Long: `Write to a file what of the selected resources can be written, for load. Of settings
+that wait for a reset of the server it has these. The file has ilorest's form.`,
 		Example: "  ilod save --select Bios. -f bios.json\n  ilod save --multisave Bios.,ComputerSystem.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			selectors := []string{s.text}
@@ -43,6 +43,12 @@ ilorest's form.`,
 					}
 					for _, x := range found.found {
 						settings, err := x.Writable(ctx, found.checker)
+						if err == nil && x.Settings() != "" {
+							var will *selection.Resource
+							if will, err = found.cached.Read(ctx, x.Settings()); err == nil {
+								settings = selection.Future(settings, will.Body)
+							}
+						}
 						if err != nil {
 							return err
 						}
@@ -89,8 +95,8 @@ func (a *app) loadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "load", Short: "Give resources the settings that save has written", Args: noArguments,
 		Long: `Give resources the settings in a file of save, or of ilorest, as one transaction in a
-client session of its own. What is so already is not sent, and what cannot be written
-is left out and named.`,
+client session of its own. What is so already, or will be with the next reset of the
+server, is not sent, and what cannot be written is left out and named.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			data, err := a.readFile(file)
 			if err != nil {
@@ -106,8 +112,9 @@ is left out and named.`,
 				if err != nil {
 					return err
 				}
-				if len(operations) == 0 {
-					return fmt.Errorf("%w: all settings have these values already", errNoChanges)
+				if len(operations) == 0 { // which is what was wanted
+					_, err := fmt.Fprintln(a.stderr, "No differences found from current configuration.")
+					return err
 				}
 				if err = a.runTransaction(ctx, rt, operations, false, false); isMessage("TransactionRolledBack")(err) {
 					err = &commitError{err}

@@ -50,7 +50,7 @@ func (s *selecting) flags(flags *pflag.FlagSet) {
 }
 
 func (s *selecting) narrowing(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&s.filters, "filter", nil, "only resources with `PROPERTY=VALUE`; may be repeated")
+	flags.StringArrayVar(&s.filters, "filter", nil, "only resources with `PROPERTY=VALUE`, or that begin so with VALUE*; may be repeated")
 	s.reading.flags(flags)
 }
 
@@ -59,6 +59,7 @@ type selected struct {
 	selection.Selector
 	found   []*selection.Resource
 	checker *schema.Checker
+	cached  *selection.Reader
 	current *selection.Reader // asks the iLO
 }
 
@@ -145,7 +146,7 @@ func (s *selecting) find(ctx context.Context, a *app, rt http.RoundTripper) (*se
 		}
 	}
 	found, err := reader.Find(ctx, selector)
-	return &selected{selector, found, schema.NewChecker(directly(rt)), currently(rt)}, err
+	return &selected{selector, found, schema.NewChecker(directly(rt)), reader, currently(rt)}, err
 }
 
 // below are property paths as the resources have them.
@@ -215,9 +216,9 @@ func (a *app) selectCommand() *cobra.Command {
 		Short: "Select resources by type for the commands that follow",
 		Long: `Select resources for get, list, set, info and save, until another type is
 selected or the client session ends. TYPE is the beginning of a type's name: that of
-all types that begin so, or with a dot at its end of that type alone; it can be a
-path as well, and have a JSON pointer to a part behind "#". Without TYPE say what is
-selected.`,
+all types that begin so, or with a dot at its end of that type alone; if none begins
+so, of those that have it anywhere in their names. It can be a path as well, and have
+a JSON pointer to a part behind "#". Without TYPE say what is selected.`,
 		Example: "  ilod select ComputerSystem.\n  ilod select Drive. --filter MediaType=SSD\n  ilod select /redfish/v1/Systems/1/",
 		Args:    atMostOne("a type or a path", "see 'ilod types'"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -274,35 +275,21 @@ func atMostOne(what, hint string) cobra.PositionalArgs {
 
 func (a *app) typesCommand() *cobra.Command {
 	var full bool
-	var s selecting
-	cmd := &cobra.Command{
-		Use: "types", Short: "Print the types that can be selected", Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.check(); err != nil {
-				return err
+	cmd := a.readerCommand("types", "Print the types that can be selected", func(ctx context.Context, reader *selection.Reader) error {
+		entries, err := reader.Entries(ctx)
+		if err != nil {
+			return err
+		}
+		types := make([]string, len(entries))
+		for i, e := range entries {
+			if types[i] = e.Type; !full {
+				types[i] = selection.Name(e.Type)
 			}
-			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				reader, err := s.reader(rt)
-				if err != nil {
-					return err
-				}
-				entries, err := reader.Entries(ctx)
-				if err != nil {
-					return err
-				}
-				types := make([]string, len(entries))
-				for i, e := range entries {
-					if types[i] = e.Type; !full {
-						types[i] = selection.Name(e.Type)
-					}
-				}
-				slices.Sort(types)
-				return a.printList(slices.Compact(types))
-			})
-		},
-	}
+		}
+		slices.Sort(types)
+		return a.printList(slices.Compact(types))
+	})
 	cmd.Flags().BoolVar(&full, "fulltypes", false, "with what tells the version")
-	s.reading.flags(cmd.Flags())
 	return cmd
 }
 

@@ -24,7 +24,6 @@ ilorest list
 ilorest get
 ilorest get AdminName
 ilorest get --select Bios.
-# exits 6
 ilorest -v list CapacityMiB Name Vend --json
 ilorest select ComputerSystem.
 ilorest list --json
