@@ -1,0 +1,107 @@
+# Copyright: The authors of ilod
+# Apache-2.0 (see https://www.apache.org/licenses/LICENSE-2.0)
+
+"""What the modules have in common: they call the program ilod on the host."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import json
+
+
+def run_ilod(module, *arguments, **options):
+    """Return what ilod prints as JSON; operations=[...] goes to its standard input.
+
+    What ilod says of a failure fails the module.
+    """
+    data = None
+    if 'operations' in options:
+        data = json.dumps({'operations': options['operations']})
+    command = [module.get_bin_path('ilod', required=True, opt_dirs=['/usr/local/bin'])]
+    code, out, err = module.run_command(command + list(arguments) + ['--json'], data=data)
+    if code == 0:
+        return json.loads(out)
+    failure = {'rc': code}
+    try:  # ilod may have said something before it failed
+        error = json.loads(err.strip().splitlines()[-1])['error']
+        failure['msg'] = error['message']
+        failure['error'] = error['name']
+        if error.get('hint'):
+            failure['msg'] += ' (%s)' % error['hint']
+    except (IndexError, KeyError, TypeError, ValueError):
+        failure['msg'] = err.strip() or 'ilod failed with exit code %d' % code
+    try:  # a commit that failed prints what became of each write
+        result = json.loads(out)
+        failure['result'] = result['Result']
+        for write in result['Writes']:
+            if write.get('Error'):
+                failure['msg'] += '; ' + write['Error']
+    except (KeyError, TypeError, ValueError):
+        pass
+    module.fail_json(**failure)
+
+
+def merged(first, second, where=''):
+    """Return both objects as one; fail on a property that is in both."""
+    both = dict(first)
+    for name, value in second.items():
+        path = where + '/' + name
+        if name not in first:
+            both[name] = value
+        elif isinstance(first[name], dict) and isinstance(value, dict):
+            both[name] = merged(first[name], value, path)
+        else:
+            raise ValueError('%s is given twice' % path)
+    return both
+
+
+def pointers(value, where=''):
+    """Return the JSON pointers of what is in an object."""
+    if not isinstance(value, dict):
+        return [where]
+    found = []
+    for name, inner in value.items():
+        found += pointers(inner, where + '/' + name.replace('~', '~0').replace('/', '~1'))
+    return found
+
+
+def hide(changes, secrets):
+    """Hide the values of the changes that have to do with secrets, the former ones too."""
+    secret = [p + '/' for p in pointers(secrets)]
+    for c in changes:
+        at = c['Property'] + '/'
+        if any(at.startswith(p) or p.startswith(at) for p in secret):
+            c['From'] = c['To'] = '******'
+
+
+def ensure(module, path, body, secrets=None):
+    """Give the resource at path the properties of body, and return the module's result.
+
+    In check mode nothing is sent. Only what differs from the iLO's present state counts
+    and is sent, as one transaction. The values of secrets, which are part of body, are
+    not in the result.
+    """
+    arguments = ['tx', 'run', '--needed', '-']
+    if module.check_mode:
+        arguments.append('--dry-run')
+    answer = run_ilod(module, *arguments, operations=[{'method': 'PATCH', 'path': path, 'body': body}])
+    changes = answer['Changes']
+    hide(changes, secrets or {})
+    result = {
+        'changed': bool(changes),
+        'changes': [
+            {'path': c['Path'], 'property': c['Property'], 'from': c['From'], 'to': c['To']} for c in changes
+        ],
+    }
+    if not module.check_mode:
+        result['result'] = answer['Result']
+        result['reboot_required'] = answer['ResetRequired']
+    if module._diff:
+        result['diff'] = {
+            'before_header': path,
+            'after_header': path,
+            'before': dict((c['Property'], c['From']) for c in changes),
+            'after': dict((c['Property'], c['To']) for c in changes),
+        }
+    return result

@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright: The authors of ilod
+# Apache-2.0 (see https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r'''
+---
+module: ilod_bios
+short_description: BIOS settings of the local server
+version_added: 0.1.0
+description:
+  - Gives BIOS attributes of the server that the module runs on the values that are wanted, with the next reset of the
+    server. The module does not reset it.
+  - The resource is found in the iLO's tree. What is compared and changed is its settings object, so what waits for a
+    reset already is not sent again.
+options:
+  attributes:
+    description: BIOS attributes and their values, as C(ilod list --select Bios.) names them.
+    type: dict
+    required: true
+author:
+  - The authors of ilod (@ilod)
+requirements:
+  - ilod on the managed host
+  - root, or a role in the configuration of ilod's agent that may make the change
+notes:
+  - Supports C(check_mode) and C(diff).
+'''
+
+EXAMPLES = r'''
+- name: Have the BIOS settings
+  ilod.ilod.ilod_bios:
+    attributes:
+      WorkloadProfile: Virtualization-MaxPerformance
+      BootMode: Uefi
+  register: bios
+
+- name: Reset the server if a setting waits for that
+  ansible.builtin.reboot:
+  when: bios.reboot_required
+'''
+
+RETURN = r'''
+changes:
+  description: What differed from the settings that wait for a reset, or in check mode differs.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Path of the settings object.
+      type: str
+    property:
+      description: The property, as a JSON pointer.
+      type: str
+    from:
+      description: Its value before.
+      type: raw
+    to:
+      description: Its value after.
+      type: raw
+  sample:
+    - path: /redfish/v1/systems/1/bios/settings/
+      property: /Attributes/BootMode
+      from: LegacyBios
+      to: Uefi
+result:
+  description: What became of the transaction, such as C(unchanged) or C(committed).
+  returned: never in check mode
+  type: str
+reboot_required:
+  description: Whether one of the attributes waits for a reset of the server, from this run or from an earlier one.
+  returned: success
+  type: bool
+error:
+  description: Name of ilod's exit code, as C(ilod help exit-codes) has it.
+  returned: failure
+  type: str
+'''
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ilod.ilod.plugins.module_utils.ilod import ensure, run_ilod
+
+
+def waits(module, path, attributes):
+    """Return whether one of the attributes differs from what is in effect."""
+    for resource in run_ilod(module, 'pending', '--fresh'):
+        if resource['Path'].rstrip('/') == path.rstrip('/'):
+            if any(d['Property'] in attributes for d in resource['Differences']):
+                return True
+    return False
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={'attributes': {'type': 'dict', 'required': True}},
+        supports_check_mode=True,
+    )
+    attributes = module.params['attributes']
+    if not attributes:
+        module.fail_json(msg='attributes must name an attribute')
+    found = run_ilod(module, 'list', '@odata.id', '--select', 'Bios.')
+    if not isinstance(found, dict):
+        module.fail_json(msg='there are several BIOS resources: use ilod_resource with the path of one of them')
+    path = found['@odata.id']
+    result = ensure(module, path, {'Attributes': attributes})
+    result['reboot_required'] = result['changed'] or waits(module, path, attributes)
+    module.exit_json(**result)
+
+
+if __name__ == '__main__':
+    main()

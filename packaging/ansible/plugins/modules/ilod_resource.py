@@ -1,0 +1,126 @@
+#!/usr/bin/python
+# Copyright: The authors of ilod
+# Apache-2.0 (see https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r'''
+---
+module: ilod_resource
+short_description: Properties of a Redfish resource of the local iLO
+version_added: 0.1.0
+description:
+  - Gives a resource of the iLO of the server that the module runs on the properties that are wanted.
+  - What is so already is not sent. What differs is checked and sent as one transaction, which C(ilod) undoes as far as
+    the iLO lets it if part of it is refused.
+  - The present state is asked of the iLO, so that a change from elsewhere is seen.
+options:
+  path:
+    description: Path of the resource.
+    type: str
+    required: true
+  properties:
+    description:
+      - Properties as the resource has them, nested ones too. Properties that are not named stay as they are; an array is
+        replaced as a whole.
+      - Types matter. A template gives a string unless its task uses a filter such as C(int) and C(jinja2_native) is on.
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - More properties of the same form, whose values are in no output and no log.
+      - The iLO shows no passwords, so they cannot be compared. A task that sets one changes the host in each run.
+    type: dict
+    default: {}
+author:
+  - The authors of ilod (@ilod)
+requirements:
+  - ilod on the managed host
+  - root, or a role in the configuration of ilod's agent that may make the change
+notes:
+  - Supports C(check_mode) and C(diff).
+  - Without ilod's agent each task has a session of its own on the iLO, which it deletes.
+'''
+
+EXAMPLES = r'''
+- name: Have the asset tag, and boot from the network once
+  ilod.ilod.ilod_resource:
+    path: /redfish/v1/Systems/1/
+    properties:
+      AssetTag: rack 7
+      Boot:
+        BootSourceOverrideEnabled: Once
+        BootSourceOverrideTarget: Pxe
+
+- name: Set the password of an account of the iLO
+  ilod.ilod.ilod_resource:
+    path: /redfish/v1/AccountService/Accounts/1/
+    secrets:
+      Password: "{{ ilo_password }}"
+'''
+
+RETURN = r'''
+changes:
+  description: What differed, or in check mode differs. Secrets are hidden.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Path of the resource that takes the change, which may be the settings object of the one given.
+      type: str
+    property:
+      description: The property, as a JSON pointer.
+      type: str
+    from:
+      description: Its value before.
+      type: raw
+    to:
+      description: Its value after.
+      type: raw
+  sample:
+    - path: /redfish/v1/Systems/1/
+      property: /AssetTag
+      from: ''
+      to: rack 7
+result:
+  description: What became of the transaction, such as C(unchanged), C(committed), C(rolled-back) or C(partly-rolled-back).
+  returned: when something was sent, or nothing was to be sent; never in check mode
+  type: str
+reboot_required:
+  description: Whether the change is effective only after a reset of the server.
+  returned: success, but not in check mode
+  type: bool
+error:
+  description: Name of ilod's exit code, as C(ilod help exit-codes) has it.
+  returned: failure
+  type: str
+'''
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ilod.ilod.plugins.module_utils.ilod import ensure, merged
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            'path': {'type': 'str', 'required': True},
+            'properties': {'type': 'dict', 'default': {}},
+            'secrets': {'type': 'dict', 'default': {}, 'no_log': True},
+        },
+        supports_check_mode=True,
+    )
+    secrets = module.params['secrets']
+    try:
+        body = merged(module.params['properties'], secrets)
+    except ValueError as e:
+        module.fail_json(msg=str(e))
+    if not body:
+        module.fail_json(msg='properties or secrets must name a property')
+    module.exit_json(**ensure(module, module.params['path'], body, secrets))
+
+
+if __name__ == '__main__':
+    main()
