@@ -21,7 +21,7 @@ func (k *Keeper) reapBeforeBoot(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sessions from before the boot: %w", err)
 	}
-	// Asked for last: if anything the boot seems too early, which spares sessions.
+	// Asked for last: if anything the boot seems earlier, which spares sessions.
 	uptime, err := k.o.Uptime()
 	if err != nil {
 		return fmt.Errorf("sessions from before the boot: %w", err)
@@ -41,10 +41,11 @@ func (k *Keeper) reapBeforeBoot(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// beforeBoot reports a session of a host program that is older than the host's
-// uptime, all by the iLO's clock.
+// beforeBoot reports a session of a host program that was not used during the
+// host's uptime, all by the iLO's clock. What whole seconds hide is added to the time
+// before the boot: no program has a session so soon after the kernel's start.
 func (t TableEntry) beforeBoot(uptime time.Duration) bool {
-	boot := t.read.Add(-uptime - clockSlack)
+	boot := t.read.Add(clockSlack - uptime)
 	return t.InBand && !t.Ours && !t.Current && !t.read.IsZero() && !t.Login.IsZero() && !t.Access.IsZero() &&
 		t.Login.Before(boot) && t.Access.Before(boot)
 }

@@ -63,12 +63,13 @@ func TestReapBeforeBoot(t *testing.T) {
 	for name, c := range map[string]struct {
 		then    func(m *machine, s *Session) // between the login of the other program and the start of ours
 		failing bool                         // the uptime is not known
-		booted  time.Duration                // before that login; negative: after it
+		booted  time.Duration                // by so much before that login; negative: after it
 		reaped  bool
 	}{
 		"of an earlier boot":      {booted: -time.Minute, reaped: true},
 		"of this boot":            {booted: time.Minute},
-		"at the time of the boot": {booted: -time.Second},
+		"just before the boot":    {reaped: true},
+		"just after the boot":     {booted: 3 * time.Second},
 		"uptime unknown":          {booted: -time.Minute, failing: true},
 		"used since":              {booted: -time.Minute, then: func(m *machine, s *Session) { m.use(s) }},
 		"iLO's clock is put back": {booted: -time.Minute, then: func(m *machine, _ *Session) { m.service.SetClock(m.service.Now().Add(-time.Hour)) }},
