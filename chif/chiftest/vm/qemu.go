@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,19 +24,20 @@ import (
 
 // Machine is a virtual machine whose iLO is a simulator.
 type Machine struct {
-	Kernel    Kernel
-	Initramfs []byte
-	Arguments []string // of the guest's /init
-	Layout    Layout
-	ILO       *chiftest.Server // also answers control requests on the guest's /dev/ttyS1
-	Console   io.Writer        // gets what the guest writes to /dev/ttyS0
+	Kernel     Kernel
+	Initramfs  []byte
+	Parameters []string // more of the kernel's
+	Arguments  []string // of the guest's /init
+	Layout     Layout
+	ILO        *chiftest.Server // also answers control requests on the guest's /dev/ttyS1
+	Console    io.Writer        // gets what the guest writes to /dev/ttyS0
 }
 
 // reentrant is QEMU's only sign of a doorbell that it dropped.
 const reentrant = "Blocked re-entrant IO"
 
-// Run boots the machine and returns when the guest has powered off, nil if all
-// parts of the machine did their work. When ctx ends, or when this process
+// Run boots the machine and returns when the guest has powered off or reset the
+// machine, nil if all parts of the machine did their work. When ctx ends, or when this process
 // dies, QEMU is killed.
 func (m *Machine) Run(ctx context.Context) (err error) {
 	initramfs, err := memoryFile(m.Initramfs)
@@ -49,7 +51,7 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 		"-accel", "tcg", "-smp", "1", "-m", memory,
 		"-object", "memory-backend-memfd,id=mem,share=on,size="+memory, "-machine", "pc,memory-backend=mem",
 		"-kernel", m.Kernel.Image, "-initrd", "/proc/self/fd/3",
-		"-append", "console=ttyS0 loglevel=1 panic=-1 mitigations=off -- "+strings.Join(m.Arguments, " "))
+		"-append", strings.Join(slices.Concat([]string{"console=ttyS0 loglevel=1 panic=-1 mitigations=off"}, m.Parameters, []string{"--"}, m.Arguments), " "))
 	cmd.ExtraFiles = []*os.File{initramfs}
 	defer func() {
 		for _, f := range cmd.ExtraFiles {
