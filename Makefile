@@ -11,7 +11,7 @@ race := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 .PHONY: help build build-all man packages demo test test-vm test-packages test-integration bench lint fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/ilod and bin/ilosim for this machine
 	$(build) -o bin/ ./cmd/ilod ./cmd/ilosim
@@ -46,6 +46,12 @@ test-packages: packages ## check the packages, and use one on a booted Debian; n
 
 test-integration: build ## use ilod from Puppet, Chef and Ansible on simulated servers
 	ILOD_TEST_INTEGRATION=1 $(GO) test -count=1 -v -timeout 10m ./packaging/ -run 'Host|Puppet|Chef|Ansible'
+
+linuxpe-demo: ## deploy a server from an initrd without disk, on the real hpilo driver
+	ILOD_TEST_LINUXPE=1 $(GO) test -count=1 -v -timeout 10m -run 'TestOverlay|TestDemo' ./packaging/linuxpe
+
+test-initramfs: ## make images with dracut and initramfs-tools, and boot them; needs root
+	ILOD_TEST_INITRAMFS=1 $(GO) test -count=1 -v -timeout 15m -run TestInitramfs ./packaging/linuxpe
 
 bench: ## measure; each benchmark compares medians of one run
 	$(GO) test -run '^$$' -bench . -benchmem -count=$(COUNT) ./...

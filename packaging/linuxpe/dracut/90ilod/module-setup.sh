@@ -1,0 +1,21 @@
+#!/bin/bash
+# dracut: adds ilod and the hpilo driver to an image, with 'dracut --add ilod'.
+
+# Only on demand.
+check() {
+    return 255
+}
+
+depends() {
+    echo base
+}
+
+installkernel() {
+    instmods hpilo
+}
+
+install() {
+    inst_multiple cat mkdir modprobe sed sleep tail uname ilod ilod-pe
+    inst_multiple -o /etc/ilod/ilod.toml /etc/ilod/deploy.ilod
+    inst_hook pre-mount 50 "$moddir/ilod.sh"
+}
