@@ -8,10 +8,10 @@ build = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VE
 # The race detector needs a C compiler.
 race := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help build build-all man packages demo test test-vm test-packages test-integration bench lint fuzz clean
+.PHONY: help build build-all man packages demo test test-vm test-packages test-integration linuxpe-demo test-initramfs bench lint fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/ilod and bin/ilosim for this machine
 	$(build) -o bin/ ./cmd/ilod ./cmd/ilosim
