@@ -20,6 +20,8 @@ build-all: ## build ilod for every platform into build/dist
 	GOOS=linux GOARCH=amd64 $(build) -o build/dist/ilod-linux-amd64 ./cmd/ilod
 	GOOS=linux GOARCH=arm64 $(build) -o build/dist/ilod-linux-arm64 ./cmd/ilod
 	GOOS=windows GOARCH=amd64 $(build) -o build/dist/ilod-windows-amd64.exe ./cmd/ilod
+	@large=$$(find build/dist -name 'ilod-linux-*' -size +18000000c -o -name '*.exe' -size +19000000c); \
+		test -z "$$large" || { echo "over 18 MB, or 19 for Windows:" $$large; exit 1; }
 
 man: build ## write the manual into build/man
 	rm -rf build/man
