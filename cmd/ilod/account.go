@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -12,12 +13,21 @@ func (a *app) accountFlags(flags *pflag.FlagSet) {
 	flags.VarP(forgotten{}, "user", "u", "has no effect, and is there for scripts")
 	flags.VarP(forgotten{}, "password", "p", "has no effect, and is there for scripts")
 	flags.Var(&a.url, "url", "has no effect, and is there for scripts")
-	for _, name := range accountFlagNames {
+	flags.Var(forgotten{}, biosPassword, "has no effect, and is there for scripts")
+	for _, name := range []string{"user", "password", "url", biosPassword} {
 		_ = flags.MarkHidden(name) // it exists
 	}
 }
 
-var accountFlagNames = []string{"user", "password", "url"}
+// biosPassword is the flag with the password of an iLO 4 server's BIOS. Servers
+// with later iLOs ask a client for none.
+const biosPassword = "biospassword"
+
+// biosHeader has that of a request (chif-protocol §4.1).
+const biosHeader = "X-Hprestfulapi-Authtoken"
+
+// biosToken is what proves that one knows a password.
+func biosToken(password string) string { return fmt.Sprintf("%X", sha256.Sum256([]byte(password))) }
 
 // forgotten is the value of a flag that is kept nowhere.
 type forgotten struct{}
@@ -44,6 +54,11 @@ func (u *iloURL) Type() string { return "string" }
 func (a *app) checkAccount(flags *pflag.FlagSet) error {
 	if a.url.other {
 		return &usageError{"--url: ilod knows the iLO of this host alone", "leave --url out, or use ilorest for iLOs of other hosts"}
+	}
+	if f := flags.Lookup(biosPassword); f.Changed && f.Value == (forgotten{}) {
+		a.accountNote.Do(func() {
+			fmt.Fprintln(a.stderr, "warning: --biospassword is not used: an iLO 5 or 6 asks for none, and for an iLO 4 there are 'ilod rawpatch' and 'ilod rawput' with it")
+		})
 	}
 	if flags.Changed("user") || flags.Changed("password") {
 		a.accountNote.Do(func() {

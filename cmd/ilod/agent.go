@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"path"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -158,8 +160,11 @@ func (a *app) agentStatus(ctx context.Context, rt http.RoundTripper) error {
 		return fmt.Errorf("the agent's status: %w", err)
 	}
 	session := "none"
-	if s.Session.Session != "" {
-		session = s.Session.Session + ", since " + s.Session.Since.Local().Format(time.DateTime)
+	if s.Session.Session != "" { // as ilo-sessions has it
+		if session, err = url.PathUnescape(path.Base(s.Session.Session)); err != nil {
+			return fmt.Errorf("the agent's status: %w", err)
+		}
+		session = oneLine(session) + "\nsince    " + s.Session.Since.Local().Format(time.DateTime)
 	}
 	_, err = fmt.Fprintf(a.stdout, "agent    %v, process %v, since %s\ndevice   %v\nsession  %s\nlogins   %d, %d failed\ncache    %d answers, %d hits, %d misses, %d too old\n",
 		s.Info["version"], s.Info["pid"], s.Started.Local().Format(time.DateTime), s.Info["device"], session,

@@ -2,6 +2,28 @@ package main
 
 import "github.com/spf13/cobra"
 
+// notThere are flags of ilorest that ilod does not have, and what to do instead.
+var notThere = map[string]string{
+	"m":           oneHost,
+	"mpfilename":  oneHost,
+	"encryption":  "encrypt the file with a program for that, such as gpg or openssl; '-f -' reads standard input",
+	"sessionid":   "leave it out: nobody has to log in",
+	"otp":         "leave it out: nobody has to log in",
+	"enc":         "leave it out: nobody has to log in",
+	"e":           "leave it out: nobody has to log in",
+	"https":       "leave it out: there is no network between the host and its iLO",
+	"usercert":    "leave it out: nobody has to log in",
+	"force_vnic":  "leave it out: ilod uses the CHIF channel",
+	"useproxy":    "leave it out: there is no network between the host and its iLO",
+	"redfish":     "leave it out: ilod speaks Redfish with every iLO",
+	"debug":       "use -vv, which shows no secrets",
+	"d":           "use -vv, which shows no secrets",
+	"logdir":      "leave it out: the log goes to stderr, and the agent's to the journal",
+	"includelogs": "leave it out: 'ilod get --recursive' of a log reads it",
+}
+
+const oneHost = "ilod knows the iLO of this host alone: run 'ilod load' on each host"
+
 // migratingTopic is the help topic on what is not as with HPE's ilorest.
 func migratingTopic() *cobra.Command {
 	return &cobra.Command{Use: "migrating-from-ilorest", Short: "What is not as with HPE's ilorest", Long: `The commands of HPE's ilorest that work on resources are there with its names,
@@ -37,7 +59,7 @@ Reading
   others are named on stderr; if none is there, that is an error (6). Only data is on
   stdout. JSON is one object for one resource, else an array; properties are in
   order of their names. Answers may come from the cache, never older than 10 s for
-  readings and 15 min for settings; --refresh asks the iLO. info wants a property.
+  readings and 15 min for settings; --refresh asks the iLO.
 
 Writing
   set checks names, types and values with the iLO's schemas and registries, and
@@ -50,8 +72,10 @@ Resetting
   reboot does not wait for three seconds, and asks nobody.
 
 Not there
-  Commands for storage, firmware, accounts and licences, and the options --cache-dir,
-  --redfish and --debug. rawget, rawpatch and rawpost reach all of it; --nocache and -v
-  are there, and --nologo has no effect.
+  Commands for storage, firmware, accounts and licences: rawget, rawpatch and rawpost
+  reach all of it. --cache-dir is --state-dir, and wants an absolute path. --nologo
+  has no effect, nor has --biospassword but for rawpatch and rawput: an iLO 5 or 6
+  asks for none. There are no --encryption, --redfish and --debug, and no load -m for
+  several hosts.
 `}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -121,24 +122,33 @@ func (a *app) printObjects(objects []map[string]any) error {
 func (a *app) infoCommand() *cobra.Command {
 	var s selecting
 	cmd := &cobra.Command{
-		Use: "info PROPERTY...", Short: "Print what is known of properties: type, allowed values, help",
+		Use: "info [PROPERTY...]", Short: "Print what is known of properties: type, allowed values, help",
 		Long: `Print what the iLO's schemas and registries say about properties of the selected
-resources: the type, whether it is read-only, the values allowed, and a help text.`,
-		Example: "  ilod info BootMode --select Bios.",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return &usageError{"info needs at least one property", "'ilod list' prints those of the selected type"}
-			}
-			return nil
-		},
+resources: the type, whether it is read-only, the values allowed, and a help text.
+Without PROPERTY print their names.`,
+		Example: "  ilod info BootMode --select Bios.\n  ilod info --select Bios.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSelected(cmd, &s, func(ctx context.Context, _ http.RoundTripper, found *selected) error {
-				return a.printInfo(ctx, found, found.below(args))
+				paths := found.below(args)
+				if len(paths) == 0 {
+					return a.printNames(found)
+				}
+				return a.printInfo(ctx, found, paths)
 			})
 		},
 	}
 	s.flags(cmd.Flags())
 	return cmd
+}
+
+// printNames prints which properties the resources have.
+func (a *app) printNames(s *selected) error {
+	var names []string
+	for _, x := range s.found {
+		names = slices.AppendSeq(names, maps.Keys(selection.WithoutReserved(x.Shown())))
+	}
+	slices.Sort(names)
+	return a.printList(slices.Compact(names))
 }
 
 // printInfo describes each property, of the first resource that has it.

@@ -26,7 +26,7 @@ var (
 // rawOptions are ilorest's for its raw commands.
 type rawOptions struct {
 	response, getheaders, silent, service, expand bool
-	headers, file, binary                         string
+	headers, file, binary, biosPassword           string
 	reading
 }
 
@@ -116,6 +116,10 @@ An older form for one request is {"path": "/redfish/v1/Systems/1/", "body": {…
 					return err
 				}
 				setBody(requests[i], b.body)
+				if o.biosPassword != "" { // which no transaction keeps
+					requests[i].Header.Set(biosHeader, biosToken(o.biosPassword))
+					requests[i].Header.Set(transactionHeader, "immediate")
+				}
 			}
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				for _, req := range requests {
@@ -128,6 +132,9 @@ An older form for one request is {"path": "/redfish/v1/Systems/1/", "body": {…
 		},
 	}
 	o.flags(cmd.Flags())
+	if method != http.MethodPost {
+		cmd.Flags().StringVar(&o.biosPassword, biosPassword, "", "the BIOS administrator's `PASSWORD`, for an iLO 4; others can see arguments")
+	}
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -108,6 +109,9 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 			var names []string
 			cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
 			text += schema.Suggest(name, names)
+		}
+		if e, unknown := errors.AsType[*pflag.NotExistError](err); unknown && notThere[e.GetSpecifiedName()] != "" {
+			return &usageError{err.Error(), notThere[e.GetSpecifiedName()]}
 		}
 		return &usageError{text, fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
 	})

@@ -30,6 +30,8 @@ func aliases(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		name = "select"
 	case "refresh":
 		name = "fresh"
+	case "cache-dir":
+		name = "state-dir"
 	}
 	return pflag.NormalizedName(name)
 }

@@ -79,7 +79,8 @@ a user at a terminal may choose which to end, where the limits say "ask".`,
   recursive      on or off: a get covers everything below its path, too
   returned-path  full, relative or leaf: the form of paths in answers
   output         text, json or raw: what get prints
-  selection      a type, such as ComputerSystem., for tools that select by one`,
+  selection      what get, list, set and others work on, as select sets it: a type,
+                 such as ComputerSystem., or a path`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			change, err := variable(args, reset)
 			if err != nil {
