@@ -6,6 +6,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -58,8 +59,10 @@ func (v *Variables) Validate() error {
 }
 
 // typeName is a Redfish type, with or without "#", the version, and the name
-// after it.
-var typeName = regexp.MustCompile(`^#?[A-Za-z][A-Za-z0-9_]{0,127}(\.(v[0-9]+(_[0-9]+){0,2}(\.[A-Za-z][A-Za-z0-9_]{0,127})?)?)?$`)
+// after it. It takes most of a millisecond, which every start would pay.
+var typeName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^#?[A-Za-z][A-Za-z0-9_]{0,127}(\.(v[0-9]+(_[0-9]+){0,2}(\.[A-Za-z][A-Za-z0-9_]{0,127})?)?)?$`)
+})
 
 // isSelection reports a type or a path, and behind that what tells which of its
 // resources, or what of them, is meant.
@@ -73,7 +76,7 @@ func isSelection(s string) bool {
 		return clean
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(what, "#"), "#")
-	return typeName.MatchString(name)
+	return typeName().MatchString(name)
 }
 
 // cleanPath returns the escaped path of a resource with a slash at its end.
