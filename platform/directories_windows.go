@@ -4,12 +4,18 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/windows"
 )
 
-// DefaultDirectories are below %ProgramData%. Windows has no directory in
-// memory.
+// DefaultDirectories are below ProgramData. Windows has no directory in memory.
 func DefaultDirectories() Directories {
-	base := filepath.Join(cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`), "ilod")
+	// Asked of the system: an environment may come from anybody.
+	data, err := windows.KnownFolderPath(windows.FOLDERID_ProgramData, windows.KF_FLAG_DEFAULT)
+	if err != nil { // WinPE need not know it
+		data = cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`)
+	}
+	base := filepath.Join(data, "ilod")
 	return Directories{State: filepath.Join(base, "state"), Runtime: filepath.Join(base, "run"), Config: base}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"syscall"
 
 	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/chif"
@@ -56,9 +55,9 @@ func (a *app) dialAgent(ctx context.Context) (*agentClient, error) {
 }
 
 func dialSocket(ctx context.Context, path string) (*agentClient, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	conn, err := platform.Dial(ctx, path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("the agent's socket %s: %w", path, chif.ErrPermission)
@@ -73,7 +72,7 @@ func dialSocket(ctx context.Context, path string) (*agentClient, error) {
 			case conn := <-first:
 				return conn, nil
 			default:
-				return new(net.Dialer).DialContext(ctx, "unix", path)
+				return platform.Dial(ctx, path)
 			}
 		},
 	}}, nil

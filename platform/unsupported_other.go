@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package platform
 
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 )
 
@@ -14,21 +15,21 @@ func unsupported(what string) error {
 	return fmt.Errorf("%s on %s: %w", what, runtime.GOOS, errors.ErrUnsupported)
 }
 
-// AcquireLock fails with errors.ErrUnsupported.
-func AcquireLock(context.Context, string, string) (*Lock, error) {
-	return nil, unsupported("instance lock")
-}
-
-// Release gives the lock back.
-func (l *Lock) Release() error { return nil }
-
 // Listen fails with errors.ErrUnsupported.
-func (l *Lock) Listen(context.Context, string, string) (net.Listener, error) {
+func (l *Lock) Listen(context.Context, string, string, ...string) (net.Listener, error) {
 	return nil, unsupported("listening for local clients")
 }
 
 // PeerOf fails with errors.ErrUnsupported.
 func PeerOf(net.Conn) (Peer, error) { return Peer{}, unsupported("identity of a local client") }
+
+const noFollow = 0
+
+func openState(string) (*os.File, error) { return nil, unsupported("instance lock") }
+
+func tryLock(*os.File) (bool, error) { return false, unsupported("instance lock") }
+
+func unlock(*os.File) error { return nil }
 
 // BootID fails with errors.ErrUnsupported.
 func BootID() (string, error) { return "", unsupported("boot id") }
