@@ -1,0 +1,87 @@
+# frozen_string_literal: true
+
+require 'json'
+
+module IlodCookbook
+  # What ilod says of a failure.
+  class Error < RuntimeError; end
+
+  # How the resources call the program ilod. What they send goes to its standard
+  # input, so that no secret is among arguments.
+  module Helpers
+    # What ilod prints as JSON.
+    def ilod(*arguments, input: nil)
+      called = shell_out('ilod', *arguments, '--json', **(input ? { input: input } : {}))
+      return JSON.parse(called.stdout) unless called.error?
+
+      raise Error, ilod_failure(called)
+    end
+
+    # What is to be changed on the resource at path for it to have the properties of
+    # both objects, as the iLO is now; with action :run it is changed.
+    def ilod_changes(path, properties, secrets = {}, action: :look)
+      body = ilod_merged(properties, secrets)
+      raise ArgumentError, "#{path}: no property is given" if body.empty?
+
+      arguments = %w(tx run --needed -)
+      arguments << '--dry-run' unless action == :run
+      operations = [{ method: 'PATCH', path: path, body: body }]
+      ilod(*arguments, input: JSON.generate(operations: operations))['Changes']
+    rescue Error => e
+      raise Error, ilod_values(secrets).inject(e.message) { |message, secret| message.gsub(secret, '******') }
+    end
+
+    # The same for BIOS attributes, of the resource that the iLO's tree has for them.
+    # ilod reads and writes its settings object.
+    def ilod_bios_changes(attributes, **options)
+      found = ilod('list', '@odata.id', '--select', 'Bios.')
+      raise Error, 'there are several BIOS resources: use ilod_resource with the path of one' unless found.is_a?(Hash)
+      raise ArgumentError, 'no attribute is given' if attributes.empty?
+
+      ilod_changes(found['@odata.id'], { 'Attributes' => attributes }, **options)
+    end
+
+    # What of the wanted properties there is before the changes.
+    def ilod_before(wanted, changes)
+      changes.each_with_object(JSON.parse(JSON.generate(wanted))) do |change, before|
+        *outer, name = change['Property'].split('/').drop(1).map { |part| part.gsub('~1', '/').gsub('~0', '~') }
+        object = outer.inject(before) { |inner, part| inner[part] if inner.is_a?(Hash) }
+        object[name] = change['From'] if object.is_a?(Hash) && object.key?(name)
+      end
+    end
+
+    private
+
+    def ilod_failure(called)
+      error = JSON.parse(called.stderr.lines.last)['error']
+      message = error['message']
+      message += " (#{error['hint']})" if error['hint']
+      return message if called.stdout.empty?
+
+      # A commit that failed prints what became of each write.
+      ([message] + JSON.parse(called.stdout)['Writes'].map { |write| write['Error'] }).compact.join('; ')
+    rescue JSON::ParserError, NoMethodError, TypeError
+      "ilod: exit code #{called.exitstatus}: #{called.stderr.strip}"
+    end
+
+    def ilod_merged(first, second)
+      first.merge(second) do |name, one, other|
+        raise ArgumentError, "#{name} is given twice" unless one.is_a?(Hash) && other.is_a?(Hash)
+
+        ilod_merged(one, other)
+      end
+    end
+
+    # The leaves of an object as text, the longest first.
+    def ilod_values(object)
+      leaves = lambda do |value|
+        case value
+        when Hash then value.values.flat_map(&leaves)
+        when Array then value.flat_map(&leaves)
+        else [value.to_s]
+        end
+      end
+      leaves.call(object).reject(&:empty?).sort_by { |leaf| -leaf.size }
+    end
+  end
+end

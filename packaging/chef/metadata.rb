@@ -1,0 +1,16 @@
+# frozen_string_literal: true
+
+name 'ilod'
+maintainer 'The authors of ilod'
+maintainer_email 'ilod@users.noreply.github.com'
+license 'Apache-2.0'
+description 'The agent of an HPE server\'s local iLO, and settings of iLO and BIOS by way of it'
+version '0.1.0'
+chef_version '>= 16.0'
+source_url 'https://github.com/ilod/ilod'
+issues_url 'https://github.com/ilod/ilod/issues'
+
+supports 'debian'
+supports 'ubuntu'
+supports 'redhat'
+supports 'suse'

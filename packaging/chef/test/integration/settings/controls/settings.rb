@@ -1,0 +1,14 @@
+# frozen_string_literal: true
+
+control 'ilod-settings' do
+  title 'The iLO has what the recipe ilod_test wants'
+
+  describe json(command: 'ilod get --fresh /redfish/v1/Systems/1/') do
+    its('AssetTag') { should eq 'rack 7' }
+    its(%w(Boot BootSourceOverrideTarget)) { should eq 'Pxe' }
+  end
+
+  describe command('ilod ilo-sessions --json') do
+    its('exit_status') { should eq 0 }
+  end
+end
