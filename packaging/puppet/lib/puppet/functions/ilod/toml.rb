@@ -1,0 +1,22 @@
+require 'json'
+
+# The text of a TOML file.
+Puppet::Functions.create_function(:'ilod::toml') do
+  # @param config keys with strings, numbers, booleans and lists of them, and tables
+  # @return the text, first the keys without a table
+  dispatch :document do
+    param 'Hash[String, Variant[Scalar, Array[Scalar], Hash]]', :config
+    return_type 'String'
+  end
+
+  def document(config)
+    lines(config, []).join("\n") + "\n"
+  end
+
+  def lines(table, names)
+    tables, keys = table.partition { |_, value| value.is_a?(Hash) }
+    # A string of JSON is one of TOML.
+    keys.map { |name, value| "#{name.to_json} = #{value.to_json}" } +
+      tables.flat_map { |name, value| ['', "[#{[*names, name].map(&:to_json).join('.')}]", *lines(value, [*names, name])] }
+  end
+end

@@ -1,0 +1,59 @@
+require 'json'
+require 'open3'
+
+# What the providers have in common: they ask ilod's command line, in JSON. What is
+# to be set goes to its standard input, for arguments and files can be seen by others.
+class Puppet::Provider::Ilod < Puppet::Provider
+  # The document that ilod prints, if it prints one. An error has ilod's own words.
+  def self.ilod(*args, input: '')
+    debug("ilod #{args.join(' ')}")
+    out, err, status = Open3.capture3(command(:ilod), *args, stdin_data: input, binmode: true)
+    raise Puppet::Error, "ilod: #{reason(err.force_encoding(Encoding::UTF_8).scrub) || status}" unless status.success?
+
+    JSON.parse(out.force_encoding(Encoding::UTF_8), max_nesting: false) unless out.empty?
+  rescue JSON::ParserError, SystemCallError => e
+    raise Puppet::Error, "ilod #{args.join(' ')}: #{e.message}"
+  end
+
+  # The message and the remedy of the error that --json has on standard error.
+  def self.reason(err)
+    error = err.lines.reverse.lazy.map { |line| JSON.parse(line)['error'] rescue nil }.find { |e| e.is_a?(Hash) }
+    return err.strip[/.+/m] unless error
+
+    [error['message'], error['hint']].compact.join('; ')
+  end
+  private_class_method :reason
+
+  # Puppet calls it after the last resource of the catalog. The agent forgets what it
+  # has changed; this has it know again what the fact shows.
+  def self.post_resource_eval
+    ilod('get', '--json', '/redfish/v1/', '/redfish/v1/Systems/1/')
+  rescue Puppet::Error => e
+    debug(e.message)
+  end
+
+  # What would have to be changed for the resource to have the properties, as it is
+  # on the iLO now: hashes of Property, From, To.
+  def changes(properties)
+    run(properties, '--dry-run')['Changes']
+  end
+
+  # Has the resource have the properties, in one transaction.
+  def change(properties)
+    result = run(properties)
+    return unless result['ResetRequired']
+
+    resource.notice('this takes effect with the next reset of the server')
+    reset_required
+  end
+
+  # What a type does about a change that waits for a reset.
+  def reset_required; end
+
+  private
+
+  def run(properties, *flags)
+    operation = { method: 'PATCH', path: path, body: body(properties) }
+    self.class.ilod('tx', 'run', '--needed', *flags, '--json', '-', input: JSON.generate(operations: [operation]))
+  end
+end

@@ -1,0 +1,93 @@
+require 'spec_helper'
+
+describe Puppet::Type.type(:ilod_resource) do
+  def sensitive(value)
+    Puppet::Pops::Types::PSensitiveType::Sensitive.new(value)
+  end
+
+  def resource(properties, **others)
+    described_class.new(path: '/redfish/v1/Systems/1/', properties: properties, provider: :cli, **others)
+  end
+
+  # ilod is what stands in for the program: its arguments and input are kept, and it
+  # answers one after the other.
+  def ilod(*answers)
+    @calls = []
+    allow(described_class.provider(:cli)).to receive(:command).with(:ilod).and_return('/bin/ilod')
+    allow(Open3).to receive(:capture3) do |*args, **options|
+      @calls << [args, options[:stdin_data]]
+      out, err, success = answers.shift
+      [out.dup, (err || '').dup, instance_double(Process::Status, success?: success != false)]
+    end
+  end
+
+  def dry_run(*changes)
+    [JSON.generate('Changes' => changes.map { |property, from, to| { 'Property' => property, 'From' => from, 'To' => to } })]
+  end
+
+  it 'takes paths of resources only' do
+    ['/', 'Systems/1', '/redfish/v1/Systems/1?x', '/redfish/v1/Systems/1#/AssetTag', '/redfish/v1/Sys tems/'].each do |path|
+      expect { described_class.new(path: path, properties: { 'a' => 1 }) }.to raise_error(Puppet::Error, /is no path of a Redfish resource/)
+    end
+  end
+
+  it 'wants properties' do
+    expect { described_class.new(path: '/redfish/v1/Systems/1/') }.to raise_error(Puppet::Error, /properties is missing/)
+    expect { resource({}) }.to raise_error(Puppet::Error, /has no properties/)
+    expect { resource('AssetTag') }.to raise_error(Puppet::Error, /must be a hash of properties, not String/)
+    expect { resource({ 'a' => 1 }, hidden: :never) }.to raise_error(Puppet::Error, /Invalid value/)
+  end
+
+  it 'sends what is wanted on standard input' do
+    ilod(dry_run(['/Boot/Target', 'None', 'Pxe']), ['{"Result":"committed"}'])
+    property = resource({ 'Boot' => { 'Target' => 'Pxe', 'Enabled' => true, 'Count' => 2, 'Not' => nil, 'List' => [1, 'a'] } }).property(:properties)
+    expect(property.retrieve).to eq('Boot' => { 'Target' => 'None', 'Enabled' => true, 'Count' => 2, 'Not' => nil, 'List' => [1, 'a'] })
+    expect(property.safe_insync?(nil)).to be(false)
+    expect(property.change_to_s(nil, nil)).to eq('Boot/Target: "None" -> "Pxe"')
+    property.sync
+    input = '{"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/",' \
+            '"body":{"Boot":{"Target":"Pxe","Enabled":true,"Count":2,"Not":null,"List":[1,"a"]}}}]}'
+    expect(@calls).to eq([[%w[/bin/ilod tx run --needed --dry-run --json -], input], [%w[/bin/ilod tx run --needed --json -], input]])
+  end
+
+  it 'is in sync with nothing to change' do
+    ilod(dry_run)
+    property = resource({ 'a' => 1 }).property(:properties)
+    expect(property.safe_insync?(property.retrieve)).to be(true)
+  end
+
+  it 'keeps secrets to itself' do
+    ilod(dry_run(['/A~1B/C~0', 'was', 'is'], ['/Password', '******', '******'], ['/other/Case', 'x', 'is'], ['/List', [], ['is']], ['/D', 1, 2]))
+    r = resource({ 'A/B' => { 'C~' => sensitive('is') }, 'Password' => 'plain', 'Other' => sensitive({ 'Case' => 'is' }), 'List' => [sensitive('is')], 'D' => 2 })
+    property = r.property(:properties)
+    property.retrieve
+    expect(property.change_to_s(nil, nil)).to eq(
+      'A/B/C~: [redacted] -> [redacted], Password: [redacted] -> [redacted], other/Case: [redacted] -> [redacted], ' \
+      'List: [redacted] -> [redacted], D: 1 -> 2',
+    )
+    expect([property.should, property.event.desired_value, property.instance_variable_get(:@should)].inspect).not_to match(/is"|plain/)
+    expect(@calls[0][1]).to include('{"A/B":{"C~":"is"},"Password":"plain","Other":{"Case":"is"},"List":["is"],"D":2}')
+  end
+
+  it 'has the message and remedy of ilod, without secrets' do
+    ilod(['', %(note\n{"error":{"code":28,"message":"A cannot be \\"q\\\\\\"r\\"","hint":"ask q\\"r"}}\n), false])
+    property = resource({ 'A' => sensitive('q"r') }).property(:properties)
+    expect { property.retrieve }.to raise_error(Puppet::Error, 'ilod: A cannot be "[redacted]"; ask [redacted]')
+    ilod(['', "panic\nmore\n", false], ['{', ''])
+    expect { property.retrieve }.to raise_error(Puppet::Error, "ilod: panic\nmore")
+    expect { property.retrieve }.to raise_error(Puppet::Error, /\Ailod tx run --needed --dry-run --json -: /)
+  end
+
+  it 'sends what the iLO never shows as often as it is told to' do
+    hidden = ['/Password', '******', '******']
+    ilod(dry_run(hidden), dry_run(hidden), ['{}'], dry_run(hidden, ['/Name', 'a', 'b']))
+    always = resource({ 'Password' => 'x' })
+    expect(always.property(:properties).safe_insync?(always.property(:properties).retrieve)).to be(false)
+    told = resource({ 'Password' => 'x', 'Name' => 'b' }, hidden: :refresh)
+    property = told.property(:properties)
+    expect(property.safe_insync?(property.retrieve)).to be(true)
+    told.refresh
+    expect(@calls.last[0]).to eq(%w[/bin/ilod tx run --needed --json -])
+    expect(property.safe_insync?(property.retrieve)).to be(false)
+  end
+end

@@ -1,0 +1,263 @@
+package packaging
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/ilod/ilod/chif/chiftest/redfish"
+)
+
+const puppetPackages = "puppet-agent ruby-rspec-puppet puppet-lint"
+
+// puppetHost is a host with the module, where each call of ilod is written down.
+type puppetHost struct {
+	*host
+	modules string
+}
+
+func newPuppetHost(t *testing.T) *puppetHost {
+	t.Helper()
+	h := &puppetHost{host: newHost(t, redfish.Options{})}
+	module, err := filepath.Abs("puppet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ilod, err := filepath.Abs("../bin/ilod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.modules = h.dir + "/modules"
+	for _, dir := range []string{h.modules, h.dir + "/bin"} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(module, h.modules+"/ilod"); err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\n' \"$*\" >>%[1]s/calls\nenv >>%[1]s/environment\nexec %s \"$@\"\n", h.dir, ilod)
+	if err := os.WriteFile(h.dir+"/bin/ilod", []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.environ = append(h.environ, "PATH="+h.dir+"/bin:"+os.Getenv("PATH"))
+	return h
+}
+
+// puppet runs a program of Puppet's in a PID namespace, where Facter finds no
+// process to wonder about.
+func (h *puppetHost) puppet(args ...string) (string, int) {
+	h.t.Helper()
+	return h.run("unshare", append([]string{"-fpn", "--mount-proc"}, args...)...)
+}
+
+// apply is what "puppet apply" prints and its exit code: 0 for nothing to do, 2 for
+// changes, 4 for failures, 6 for both.
+func (h *puppetHost) apply(manifest string, flags ...string) (string, int) {
+	h.t.Helper()
+	if err := os.WriteFile(h.dir+"/site.pp", []byte(manifest), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	return h.puppet(append([]string{"puppet", "apply", "--confdir", h.dir + "/conf", "--vardir", h.dir + "/var", "--modulepath", h.modules,
+		"--color", "false", "--detailed-exitcodes", h.dir + "/site.pp"}, flags...)...)
+}
+
+// calls are the calls of ilod since the last time.
+func (h *puppetHost) calls() []string {
+	h.t.Helper()
+	data, err := os.ReadFile(h.dir + "/calls")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.Remove(h.dir + "/calls"); err != nil {
+		h.t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+}
+
+// writes is how often the iLO was asked to change something.
+func (h *puppetHost) writes() (n int) {
+	for request, count := range h.iLO.Stats().Requests {
+		if strings.HasPrefix(request, "PATCH ") {
+			n += count
+		}
+	}
+	return n
+}
+
+// TestPuppet: changes, then none; what is changed behind the host's back is put
+// right, and nothing else; all with one login.
+func TestPuppet(t *testing.T) {
+	needIntegration(t, puppetPackages, "puppet", "unshare")
+	const (
+		owner    = `Owner "4712"`
+		password = "Pass-word-4711"
+	)
+	h := newPuppetHost(t)
+	h.startAgent()
+	const account = `{"UserName":"puppet","Password":"first-password","Oem":{"Hpe":{"LoginName":"puppet","Privileges":{}}}}`
+	if out, code := h.run("ilod", "raw", "POST", "/redfish/v1/AccountService/Accounts/", "--data", account); code != 0 {
+		t.Fatalf("%d %s", code, out)
+	}
+	example, err := os.ReadFile("puppet/examples/init.pp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := fmt.Sprintf(`
+warning("fact: ${facts['ilod']}")
+class { 'ilod':
+  config         => { 'timeout' => '30s', 'roles' => { 'reader' => { 'groups' => ['monitoring'] } } },
+  manage_package => false,
+  manage_service => false,
+  config_file    => '%[1]s/written.toml',
+}
+ilod_resource { '/redfish/v1/Managers/1/NetworkProtocol/':
+  properties => Sensitive({ 'HostName' => 'hidden-name' }),
+}
+ilod_resource { '/redfish/v1/AccountService/Accounts/2/':
+  properties => { 'Password' => Sensitive('%[2]s') },
+  hidden     => refresh,
+  subscribe  => File['%[1]s/written.toml'],
+}
+ilod_bios { 'owner':
+  attributes => { 'AdminName' => Sensitive('%[3]s'), 'AdminPhone' => '1' },
+}
+`, h.dir, password, owner) + strings.Replace(string(example), ", 'AdminName' => 'ops'", "", 1)
+
+	out, code := h.apply(site, "--debug")
+	if code != 2 {
+		t.Fatalf("%d\n%s", code, out)
+	}
+	for _, want := range []string{
+		`Ilod_resource[/redfish/v1/Systems/1/]/properties: AssetTag: "" -> "rack 7", Boot/BootSourceOverrideEnabled: "Disabled" -> "Once", Boot/BootSourceOverrideTarget: "None" -> "Pxe"`,
+		`Ilod_resource[/redfish/v1/Managers/1/NetworkProtocol/]/properties: changed [redacted] to [redacted]`,
+		`Ilod_bios[owner]/attributes: AdminName: [redacted] -> [redacted], AdminPhone: "" -> "1"`,
+		`Ilod_bios[owner]: this takes effect with the next reset of the server`,
+		`Accounts/2/]: Triggered 'refresh' from 1 event`,
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if n := h.writes(); n != 4 {
+		t.Errorf("%d writes", n)
+	}
+	for _, secret := range []string{"hidden-name", "4712", password} {
+		if strings.Contains(out, secret) {
+			t.Errorf("%q is shown:\n%s", secret, out)
+		}
+		h.nowhere(secret)
+	}
+	if body := h.outOfBand("GET", "/redfish/v1/systems/1/bios/settings/", ""); !strings.Contains(body, `"AdminName":"Owner \"4712\""`) {
+		t.Errorf("the BIOS settings are %s", body)
+	}
+	h.calls()
+
+	out, code = h.apply(site)
+	if code != 0 || !regexp.MustCompile(`fact: \{model => ProLiant DL380 Gen10, serial => SIM0000001, power => On, health => OK, generation => iLO 5, firmware => 3\.05\}`).MatchString(out) {
+		t.Fatalf("%d\n%s", code, out)
+	}
+	checks := 0
+	for _, call := range h.calls() {
+		switch call {
+		case "tx run --needed --dry-run --json -":
+			checks++
+		case "agent status --json --timeout 2s", "get --offline /redfish/v1/ /redfish/v1/Systems/1/ --json --timeout 2s",
+			"get /redfish/v1/ /redfish/v1/Systems/1/", "get --json /redfish/v1/ /redfish/v1/Systems/1/",
+			"get --select Bios. --json @odata.id @odata.type":
+		default:
+			t.Errorf("%q is called where nothing is to do", call)
+		}
+	}
+	if checks != 5 {
+		t.Errorf("%d checks of 5 resources", checks)
+	}
+
+	h.outOfBand("PATCH", "/redfish/v1/Systems/1/", `{"Boot":{"BootSourceOverrideTarget":"Cd"}}`)
+	const repair = `Boot/BootSourceOverrideTarget: "Cd" -> "Pxe"`
+	before := h.writes()
+	out, _ = h.apply(site, "--noop") // its exit code is 0 always
+	if !strings.Contains(out, "]/properties: "+repair+" (noop)\n") || strings.Contains(out, "AssetTag") || h.writes() != before {
+		t.Errorf("%d writes\n%s", h.writes()-before, out)
+	}
+	out, code = h.apply(site)
+	if code != 2 || !strings.Contains(out, "]/properties: "+repair+"\n") || strings.Count(out, "->") != 1 || h.writes() != before+1 {
+		t.Errorf("%d, %d writes\n%s", code, h.writes()-before, out)
+	}
+
+	// One resource is refused, and nothing of it sent; another one wants a reset.
+	before = h.writes()
+	out, code = h.apply(fmt.Sprintf(`
+ilod_resource { '/redfish/v1/Systems/1/':
+  properties => { 'AssetTag' => 'half', 'Boot' => { 'BootSourceOverrideTarget' => Sensitive('%s') } },
+}
+ilod_bios { 'phone':
+  attributes => { 'AdminPhone' => '2' },
+  reboot     => 'ForceRestart',
+}
+`, password), "--debug", "--trace")
+	refused := `ilod: operation 1: PATCH /redfish/v1/Systems/1/: 400 Bad Request: Base.1.16.PropertyValueNotInList: ` +
+		`/Boot/BootSourceOverrideTarget cannot be "[redacted]"; allowed: None, Cd, Hdd, Usb, Pxe, BiosSetup, UefiShell`
+	if code != 6 || !strings.Contains(out, refused) || strings.Contains(out, password) || h.writes() != before+1 {
+		t.Errorf("%d, %d writes\n%s", code, h.writes()-before, out)
+	}
+	if body := h.outOfBand("GET", "/redfish/v1/Systems/1/", ""); !strings.Contains(body, `"AssetTag":"rack 7"`) {
+		t.Errorf("half of it is applied: %s", body)
+	}
+	if body := h.outOfBand("GET", "/redfish/v1/systems/1/bios/", ""); !strings.Contains(body, `"AdminPhone":"2"`) {
+		t.Errorf("the server was not reset: %s", body)
+	}
+	if n := h.logins(); n != 1 {
+		t.Errorf("%d logins", n)
+	}
+	h.nowhere(password)
+}
+
+// nowhere fails the test if a secret was given to a program as argument or in the
+// environment, or kept by Puppet.
+func (h *puppetHost) nowhere(secret string) {
+	h.t.Helper()
+	err := filepath.WalkDir(h.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || filepath.Base(path) == "site.pp" {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if strings.Contains(string(data), secret) {
+			h.t.Errorf("%q is in %s", secret, path)
+		}
+		return err
+	})
+	if err != nil {
+		h.t.Error(err)
+	}
+}
+
+// TestPuppetFact: without an agent there is none, and the iLO is not asked.
+func TestPuppetFact(t *testing.T) {
+	needIntegration(t, puppetPackages, "facter", "unshare")
+	h := newPuppetHost(t)
+	out, code := h.puppet("facter", "--custom-dir", "puppet/lib/facter", "ilod")
+	if strings.TrimSpace(out) != "" || code != 0 || h.logins() != 0 {
+		t.Errorf("%d, %d logins\n%s", code, h.logins(), out)
+	}
+}
+
+// TestPuppetModule: the module's own tests, and its form.
+func TestPuppetModule(t *testing.T) {
+	needIntegration(t, puppetPackages, "puppet", "rspec", "puppet-lint")
+	h := newPuppetHost(t)
+	module := h.modules + "/ilod"
+	for _, command := range [][]string{
+		{"puppet", "parser", "validate", module + "/manifests", module + "/types", module + "/examples"},
+		{"puppet-lint", "--fail-on-warnings", "--relative", module},
+		{"sh", "-c", "cd puppet && exec rspec"},
+	} {
+		if out, code := h.run(command[0], command[1:]...); code != 0 {
+			t.Errorf("%v: %d\n%s", command, code, out)
+		}
+	}
+}
