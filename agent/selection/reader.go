@@ -23,6 +23,9 @@ const directory = "/redfish/v1/ResourceDirectory/"
 // Reader reads resources through Next, which should be a cache.
 type Reader struct {
 	Next http.RoundTripper
+	// Progress is told how many of the resources that Find reads it has read; it
+	// may be nil.
+	Progress func(done, total int)
 
 	entries []Entry
 }
@@ -112,7 +115,10 @@ func (r *Reader) candidates(ctx context.Context, s Selector) (found []*Resource,
 		}
 	}
 	var gone error
-	for _, path := range paths {
+	for i, path := range paths {
+		if r.Progress != nil {
+			r.Progress(i, len(paths))
+		}
 		x, err := r.Read(ctx, path)
 		if e, refused := errors.AsType[*redfisherror.Error](err); refused && e.Status == http.StatusNotFound {
 			gone = cmp.Or(gone, err) // the directory may lag

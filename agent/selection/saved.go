@@ -103,7 +103,9 @@ func (x *Resource) Restore(ctx context.Context, checker *schema.Checker, now *Re
 }
 
 // isAbout tells what is about a resource, or its settings, wherever it stands.
-func isAbout(name string) bool { return name == "Actions" || name == "Links" || name == "SettingsObject" }
+func isAbout(name string) bool {
+	return name == "Actions" || name == "Links" || name == "SettingsObject"
+}
 
 // minimal is what of a change is not so already, without what is about resources.
 func minimal(body, change map[string]any) map[string]any {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -25,6 +26,7 @@ type commit struct {
 	m        *Manager
 	session  string
 	writes   []*write             // nil after a crash
+	sent     *atomic.Int64        // how many of them; nil after a crash
 	bases    map[string]*resource // as they were when the writes were staged
 	steps    []*step
 	key      sealer
@@ -37,7 +39,7 @@ type commit struct {
 
 func (m *Manager) newCommit(t *transaction) *commit {
 	c := &commit{
-		m: m, session: t.session, writes: t.writes, bases: t.bases, key: make(sealer, 32),
+		m: m, session: t.session, writes: t.writes, sent: &t.sent, bases: t.bases, key: make(sealer, 32),
 		etags: map[string]string{}, restless: map[string]bool{},
 	}
 	_, _ = rand.Read(c.key) // never fails
@@ -174,6 +176,7 @@ func (c *commit) apply(ctx context.Context) error {
 			return fmt.Errorf("the journal: %w", err)
 		}
 		c.send(ctx, s, c.writes[i])
+		c.sent.Add(1)
 		if s.Outcome == Applied && i+1 < len(c.steps) {
 			c.confirm(ctx, s)
 		}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -85,7 +86,8 @@ type transaction struct {
 	bytes      int // of their bodies
 	errant     bool
 	committing bool
-	expired    bool // nothing is left but the fact that it was
+	sent       atomic.Int64 // how many writes the commit has sent
+	expired    bool         // nothing is left but the fact that it was
 	over       bool
 	bases      map[string]*resource // by key, as they were first staged for
 }
@@ -277,6 +279,7 @@ func (t *transaction) snapshot() Transaction {
 	for i, w := range t.writes {
 		s.Writes[i] = w.Staged
 	}
+	s.Sent = int(t.sent.Load())
 	return s
 }
 

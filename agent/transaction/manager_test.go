@@ -382,6 +382,9 @@ func TestSessionEnds(t *testing.T) {
 		closed := make(chan error, 1)
 		f.ilo.mu.Lock()
 		f.ilo.fault = func(r *http.Request) fault {
+			if s, err := f.Status("s"); r.Method == http.MethodPatch && r.URL.Path == network && !drop && (err != nil || s.Sent != 1) {
+				t.Errorf("%d sent, %v", s.Sent, err)
+			}
 			if r.Method != http.MethodPatch || r.URL.Path != system {
 				return none
 			}

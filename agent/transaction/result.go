@@ -109,6 +109,7 @@ type Transaction struct {
 	Used    time.Time // when the last write was staged
 	Timeout Seconds   // idle time after which it is thrown away; 0: never
 	Writes  []Staged
+	Sent    int `json:",omitempty"` // how many of the writes a commit has sent so far
 	// Report is the result of an earlier commit that nobody was told yet: a
 	// crash interrupted it, or its client had left.
 	Report *Result `json:",omitempty"`

@@ -41,7 +41,10 @@ that wait for a reset of the server it has these. The file has ilorest's form.`,
 					if err != nil {
 						return err
 					}
-					for _, x := range found.found {
+					progress := newProgress(a.stderr)
+					defer progress.end()
+					for i, x := range found.found {
+						progress.show(i, len(found.found))
 						settings, err := x.Writable(ctx, found.checker)
 						if err == nil && x.Settings() != "" {
 							var will *selection.Resource
@@ -130,7 +133,10 @@ server, is not sent, and what cannot be written is left out and named.`,
 // restore makes the writes that are needed, and says what is left out.
 func (a *app) restore(ctx context.Context, rt http.RoundTripper, all []selection.Saved) (operations []operation, err error) {
 	reader, checker := currently(rt), schema.NewChecker(directly(rt))
-	for _, s := range all {
+	progress := newProgress(a.stderr)
+	defer progress.end()
+	for i, s := range all {
+		progress.show(i, len(all))
 		x, err := reader.Read(ctx, s.Path)
 		if err != nil {
 			return nil, err
@@ -144,6 +150,7 @@ func (a *app) restore(ctx context.Context, rt http.RoundTripper, all []selection
 			return nil, err
 		}
 		for _, pointer := range left {
+			progress.end()
 			fmt.Fprintf(a.stderr, "left out: %s %s cannot be written\n", oneLine(x.Path), oneLine(pointer))
 		}
 		if len(change) > 0 {

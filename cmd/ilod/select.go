@@ -147,6 +147,9 @@ func (s *selecting) find(ctx context.Context, a *app, rt http.RoundTripper) (*se
 			return nil, err
 		}
 	}
+	progress := newProgress(a.stderr)
+	defer progress.end()
+	reader.Progress = progress.show
 	found, err := reader.Find(ctx, selector)
 	return &selected{selector, found, schema.NewChecker(directly(rt)), reader, currently(rt)}, err
 }

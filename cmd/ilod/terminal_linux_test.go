@@ -19,6 +19,7 @@ var shownCommands = map[string]string{
 	"get PowerState --select ComputerSystem.": "PowerState=On",
 	"types":        "ComputerSystem",
 	"session list": "REQUESTS",
+	"agent status": "cache",
 	"health":       "processors",
 	"doctor":       "session table",
 	"cache warm":   "resources",

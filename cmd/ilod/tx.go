@@ -195,7 +195,13 @@ func (a *app) endTransaction(ctx context.Context, rt http.RoundTripper, how stri
 
 // end commits or rolls back. Of a commit that was not one it prints the result.
 func (a *app) end(ctx context.Context, rt http.RoundTripper, how string) (r transaction.Result, err error) {
+	watched := a.watchCommit(ctx, rt)
 	_, body, err := a.tell(ctx, rt, http.MethodPost, transactionPath+"/"+how, nil)
+	if report := watched(); report != nil {
+		if err := a.printResult(*report); err != nil {
+			return r, err
+		}
+	}
 	if err != nil {
 		return r, a.besideError(err)
 	}
@@ -203,6 +209,38 @@ func (a *app) end(ctx context.Context, rt http.RoundTripper, how string) (r tran
 		return r, fmt.Errorf("the transaction's result: %w", err)
 	}
 	return r, nil
+}
+
+// watchCommit shows on a terminal how far a commit is, until the function is called
+// that it returns. That returns the report on an earlier commit, if one came along.
+func (a *app) watchCommit(ctx context.Context, rt http.RoundTripper) func() *transaction.Result {
+	progress := newProgress(a.stderr)
+	if progress.w == nil {
+		return func() *transaction.Result { return nil }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	told := make(chan *transaction.Result)
+	go func() {
+		var t transaction.Transaction
+		defer func() {
+			progress.end()
+			told <- t.Report
+		}()
+		for t.Report == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
+			if body, err := a.ask(ctx, rt, http.MethodGet, transactionPath); err == nil && json.Unmarshal(body, &t) == nil {
+				progress.show(t.Sent, len(t.Writes))
+			}
+		}
+	}()
+	return func() *transaction.Result {
+		cancel()
+		return <-told
+	}
 }
 
 // besideError prints the result that stands beside an error, and returns that.
