@@ -112,6 +112,9 @@ const wanted = `
 // follows another changes nothing but what somebody else has changed.
 func TestAnsibleModules(t *testing.T) {
 	a := newAnsible(t)
+	if out, code := a.run("ansible-doc", "ilod.ilod.ilod_resource", "ilod.ilod.ilod_bios", "ilod.ilod.ilod_facts"); code != 0 || strings.Count(out, "EXAMPLES:") != 3 || strings.Count(out, "RETURN VALUES:") != 3 {
+		t.Errorf("%d %s", code, out)
+	}
 	a.startAgent()
 	const all = "/AssetTag /Boot/BootSourceOverrideEnabled /Boot/BootSourceOverrideTarget"
 	for _, step := range []struct {
@@ -186,8 +189,8 @@ func TestAnsibleRefusals(t *testing.T) {
 	}
 
 	a.outOfBand("PATCH", "/redfish/v1/Systems/1/", `{"AssetTag":"former-secret"}`)
-	const secret = "Zx9-very-secret"
-	if err := os.WriteFile(a.dir+"/vars.yml", []byte("secret: "+secret), 0o600); err != nil {
+	const secret = `Zx9-\"very\"<-secret-`
+	if err := os.WriteFile(a.dir+"/vars.yml", []byte(`secret: "`+secret+strings.Repeat("z", 100)+`"`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, code := a.text(`
@@ -201,7 +204,7 @@ func TestAnsibleRefusals(t *testing.T) {
 	if code != 2 || !strings.Contains(out, `"committed"`) || !strings.Contains(out, "/Boot/BootSourceOverrideTarget cannot be") {
 		t.Errorf("%d %s", code, out)
 	}
-	if strings.Contains(out, "-secret") {
+	if strings.Contains(out, "-secret") || strings.Contains(out, "Zx9") {
 		t.Errorf("secret in %s", out)
 	}
 	if n := a.logins(); n != 1 {

@@ -124,7 +124,7 @@ func TestChefRefusals(t *testing.T) {
 		{recipe: `ilod_resource('/redfish/v1/Systems/1/') { properties Oem: { X: 1 }; secrets Oem: { X: 2 } }`, want: "X is given twice", fails: true},
 		{recipe: `ilod_resource('/redfish/v1/Systems/1/') { properties Boot: { BootSourceOverrideTarget: 'Nonsense' } }`, want: "allowed: None, Cd", fails: true},
 		{recipe: `ilod_resource('/redfish/v1/Systems/1/') { properties AssetTag: 5 }`, want: "has the wrong type", fails: true},
-		{recipe: `ilod_resource('/redfish/v1/Systems/1/') { secrets Boot: { BootSourceOverrideTarget: 'very-secret' } }`, want: `cannot be "******"`, fails: true},
+		{recipe: `ilod_resource('/redfish/v1/Systems/1/') { secrets Boot: { BootSourceOverrideTarget: 'a "very"-secret' + 'z' * 100 } }`, want: `cannot be "******"`, fails: true},
 		{recipe: `ilod_resource('/redfish/v1/AccountService/Accounts/1/') { secrets Password: 'very-secret' }`, want: "set secrets to (suppressed sensitive property)\n"},
 		{recipe: `ilod_resource('/redfish/v1/Systems/1/') { secrets AssetTag: 'former-secret' }`, want: "set secrets to (suppressed sensitive property)\n"},
 		{recipe: `ilod_resource('/redfish/v1/Systems/1/') { secrets AssetTag: 'very-secret' }`, want: "set secrets to (suppressed sensitive property)\n"},

@@ -28,7 +28,11 @@ module IlodCookbook
       operations = [{ method: 'PATCH', path: path, body: body }]
       ilod(*arguments, input: JSON.generate(operations: operations))['Changes']
     rescue Error => e
-      raise Error, ilod_values(secrets).inject(e.message) { |message, secret| message.gsub(secret, '******') }
+      raise if secrets.empty?
+
+      # A value in quotes may be abridged, or escaped.
+      message = e.message.gsub(/"(?:[^"\\]|\\.)*"/, '"******"')
+      raise Error, ilod_values(secrets).inject(message) { |text, secret| text.gsub(secret, '******') }
     end
 
     # The same for BIOS attributes, of the resource that the iLO's tree has for them.

@@ -8,12 +8,14 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import json
+import re
 
 
 def run_ilod(module, *arguments, **options):
     """Return what ilod prints as JSON; operations=[...] goes to its standard input.
 
-    What ilod says of a failure fails the module.
+    What ilod says of a failure fails the module. With secret=True that shows no value
+    from the operations; Ansible knows only those that are there unabridged.
     """
     data = None
     if 'operations' in options:
@@ -39,6 +41,8 @@ def run_ilod(module, *arguments, **options):
                 failure['msg'] += '; ' + write['Error']
     except (KeyError, TypeError, ValueError):
         pass
+    if options.get('secret'):
+        failure['msg'] = re.sub(r'"(?:[^"\\]|\\.)*"', '"******"', failure['msg'])
     module.fail_json(**failure)
 
 
@@ -85,7 +89,8 @@ def ensure(module, path, body, secrets=None):
     arguments = ['tx', 'run', '--needed', '-']
     if module.check_mode:
         arguments.append('--dry-run')
-    answer = run_ilod(module, *arguments, operations=[{'method': 'PATCH', 'path': path, 'body': body}])
+    operations = [{'method': 'PATCH', 'path': path, 'body': body}]
+    answer = run_ilod(module, *arguments, operations=operations, secret=bool(secrets))
     changes = answer['Changes']
     hide(changes, secrets or {})
     result = {
