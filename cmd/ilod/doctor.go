@@ -80,7 +80,7 @@ type doctor struct {
 	fix, noLogin bool
 	root         string                              // of the file system: "/" but in tests
 	loadModule   func(context.Context, string) error // as platform.LoadModule
-	locked       bool                                // another process has the instance lock
+	barred       string                              // why no command without agent works now; empty: they do
 }
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -155,10 +155,11 @@ func (d *doctor) examine(ctx context.Context) {
 	case runtime.GOOS == "linux":
 		explained = d.host(device.String(), opening)
 	}
-	d.directories(client != nil)
+	served := client != nil || errors.Is(dialing, chif.ErrPermission)
+	d.directories(served)
 	d.space()
 	if runtime.GOOS == "linux" {
-		d.service(client != nil)
+		d.service(served)
 	}
 	if client != nil {
 		d.throughAgent(ctx, client, device)

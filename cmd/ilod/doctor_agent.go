@@ -31,13 +31,16 @@ func (d *doctor) noAgent(ctx context.Context, dialing error) {
 	if lock != nil {
 		defer func() { _ = lock.Release() }()
 	}
-	d.locked = errors.Is(locking, platform.ErrLocked)
 	switch {
 	case errors.Is(dialing, chif.ErrPermission):
-		d.trouble("agent", "join the group ilod and have a role, or run as root", dialing)
+		d.barred = "needs a socket that this user may use"
+		row, _ := classify(dialing)
+		d.add("problem", "agent", "this user may not use the socket "+socket, "run as root, or have root run 'usermod -aG ilod USER', log in again and have a role", row.code)
 	case dialing != nil:
+		d.barred = "needs a socket of an agent, or none"
 		d.trouble("agent", "name another --socket", dialing)
-	case d.locked:
+	case errors.Is(locking, platform.ErrLocked):
+		d.barred = "another process has the instance lock"
 		d.problem("agent", locking)
 	case err != nil:
 		d.ok("agent", "none runs; commands do without")
@@ -130,8 +133,9 @@ func (d *doctor) askFor(ctx context.Context, rt http.RoundTripper, path string, 
 // agentProblem knows that not everybody may ask the agent.
 func (d *doctor) agentProblem(check string, err error) {
 	e, _ := errors.AsType[*redfisherror.Error](err)
+	_, explained := told(err)
 	switch {
-	case e != nil && e.Status == http.StatusForbidden:
+	case e != nil && e.Status == http.StatusForbidden && !explained:
 		d.trouble(check, "have a role in the configuration, or run as root", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		d.trouble(check, "run 'ilod agent stop' and start it again", err)

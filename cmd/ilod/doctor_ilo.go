@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"time"
@@ -38,11 +39,13 @@ func (d *doctor) direct(ctx context.Context, device chif.Device) {
 		d.skip("session table", "needs an iLO that answers and lets the host in")
 	case d.noLogin:
 		d.skip("session table", noLoginWanted)
-	case d.locked:
-		d.skip("session table", "another process has the instance lock")
+	case d.barred != "":
+		d.skip("session table", d.barred)
 	default:
 		if err := d.withEngine(ctx, d.sessionTable); errors.Is(err, errAgentCame) {
 			d.skip("session table", "an agent has just started: ask again")
+		} else if errors.Is(err, fs.ErrPermission) {
+			d.skip("session table", err.Error())
 		} else if err != nil {
 			d.problem("session table", err)
 		}
@@ -133,7 +136,7 @@ func (d *doctor) clock(date string, now time.Time) {
 		shown = fmt.Sprintf("%d days", off/(24*time.Hour))
 	}
 	if off > clockTolerance {
-		d.trouble("clock", "set the wrong one; the iLO's time servers are in Managers/1/DateTime",
+		d.trouble("clock", "see 'date' and 'ilod get /redfish/v1/Managers/1/DateTime/', and set the wrong one",
 			fmt.Errorf("the iLO's is %s %s this host's: %s", shown, way, ilo.Format(time.RFC3339)))
 		return
 	}

@@ -34,6 +34,9 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 	case err == nil && !served: // else it is the agent who writes
 		err = platform.Writable(dir)
 	case err == nil:
+	case served && errors.Is(err, fs.ErrPermission):
+		d.skip(check, "this user cannot look at the agent's")
+		return
 	case errors.Is(err, fs.ErrNotExist) && d.fix:
 		if err = makeDirectory(dir, mode); err == nil {
 			d.fixed(check, "%s, made with mode %04o", dir, mode)
@@ -46,6 +49,9 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 		}
 	}
 	if err != nil {
+		if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+			remedy = "run as root, or " + remedy
+		}
 		d.trouble(check, remedy, err)
 		return
 	}
@@ -127,8 +133,10 @@ func (d *doctor) closedCache() {
 	switch {
 	case d.config.Cache.Disabled:
 		d.skip("cache", "in memory, as --nocache says")
-	case d.locked:
+	case d.barred != "":
 		d.skip("cache", "another process may have it")
+	case errors.Is(err, fs.ErrPermission):
+		d.skip("cache", "this user cannot look at it")
 	case err == nil:
 		d.ok("cache", "%d KiB on disk", bytes>>10)
 	case errors.Is(err, cache.ErrUnclean):
