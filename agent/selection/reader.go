@@ -87,7 +87,7 @@ func (r *Reader) Find(ctx context.Context, s Selector) ([]*Resource, error) {
 func (r *Reader) candidates(ctx context.Context, s Selector) (found []*Resource, err error) {
 	if s.Path != "" {
 		x, err := r.Read(ctx, s.Path)
-		return []*Resource{x}, err
+		return []*Resource{x}, r.Near(ctx, s.Path, err)
 	}
 	entries, err := r.Entries(ctx)
 	if err != nil {
@@ -159,6 +159,23 @@ func (r *Reader) members(ctx context.Context, s Selector, entries []Entry) (path
 	return paths, nil
 }
 
+// Near adds to the error that there is nothing at a path the one of the directory
+// that was perhaps meant. Other errors, and nil, it returns as they are.
+func (r *Reader) Near(ctx context.Context, path string, err error) error {
+	e, refused := errors.AsType[*redfisherror.Error](err)
+	if !refused || e.Status != http.StatusNotFound {
+		return err
+	}
+	const root = "/redfish/v1" // which would make all paths alike
+	entries, _ := r.Entries(ctx)
+	var names []string
+	for _, entry := range entries {
+		names = append(names, strings.TrimPrefix(entry.Path, root))
+	}
+	near := schema.Suggest(strings.TrimPrefix(path, root), names)
+	return fmt.Errorf("%w%s", err, strings.Replace(near, `"`, `"`+root, 1))
+}
+
 // Read reads one resource.
 func (r *Reader) Read(ctx context.Context, path string) (*Resource, error) {
 	raw, err := r.get(ctx, path)
@@ -216,7 +233,7 @@ func (f Filter) of(found []*Resource) (matching []*Resource, err error) {
 		if property == nil {
 			known = true
 		}
-		if err = property; slices.ContainsFunc(values, f.matches) {
+		if err = cmp.Or(err, property); slices.ContainsFunc(values, f.matches) {
 			matching = append(matching, x)
 		}
 	}

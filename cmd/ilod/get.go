@@ -182,7 +182,7 @@ func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL
 func (a *app) getPart(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, error) {
 	body, err := get(ctx, rt, path)
 	if err != nil || path.Fragment == "" {
-		return body, err
+		return body, cached(rt).Near(ctx, path.Path, err)
 	}
 	part := json.RawMessage(body)
 	for segment := range strings.SplitSeq(strings.TrimPrefix(path.Fragment, "/"), "/") {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -51,6 +52,9 @@ the headers of any answer go to stderr.`,
 			if hasBody {
 				if body, err = a.readData(data); err != nil {
 					return err
+				}
+				if len(headers) == 0 && len(body) > 0 && !json.Valid(body) {
+					return &usageError{"--data is not JSON", `quote it, as in --data '{"AssetTag":"rack 7"}'; a body of another kind has --header Content-Type:TYPE`}
 				}
 			}
 			if immediate {

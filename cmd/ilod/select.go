@@ -79,6 +79,11 @@ func currently(rt http.RoundTripper) *selection.Reader {
 	return &selection.Reader{Next: directly(rt, "no-cache")}
 }
 
+// cached reads what the cache has, however old.
+func cached(rt http.RoundTripper) *selection.Reader {
+	return &selection.Reader{Next: directly(rt, "only-if-cached, max-stale")}
+}
+
 // reader reads what is as old as it may be.
 func (s *selecting) reader(rt http.RoundTripper) (*selection.Reader, error) {
 	header, err := s.header()
@@ -231,7 +236,7 @@ a JSON pointer to a part behind "#". Without TYPE say what is selected.`,
 			if err := s.check(); err != nil {
 				return err
 			}
-			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+			err := a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				found, err := s.find(ctx, a, rt)
 				if err != nil {
 					return err
@@ -243,6 +248,10 @@ a JSON pointer to a part behind "#". Without TYPE say what is selected.`,
 				}
 				return a.printSelection(found)
 			})
+			if errors.Is(err, errNoAgent) {
+				return fmt.Errorf("%w, and without one nothing is remembered: give --select to each command", err)
+			}
+			return err
 		},
 	}
 	s.narrowing(cmd.Flags())
