@@ -56,14 +56,14 @@ func (h *puppetHost) puppet(args ...string) (string, int) {
 }
 
 // apply is what "puppet apply" prints and its exit code: 0 for nothing to do, 2 for
-// changes, 4 for failures, 6 for both.
+// changes, 4 for failures, 6 for both. It is as strict as Puppet 8 by default.
 func (h *puppetHost) apply(manifest string, flags ...string) (string, int) {
 	h.t.Helper()
 	if err := os.WriteFile(h.dir+"/site.pp", []byte(manifest), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
 	return h.puppet(append([]string{"puppet", "apply", "--confdir", h.dir + "/conf", "--vardir", h.dir + "/var", "--modulepath", h.modules,
-		"--color", "false", "--detailed-exitcodes", h.dir + "/site.pp"}, flags...)...)
+		"--color", "false", "--strict", "error", "--strict_variables", "--detailed-exitcodes", h.dir + "/site.pp"}, flags...)...)
 }
 
 // calls are the calls of ilod since the last time.
@@ -124,9 +124,9 @@ ilod_resource { '/redfish/v1/AccountService/Accounts/2/':
   subscribe  => File['%[1]s/written.toml'],
 }
 ilod_bios { 'owner':
-  attributes => { 'AdminName' => Sensitive('%[3]s'), 'AdminPhone' => '1' },
+  attributes => { 'AdminPhone' => Sensitive('%[3]s'), 'ServerAssetTag' => '1' },
 }
-`, h.dir, password, owner) + strings.Replace(string(example), ", 'AdminName' => 'ops'", "", 1)
+`, h.dir, password, owner) + string(example)
 
 	out, code := h.apply(site, "--debug")
 	if code != 2 {
@@ -135,7 +135,7 @@ ilod_bios { 'owner':
 	for _, want := range []string{
 		`Ilod_resource[/redfish/v1/Systems/1/]/properties: AssetTag: "" -> "rack 7", Boot/BootSourceOverrideEnabled: "Disabled" -> "Once", Boot/BootSourceOverrideTarget: "None" -> "Pxe"`,
 		`Ilod_resource[/redfish/v1/Managers/1/NetworkProtocol/]/properties: changed [redacted] to [redacted]`,
-		`Ilod_bios[owner]/attributes: AdminName: [redacted] -> [redacted], AdminPhone: "" -> "1"`,
+		`Ilod_bios[owner]/attributes: AdminPhone: [redacted] -> [redacted], ServerAssetTag: "" -> "1"`,
 		`Ilod_bios[owner]: this takes effect with the next reset of the server`,
 		`Accounts/2/]: Triggered 'refresh' from 1 event`,
 	} {
@@ -143,7 +143,7 @@ ilod_bios { 'owner':
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	if n := h.writes(); n != 4 {
+	if n := h.writes(); n != 5 {
 		t.Errorf("%d writes", n)
 	}
 	for _, secret := range []string{"hidden-name", "4712", password} {
@@ -152,7 +152,7 @@ ilod_bios { 'owner':
 		}
 		h.nowhere(secret)
 	}
-	if body := h.outOfBand("GET", "/redfish/v1/systems/1/bios/settings/", ""); !strings.Contains(body, `"AdminName":"Owner \"4712\""`) {
+	if body := h.outOfBand("GET", "/redfish/v1/systems/1/bios/settings/", ""); !strings.Contains(body, `"AdminPhone":"Owner \"4712\""`) {
 		t.Errorf("the BIOS settings are %s", body)
 	}
 	h.calls()
@@ -189,26 +189,36 @@ ilod_bios { 'owner':
 		t.Errorf("%d, %d writes\n%s", code, h.writes()-before, out)
 	}
 
-	// One resource is refused, and nothing of it sent; another one wants a reset.
+	// One resource is refused, and nothing of it sent; the iLO refuses another one;
+	// the third wants a reset.
+	if err := h.iLO.SetFaults(redfish.Faults{Answers: []redfish.Answer{
+		{Method: "PATCH", Path: "/redfish/v1/Managers/1/NetworkProtocol", Status: 400, MessageID: "PropertyNotWritable", MessageArgs: []string{"HostName"}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
 	before = h.writes()
 	out, code = h.apply(fmt.Sprintf(`
 ilod_resource { '/redfish/v1/Systems/1/':
   properties => { 'AssetTag' => 'half', 'Boot' => { 'BootSourceOverrideTarget' => Sensitive('%s') } },
 }
-ilod_bios { 'phone':
-  attributes => { 'AdminPhone' => '2' },
+ilod_resource { '/redfish/v1/Managers/1/NetworkProtocol/':
+  properties => { 'HostName' => 'another' },
+}
+ilod_bios { 'tag':
+  attributes => { 'ServerAssetTag' => '2' },
   reboot     => 'ForceRestart',
 }
 `, password), "--debug", "--trace")
 	refused := `ilod: operation 1: PATCH /redfish/v1/Systems/1/: 400 Bad Request: Base.1.16.PropertyValueNotInList: ` +
 		`/Boot/BootSourceOverrideTarget cannot be "[redacted]"; allowed: None, Cd, Hdd, Usb, Pxe, BiosSetup, UefiShell`
-	if code != 6 || !strings.Contains(out, refused) || strings.Contains(out, password) || h.writes() != before+1 {
+	failed := regexp.MustCompile(`change from HostName: "hidden-name" to HostName: "another" failed: ilod: .*TransactionRolledBack: .*PropertyNotWritable: `)
+	if code != 6 || !strings.Contains(out, refused) || !failed.MatchString(out) || strings.Contains(out, password) || h.writes() != before+2 {
 		t.Errorf("%d, %d writes\n%s", code, h.writes()-before, out)
 	}
 	if body := h.outOfBand("GET", "/redfish/v1/Systems/1/", ""); !strings.Contains(body, `"AssetTag":"rack 7"`) {
 		t.Errorf("half of it is applied: %s", body)
 	}
-	if body := h.outOfBand("GET", "/redfish/v1/systems/1/bios/", ""); !strings.Contains(body, `"AdminPhone":"2"`) {
+	if body := h.outOfBand("GET", "/redfish/v1/systems/1/bios/", ""); !strings.Contains(body, `"ServerAssetTag":"2"`) {
 		t.Errorf("the server was not reset: %s", body)
 	}
 	if n := h.logins(); n != 1 {

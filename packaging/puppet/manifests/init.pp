@@ -4,7 +4,7 @@
 #   What the configuration file is to have, by its own names. What is not given has
 #   ilod's default.
 # @param credentials
-#   User name and password of an iLO account. Only for an iLO whose security state
+#   User name and password of an iLO account, for the service of the package. Only for an iLO whose security state
 #   wants credentials from its host.
 # @param manage_package
 #   Whether to install the package.
@@ -26,8 +26,6 @@
 #   Whether to have the agent read what the fact ilod shows, in the next run.
 # @param config_file
 #   The configuration file.
-# @param credentials_file
-#   The file of the credentials. The service of the package reads the default.
 #
 # @example The agent, which a group may use for reading
 #   class { 'ilod':
@@ -46,7 +44,6 @@ class ilod (
   Boolean $service_enable = true,
   Boolean $inventory = true,
   Pattern[/\A\//] $config_file = '/etc/ilod/ilod.toml',
-  Pattern[/\A\//] $credentials_file = '/etc/credstore/ilo-credentials',
 ) {
   unless $facts['kernel'] == 'Linux' {
     fail("class ilod is for Linux, not for ${facts['kernel']}; the types work where ilod is installed")
@@ -74,7 +71,11 @@ class ilod (
 
     if $credentials {
       $account = $credentials.unwrap
-      file { $credentials_file:
+      file { '/etc/credstore':
+        ensure => directory,
+        mode   => '0700',
+      }
+      file { '/etc/credstore/ilo-credentials':
         ensure    => file,
         mode      => '0600',
         show_diff => false,
@@ -90,7 +91,7 @@ class ilod (
       Service['ilod.socket'] -> Service['ilod.service']
       File[$config_file] ~> Service['ilod.service']
       if $credentials {
-        File[$credentials_file] ~> Service['ilod.service']
+        File['/etc/credstore/ilo-credentials'] ~> Service['ilod.service']
       }
     }
 

@@ -73,6 +73,8 @@ describe Puppet::Type.type(:ilod_resource) do
     ilod(['', %(note\n{"error":{"code":28,"message":"A cannot be \\"q\\\\\\"r\\"","hint":"ask q\\"r"}}\n), false])
     property = resource({ 'A' => sensitive('q"r') }).property(:properties)
     expect { property.retrieve }.to raise_error(Puppet::Error, 'ilod: A cannot be "[redacted]"; ask [redacted]')
+    ilod(['{"Result":"rolled-back","Writes":[{"Error":"no q\"r"},{}]}', '{"error":{"message":"rolled back"}}', false])
+    expect { property.set(nil) }.to raise_error(Puppet::Error, 'ilod: rolled back; no [redacted]')
     ilod(['', "panic\nmore\n", false], ['{', ''])
     expect { property.retrieve }.to raise_error(Puppet::Error, "ilod: panic\nmore")
     expect { property.retrieve }.to raise_error(Puppet::Error, /\Ailod tx run --needed --dry-run --json -: /)

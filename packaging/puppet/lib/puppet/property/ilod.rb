@@ -125,6 +125,6 @@ class Puppet::Property::Ilod < Puppet::Property
   rescue Puppet::Error => e
     reveal(wanted, true) if sensitive
     forms = @secrets.flat_map { |s| [s, JSON.generate(s)[1..-2], s.inspect[1..-2]] }.reject(&:empty?).uniq
-    raise Puppet::Error, e.message.gsub(Regexp.union(forms.sort_by { |s| -s.length }), REDACTED)
+    raise Puppet::Error, e.message.gsub(Regexp.union(forms.sort_by { |s| -s.length }), REDACTED), cause: nil
   end
 end

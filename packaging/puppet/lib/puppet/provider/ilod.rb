@@ -8,21 +8,28 @@ class Puppet::Provider::Ilod < Puppet::Provider
   def self.ilod(*args, input: '')
     debug("ilod #{args.join(' ')}")
     out, err, status = Open3.capture3(command(:ilod), *args, stdin_data: input, binmode: true)
-    raise Puppet::Error, "ilod: #{reason(err.force_encoding(Encoding::UTF_8).scrub) || status}" unless status.success?
+    [out, err].each { |text| text.force_encoding(Encoding::UTF_8).scrub! }
+    raise Puppet::Error, "ilod: #{reason(out, err) || status}" unless status.success?
 
-    JSON.parse(out.force_encoding(Encoding::UTF_8), max_nesting: false) unless out.empty?
+    JSON.parse(out, max_nesting: false) unless out.empty?
   rescue JSON::ParserError, SystemCallError => e
     raise Puppet::Error, "ilod #{args.join(' ')}: #{e.message}"
   end
 
-  # The message and the remedy of the error that --json has on standard error.
-  def self.reason(err)
-    error = err.lines.reverse.lazy.map { |line| JSON.parse(line)['error'] rescue nil }.find { |e| e.is_a?(Hash) }
-    return err.strip[/.+/m] unless error
+  # What --json has on standard error, message and remedy, and what the iLO said of the
+  # writes of a transaction, which is beside it on standard output.
+  def self.reason(out, err)
+    error = documents(err).last&.fetch('error', nil)
+    return err.strip[/.+/m] unless error.is_a?(Hash)
 
-    [error['message'], error['hint']].compact.join('; ')
+    writes = documents(out).flat_map { |result| result['Writes'].to_a.map { |write| write['Error'] } }
+    [error['message'], *writes, error['hint']].compact.join('; ')
   end
-  private_class_method :reason
+
+  def self.documents(text)
+    text.lines.map { |line| JSON.parse(line) rescue nil }.grep(Hash)
+  end
+  private_class_method :reason, :documents
 
   # Puppet calls it after the last resource of the catalog. The agent forgets what it
   # has changed; this has it know again what the fact shows.
