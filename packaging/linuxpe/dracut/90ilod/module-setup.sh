@@ -16,6 +16,7 @@ installkernel() {
 
 install() {
     inst_multiple cat mkdir modprobe sed sleep tail uname ilod ilod-pe
-    inst_multiple -o /etc/ilod/ilod.toml /etc/ilod/deploy.ilod
+    inst_simple /usr/lib/ilod/ilod.toml /etc/ilod/ilod.toml
+    inst_simple /usr/lib/ilod/deploy.ilod /etc/ilod/deploy.ilod
     inst_hook pre-mount 50 "$moddir/ilod.sh"
 }
