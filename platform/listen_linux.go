@@ -23,10 +23,10 @@ const (
 )
 
 // Listen makes a Unix socket at path that root and the group of that name may
-// use, or root alone if there is no such group. What a holder of the lock that
+// use, or root alone if there is no such group. Members count on Windows. What a holder of the lock that
 // died has left there is removed; that one has the lock is why it cannot be the
 // socket of a living one. Anything else at path is an error.
-func (l *Lock) Listen(ctx context.Context, path, group string) (net.Listener, error) {
+func (l *Lock) Listen(ctx context.Context, path, group string, _ ...string) (net.Listener, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("socket %s: the path has %d bytes, a socket's can have %d", path, len(path), maxSocketPath)
 	}

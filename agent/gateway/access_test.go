@@ -118,7 +118,7 @@ func TestRoles(t *testing.T) {
 	r, err := Roles{
 		Admin:    Members{Users: []string{"alice"}, Groups: []string{"wheel"}},
 		Operator: Members{Users: []string{"1000", "alice"}},
-		Reader:   Members{Users: []string{"1000", "0"}, Groups: []string{"20", "wheel"}},
+		Reader:   Members{Users: []string{"1000", "0", "S-1-5-21-7"}, Groups: []string{"20", "wheel", "S-1-5-32-545"}},
 	}.compile(lookup)
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +135,9 @@ func TestRoles(t *testing.T) {
 		{Peer{UID: 5, GID: 5, Groups: []uint32{20, 10}}, Admin},
 		{Peer{UID: 5, GID: 5}, Anyone},
 		{Peer{UID: 5, GID: 0}, Anyone}, // the group root is not the user
+		{Peer{UID: 5, SID: "S-1-5-21-7"}, Reader},
+		{Peer{UID: 5, SID: "S-1-5-21-8", GroupSIDs: []string{"S-1-1-0", "S-1-5-32-545"}}, Reader},
+		{Peer{UID: 5, SID: "S-1-5-21-8", GroupSIDs: []string{"S-1-5-32-544"}}, Anyone},
 	} {
 		if got := r.of(&c.peer); got != c.want {
 			t.Errorf("%+v is %v, want %v", c.peer, got, c.want)

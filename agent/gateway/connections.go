@@ -43,7 +43,7 @@ type Connections struct {
 }
 
 // NewConnections makes a Connections that asks identify who has connected a Unix
-// socket.
+// socket or a named pipe.
 func NewConnections(identify func(net.Conn) (Peer, error), log logrus.FieldLogger) *Connections {
 	return &Connections{identify: identify, log: log, of: map[string]int{}, silent: map[net.Conn]bool{}}
 }
@@ -88,7 +88,7 @@ func (l *counted) Accept() (net.Conn, error) {
 func (s *Connections) count(conn net.Conn) *connection {
 	c := &connection{Conn: conn}
 	owner, privileged := "", false // all that are not known are one user
-	if conn.LocalAddr().Network() == "unix" {
+	if network := conn.LocalAddr().Network(); network == "unix" || network == "pipe" {
 		if p, err := s.identify(conn); err != nil {
 			s.log.WithError(err).Warn("a client cannot be identified")
 		} else {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -10,18 +11,24 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/schedule"
 )
 
 // Peer is who is at the other end of a connection, as the kernel knows it. UID 0
-// is root: a listener that does not know must not put a Peer into the context.
+// is root, and on Windows an administrator: a listener that does not know must not
+// put a Peer into the context.
 type Peer struct {
 	UID, GID, PID uint32
-	User          string   // the name of UID, if it has one
+	User          string   // the name of UID or SID, if it has one
 	Groups        []uint32 // the supplementary groups
 	Process       string   // the name of PID, if it has one
+
+	// On Windows, where UID and GID say nothing else:
+	SID       string   // the user
+	GroupSIDs []string // its groups
 }
 
 // peerKey is the key of a *knownPeer in a context.
@@ -39,19 +46,20 @@ func WithPeer(ctx context.Context, p Peer) context.Context {
 	return known(p).context(ctx)
 }
 
-func known(p Peer) *knownPeer { return &knownPeer{p, "uid:" + strconv.FormatUint(uint64(p.UID), 10)} }
+func known(p Peer) *knownPeer {
+	owner := "uid:" + strconv.FormatUint(uint64(p.UID), 10)
+	if p.SID != "" {
+		owner = "sid:" + p.SID
+	}
+	return &knownPeer{p, owner}
+}
 
 func (p *knownPeer) context(ctx context.Context) context.Context {
 	return schedule.WithPeer(context.WithValue(ctx, peerKey{}, p), p.owner)
 }
 
 // name is the user's name, or the number of one without.
-func (p *Peer) name() string {
-	if p.User != "" {
-		return p.User
-	}
-	return strconv.FormatUint(uint64(p.UID), 10)
-}
+func (p *Peer) name() string { return cmp.Or(p.User, p.SID, strconv.FormatUint(uint64(p.UID), 10)) }
 
 // Role is what somebody may do; each one may do what the ones before it may.
 type Role int
@@ -80,7 +88,7 @@ type Roles struct {
 	Admin, Operator, Reader Members
 }
 
-// Members are users and groups, each by name or by number.
+// Members are users and groups, each by name or by number, or by SID.
 type Members struct {
 	Users  []string
 	Groups []string
@@ -91,10 +99,11 @@ type roles struct {
 	users map[string]Role
 	uids  map[uint32]Role
 	gids  map[uint32]Role
+	sids  map[string]Role // of users and groups
 }
 
 func (r Roles) compile(lookupGroup func(string) (uint32, error)) (*roles, error) {
-	out := &roles{users: map[string]Role{}, uids: map[uint32]Role{0: Admin}, gids: map[uint32]Role{}}
+	out := &roles{users: map[string]Role{}, uids: map[uint32]Role{0: Admin}, gids: map[uint32]Role{}, sids: map[string]Role{}}
 	for _, of := range []struct {
 		role    Role
 		members Members
@@ -103,13 +112,19 @@ func (r Roles) compile(lookupGroup func(string) (uint32, error)) (*roles, error)
 			if name == "" {
 				return nil, fmt.Errorf("role %s: a user without a name", of.role)
 			}
-			if uid, err := strconv.ParseUint(name, 10, 32); err == nil {
+			if isSID(name) {
+				out.sids[name] = of.role
+			} else if uid, err := strconv.ParseUint(name, 10, 32); err == nil {
 				out.uids[uint32(uid)] = max(of.role, out.uids[uint32(uid)])
 			} else {
 				out.users[name] = of.role
 			}
 		}
 		for _, name := range of.members.Groups {
+			if isSID(name) {
+				out.sids[name] = of.role
+				continue
+			}
 			gid, err := strconv.ParseUint(name, 10, 32)
 			if err != nil {
 				id, err := lookupGroup(name)
@@ -124,14 +139,20 @@ func (r Roles) compile(lookupGroup func(string) (uint32, error)) (*roles, error)
 	return out, nil
 }
 
+// isSID reports the form in which Windows writes security identifiers.
+func isSID(name string) bool { return strings.HasPrefix(name, "S-1-") }
+
 // of returns the highest role of a peer.
 func (r *roles) of(p *Peer) Role {
-	role := max(r.uids[p.UID], r.gids[p.GID])
+	role := max(r.uids[p.UID], r.gids[p.GID], r.sids[p.SID])
 	if p.User != "" {
 		role = max(role, r.users[p.User])
 	}
 	for _, gid := range p.Groups {
 		role = max(role, r.gids[gid])
+	}
+	for _, sid := range p.GroupSIDs {
+		role = max(role, r.sids[sid])
 	}
 	return role
 }

@@ -1,0 +1,85 @@
+package platform
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/windows"
+)
+
+// AccountIDs returns the SIDs of users and groups, which are named as in
+// DOMAIN\name or by their SIDs.
+func AccountIDs(names []string) (ids []string, err error) {
+	for _, name := range names {
+		sid, err := accountSID(name)
+		if err != nil {
+			return nil, fmt.Errorf("account %q: %w", name, err)
+		}
+		ids = append(ids, sid.String())
+	}
+	return ids, nil
+}
+
+func accountSID(name string) (*windows.SID, error) {
+	if strings.HasPrefix(name, "S-1-") {
+		return windows.StringToSid(name)
+	}
+	sid, _, _, err := windows.LookupSID("", name)
+	return sid, err
+}
+
+// elevated reports whether a token has the rights of an administrator: SYSTEM
+// and members of Administrators, but for those whose membership User Account
+// Control has switched off. The zero token is that of the calling thread.
+func elevated(token windows.Token) (bool, error) {
+	administrators, err := windows.CreateWellKnownSid(windows.WinBuiltinAdministratorsSid)
+	if err != nil {
+		return false, err
+	}
+	return token.IsMember(administrators)
+}
+
+// ownSID is the user of this process.
+func ownSID() (*windows.SID, error) {
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return nil, err
+	}
+	return user.User.Sid, nil
+}
+
+// trusted reports whether what an account owns may be relied on: that of SYSTEM
+// and of Administrators, and to somebody who is no administrator his own.
+func trusted(owner *windows.SID) (bool, error) {
+	if owner.IsWellKnown(windows.WinLocalSystemSid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) {
+		return true, nil
+	}
+	admin, err := elevated(0)
+	if admin || err != nil {
+		return false, err
+	}
+	own, err := ownSID()
+	return err == nil && owner.Equals(own), err
+}
+
+// privateSD is a security descriptor that gives SYSTEM and Administrators all
+// rights, and others none but this user, if he is no administrator. flags are
+// those of its access control entries, more is further ones (SDDL).
+func privateSD(flags, more string) (*windows.SECURITY_DESCRIPTOR, error) {
+	admin, err := elevated(0)
+	if err != nil {
+		return nil, err
+	}
+	owner := "BA"
+	entry := func(sid string) string { return "(A;" + flags + ";GA;;;" + sid + ")" }
+	list := entry("SY") + entry("BA")
+	if !admin {
+		own, err := ownSID()
+		if err != nil {
+			return nil, err
+		}
+		owner = own.String()
+		list += entry(owner)
+	}
+	return windows.SecurityDescriptorFromString("O:" + owner + "D:P" + list + more)
+}

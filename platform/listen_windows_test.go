@@ -1,0 +1,261 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/windows"
+)
+
+// Wine has one user and checks no access: what the descriptors of pipe and
+// directories keep out can only be seen on Windows.
+
+func pipeOf(t *testing.T) string {
+	return fmt.Sprintf(`%s-test-%d-%s`, Pipe, os.Getpid(), t.Name())
+}
+
+func listenOn(t *testing.T, path string) net.Listener {
+	t.Helper()
+	l, err := new(Lock).Listen(t.Context(), path, "no such group", "S-1-5-32-545")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// TestPipeServesHTTP has 20 clients ask at once, over connections that are used
+// again, closed with data on the way, and left idle.
+func TestPipeServesHTTP(t *testing.T) {
+	path := pipeOf(t)
+	l := listenOn(t, path)
+	server := &http.Server{IdleTimeout: 500 * time.Millisecond, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, "%s %s%s", r.URL.Path, body, strings.Repeat("x", 1<<20))
+	})}
+	served := make(chan error)
+	go func() { served <- server.Serve(l) }()
+	var clients sync.WaitGroup
+	for i := range 20 {
+		clients.Go(func() {
+			transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return Dial(ctx, path) }}
+			defer transport.CloseIdleConnections()
+			client := &http.Client{Transport: transport}
+			for j := range 5 {
+				body := strings.Repeat(fmt.Sprint(i, j), 50_000)
+				req, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://ilo/%d/%d", i, j), strings.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp, err := client.Do(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got, err := io.ReadAll(resp.Body)
+				_ = resp.Body.Close()
+				if want := fmt.Sprintf("/%d/%d %s", i, j, body); err != nil || len(got) != len(want)+1<<20 || string(got[:len(want)]) != want {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+				if j == 2 {
+					time.Sleep(2 * server.IdleTimeout) // the server leaves first
+				}
+			}
+		})
+	}
+	clients.Wait()
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+	if c, err := Dial(t.Context(), path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after the end: %v, %v", c, err)
+	}
+}
+
+func TestPipeIsMadeOnce(t *testing.T) {
+	path := pipeOf(t)
+	l := listenOn(t, path)
+	conns := make(chan net.Conn, 3)
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			conns <- conn
+		}
+	}()
+	if _, err := new(Lock).Listen(t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), "serves it") {
+		t.Errorf("a second one: %v", err)
+	}
+	// Nor while one instance is a client's.
+	client, err := Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for range 2 { // the first was of the attempt
+		defer (<-conns).Close()
+	}
+	if _, err := new(Lock).Listen(t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), "serves it") {
+		t.Errorf("a second one: %v", err)
+	}
+}
+
+func TestPipeCloseEndsAccept(t *testing.T) {
+	l := listenOn(t, pipeOf(t))
+	ended := make(chan error)
+	go func() {
+		_, err := l.Accept()
+		ended <- err
+	}()
+	time.Sleep(20 * time.Millisecond) // more often than not it waits by then
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, err := range []error{<-ended, l.Close()} {
+		if !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestPipeErrors(t *testing.T) {
+	path := pipeOf(t)
+	l := listenOn(t, path)
+	gone, err := Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gone.Close(); err != nil { // Accept passes over it, or its connection ends at once
+		t.Fatal(err)
+	}
+	accepted := make(chan net.Conn)
+	go func() {
+		conn, err := l.Accept()
+		for ; err == nil; conn, err = l.Accept() {
+			if n, err := conn.Read(make([]byte, 1)); n == 1 && err == nil {
+				break
+			}
+			_ = conn.Close()
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- conn
+	}()
+	client, err := Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Write([]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	conn := <-accepted
+	if err := client.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Read(make([]byte, 1))
+	if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
+		t.Errorf("too late: %v", err)
+	}
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("of a client that has left: %v", err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	busy, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	for { // until the one instance is taken
+		c, err := Dial(busy, path)
+		if err != nil {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+			break
+		}
+		defer c.Close()
+	}
+}
+
+func TestPeerOf(t *testing.T) {
+	path := pipeOf(t)
+	l := listenOn(t, path)
+	client, err := Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := PeerOf(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := ownSID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := elevated(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := os.Args[0][strings.LastIndexAny(os.Args[0], `\/`)+1:]
+	if p.SID != own.String() || (p.UID == 0) != admin || p.PID != uint32(os.Getpid()) || p.Process != name || p.User == "" || len(p.GroupSIDs) == 0 {
+		t.Errorf("%+v, admin %v, want %v", p, admin, own)
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := PeerOf(conn); err == nil {
+		t.Errorf("of a closed connection: %+v", p)
+	}
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	if p, err := PeerOf(a); err == nil {
+		t.Errorf("of another kind of connection: %+v", p)
+	}
+}
+
+func TestAccounts(t *testing.T) {
+	ids, err := AccountIDs([]string{"S-1-5-18", `BUILTIN\Administrators`})
+	if err != nil || ids[0] != "S-1-5-18" || ids[1] != "S-1-5-32-544" {
+		t.Errorf("%q, %v", ids, err)
+	}
+	for _, name := range []string{"", "no such account", "S-1-x"} {
+		if ids, err := AccountIDs([]string{name}); err == nil {
+			t.Errorf("%q is %q", name, ids)
+		}
+	}
+	for sid, want := range map[string]bool{"S-1-5-18": true, "S-1-5-32-544": true, "S-1-5-32-545": false, "S-1-1-0": false, "S-1-5-21-1-2-3-1001": false} {
+		s, err := windows.StringToSid(sid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := trusted(s); got != want || err != nil {
+			t.Errorf("trusted(%s) = %v, %v", sid, got, err)
+		}
+	}
+}
