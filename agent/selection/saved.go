@@ -47,6 +47,9 @@ func Load(file []byte) (all []Saved, err error) {
 	d.UseNumber()
 	var list []map[string]json.RawMessage
 	if err := d.Decode(&list); err != nil {
+		if e, other := errors.AsType[*json.UnmarshalTypeError](err); other {
+			return nil, fmt.Errorf("%w: there is a JSON %s at byte %d, where a list of objects is wanted", ErrSaved, e.Value, e.Offset)
+		}
 		return nil, fmt.Errorf("%w: %w", ErrSaved, err)
 	}
 	if _, err := d.Token(); err != io.EOF {

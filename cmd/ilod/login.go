@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -19,7 +20,8 @@ func (a *app) loginCommand() *cobra.Command {
 		Use: "login", Short: "Make sure that there is a client session with the agent",
 		Long: `Make sure that there is a client session with the agent, as it is by itself before
 any other command. Scripts for ilorest begin so. With --ilo the agent logs in to the
-iLO, too, which it does by itself when a request needs that.`,
+iLO, too, which it does by itself when a request needs that. Without an agent find
+out whether the iLO lets this host in.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 && (len(args) > 1 || args[0] != localURL) {
 				return &usageError{"login: ilod knows the iLO of this host alone", "leave the address out, or use ilorest for iLOs of other hosts"}
@@ -30,7 +32,7 @@ iLO, too, which it does by itself when a request needs that.`,
 			if err := s.check(); err != nil {
 				return err
 			}
-			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+			err := a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				if ilo {
 					if _, err := a.ask(ctx, rt, http.MethodGet, ilosessionsPath); err != nil {
 						return err
@@ -55,6 +57,16 @@ iLO, too, which it does by itself when a request needs that.`,
 				_, err = fmt.Fprintf(a.stderr, "client session %s of %s\n", oneLine(session.ID), oneLine(session.User))
 				return err
 			})
+			if !errors.Is(err, errNoAgent) || ilo || s.text != "" {
+				return err
+			}
+			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				if _, err := currently(rt).Read(ctx, "/redfish/v1/Systems/"); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintln(a.stderr, "The iLO lets this host in. No agent is running: each command logs in by itself, and nothing is remembered.")
+				return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&s.text, "select", "", "select `TYPE` (also --selector)")
@@ -70,7 +82,7 @@ func (a *app) logoutCommand() *cobra.Command {
 agent's session with the iLO goes on, for others. With --ilo that ends, too, when the
 requests in flight have; the agent logs in again when a request needs it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+			err := a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				if ilo {
 					if _, err := a.ask(ctx, rt, http.MethodDelete, ilosessionsPath+"/"+current); err != nil {
 						return err
@@ -82,6 +94,10 @@ requests in flight have; the agent logs in again when a request needs it.`,
 				_, err := fmt.Fprintln(a.stderr, "Logging session out.")
 				return err
 			})
+			if errors.Is(err, errNoAgent) && a.session == "" {
+				_, err = fmt.Fprintln(a.stderr, "No agent is running, and so there is no session.")
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&ilo, "ilo", false, "have the agent log out of the iLO, which an admin may")

@@ -6,7 +6,7 @@ import "github.com/spf13/cobra"
 var notThere = map[string]string{
 	"m":           oneHost,
 	"mpfilename":  oneHost,
-	"encryption":  "encrypt the file with a program for that, such as gpg or openssl; '-f -' reads standard input",
+	"encryption":  "encrypt the file with a program for that, such as gpg: save writes to standard output and load reads standard input with '-f -'",
 	"sessionid":   "leave it out: nobody has to log in",
 	"otp":         "leave it out: nobody has to log in",
 	"enc":         "leave it out: nobody has to log in",
@@ -40,7 +40,8 @@ Where it works
 Sessions
   What select selects and set changes is kept by the agent, in the client session;
   without agent use --select and --commit. login and logout act on the client
-  session. --logout has no effect: no session is left on the iLO in any case.
+  session; without agent login finds out whether the iLO lets this host in. --logout
+  has no effect: no session is left on the iLO in any case.
 
 Selecting
   A type, the beginning of one (or any part of one, if none begins so), or a path,

@@ -53,7 +53,7 @@ func (a *app) printResults(results []selection.Applied) error {
 		return err
 	}
 	for _, r := range results {
-		if _, err := fmt.Fprintf(a.stdout, "%s (%s) %s\n", oneLine(strings.TrimPrefix(r.Type, "#")), oneLine(r.Path), oneLine(r.Time)); err != nil {
+		if _, err := fmt.Fprintf(a.stdout, "%s (%s)\n", oneLine(strings.TrimPrefix(r.Type, "#")), oneLine(join(", ", r.Path, r.Time))); err != nil {
 			return err
 		}
 		for _, m := range r.Messages {

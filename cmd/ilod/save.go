@@ -68,7 +68,7 @@ that wait for a reset of the server it has these. The file has ilorest's form.`,
 		},
 	}
 	s.flags(cmd.Flags())
-	cmd.Flags().StringVarP(&file, "filename", "f", savedFile, "write to `FILE`")
+	cmd.Flags().StringVarP(&file, "filename", "f", savedFile, "write to `FILE`, - for standard output")
 	cmd.Flags().StringVar(&several, "multisave", "", "resources of several types: `TYPE,TYPE`")
 	return cmd
 }
@@ -85,6 +85,10 @@ func (a *app) save(ctx context.Context, rt http.RoundTripper, file string, all [
 		if v, ok := systems[0].Body[name].(string); ok {
 			note[name] = v
 		}
+	}
+	if file == "-" {
+		_, err := a.stdout.Write(selection.Save(note, all))
+		return err
 	}
 	if err := writeFile(file, selection.Save(note, all)); err != nil {
 		return err
