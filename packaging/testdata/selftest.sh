@@ -26,6 +26,45 @@ property() { systemctl show -P "$2" "$1"; }
 pid() { property ilod.service MainPID; }
 other_pid() { new=$(pid) && [ "$new" -ne 0 ] && [ "$new" -ne "$1" ]; }
 
+# listing is what the machine has where packages may leave something, but for what
+# systemd, apt and dpkg write for themselves.
+listing() {
+	find /etc /opt /run /srv /usr /var -xdev \( -path /var/backups -o -path /var/cache -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/tmp -o -path /run/systemd -o -path /run/probe \) -prune -o -print |
+		grep -v -e '^/etc/[a-z]*-$' -e '^/var/lib/systemd/' -e '^/run/nologin$' | sort
+}
+
+# load_begin has clients at work until load_end, which wants that none failed. One
+# is in the client session of $handle.
+load_begin() {
+	rm -f /tmp/stop /tmp/failed /tmp/errors /tmp/count
+	loads=
+	for session in "" "" "$handle"; do
+		( count=0
+		  while [ ! -e /tmp/stop ]; do
+			ILOD_SESSION=$session ilod get --fresh /redfish/v1/Systems/1/ >/dev/null 2>>/tmp/errors || echo "$session" >>/tmp/failed
+			count=$((count + 1))
+		  done; echo "$count" >>/tmp/count ) &
+		loads="$loads $!"
+	done
+	sleep 1
+	old=$(pid)
+}
+load_end() {
+	until_true other_pid "$old"
+	sleep 1
+	touch /tmp/stop
+	for load in $loads; do wait "$load" || fail load; done
+	[ ! -e /tmp/failed ] || fail "$(wc -l </tmp/failed) requests failed: $(cat /tmp/errors)"
+	echo "requests: $(tr '\n' ' ' </tmp/count)"
+	ILOD_SESSION=$handle ilod session show | grep -q '^active-path */redfish/v1/Systems/1/$' || fail "the client session: $(ILOD_SESSION=$handle ilod session show)"
+	have_ours 1 || fail "$(ours) sessions"
+}
+
+listing >/before
+
+# The container's boot id is not that of its services.
+while umount /proc/sys/kernel/random/boot_id 2>/dev/null; do :; done
+
 step an iLO
 mkdir -p /ilosim
 systemd-run --quiet --unit=ilosim ilosim --listen unix:/ilosim/ilo.sock --control unix:/ilosim/control.sock --foreign-sessions 2
@@ -36,6 +75,8 @@ chmod 0666 /ilosim/ilo.sock
 step install
 mkdir -p /etc/systemd/system/ilod.service.d /run/probe
 cat >/etc/systemd/system/ilod.service.d/test.conf <<'X'
+[Unit]
+StartLimitIntervalSec=0
 [Service]
 Environment=ILOD_DEVICE=unix:/ilosim/ilo.sock
 WatchdogSec=3
@@ -126,32 +167,98 @@ step devices
 [ -e /run/probe/allowed ] || fail "the device that is allowed cannot be opened"
 [ ! -e /run/probe/denied ] || fail "a device that is not allowed can be opened"
 
-step upgrade under load
-rm -f /tmp/stop /tmp/failed
-for n in 1 2 3; do
-	( count=0
-	  while [ ! -e /tmp/stop ]; do
-		ilod get --fresh /redfish/v1/Systems/1/ >/dev/null 2>>/tmp/errors || echo "$n" >>/tmp/failed
-		count=$((count + 1))
-	  done; echo "$count" >>/tmp/count ) &
-	loads="${loads:-} $!"
-done
-sleep 1
+step the iLO hangs, and the agent does not
+watchdog() { property ilod.service WatchdogTimestampMonotonic; }
+fed() { [ "$(watchdog)" != "$1" ]; }
+systemctl stop ilod.service 2>/dev/null
+kill -STOP "$(property ilosim.service MainPID)"
+systemctl start ilod.service || fail "no start while the iLO hangs"
 old=$(pid)
-dpkg -i --force-confold /new.deb || fail upgrade
-until_true other_pid "$old"
-sleep 1
-touch /tmp/stop
-for load in $loads; do wait "$load" || fail load; done
-[ ! -e /tmp/failed ] || fail "$(wc -l </tmp/failed) requests failed: $(cat /tmp/errors)"
-echo "requests: $(tr '\n' ' ' </tmp/count)"
+! ilod get --fresh --timeout 3s /redfish/v1/Systems/1/ >/dev/null 2>&1 || fail "the iLO does not hang"
+for n in 1 2 3 4 5; do
+	last=$(watchdog)
+	until_true fed "$last"
+done
+[ "$(pid)" = "$old" ] || fail "it was restarted"
+ilod agent status >/dev/null || fail "it does not answer"
+property ilod.service StatusText | grep '^no iLO session' || fail "status: $(property ilod.service StatusText)"
+kill -CONT "$(property ilosim.service MainPID)"
+comes_back() { ilod get --fresh --timeout 5s /redfish/v1/Systems/1/; }
+until_true comes_back
+has_session() { property ilod.service StatusText | grep '^iLO session since 20'; }
+until_true has_session
+[ "$(pid)" = "$old" ] || fail "it was restarted"
+
+step the serial number
+[ "$(cat /run/credentials/ilod.service/product-serial)" = "" ] || fail "a serial number on a machine that has none"
+mkdir -p /ilosim/class/dmi/id
+echo CZ1234 >/ilosim/class/dmi/id/product_serial
+chmod 400 /ilosim/class/dmi/id/product_serial
+mount --bind /ilosim/class /sys/class
+strangers() {
+	journalctl --sync
+	journalctl --no-pager -o cat ILOD_REASON="another server" | grep -c . || true
+}
+systemctl restart ilod.service
+[ "$(cat /run/credentials/ilod.service/product-serial)" = CZ1234 ] || fail "no serial number"
+before=$(strangers)
+systemctl stop ilod.socket ilod.service
+ilod get --device unix:/ilosim/ilo.sock /redfish/v1/Systems/1/ >/dev/null || fail "alone"
+systemctl start ilod.socket ilod.service
+[ "$(strangers)" = "$before" ] || fail "$before, $(strangers): root's commands and the agent do not agree which server this is"
+echo CZ5678 >/ilosim/class/dmi/id/product_serial
+systemctl restart ilod.service
+[ "$(strangers)" -gt "$before" ] || fail "another server is not seen"
+umount /sys/class
+
+step restart under load
+handle=$(ilod session new) || fail "no client session"
+ILOD_SESSION=$handle ilod session set active-path /redfish/v1/Systems/1/ >/dev/null || fail "set"
+load_begin
+systemctl restart ilod.service
+load_end
+
+step upgrade under load
+load_begin
+dpkg -i --force-confdef --force-confold /new.deb || fail upgrade
+load_end
+grep -q newer /etc/ilod/ilod.toml.dpkg-dist || fail "no new configuration beside the changed one"
 grep -q roles.reader /etc/ilod/ilod.toml || fail "the upgrade took the configuration"
+
+step a node exporter
+prom=/var/lib/prometheus/node-exporter/ilod.prom
+scrape() { bash -c 'exec 3<>/dev/tcp/127.0.0.1/9100 && printf "GET /metrics HTTP/1.0\r\n\r\n" >&3 && cat <&3' >/tmp/scraped; }
+scraped() {
+	until_true scrape
+	grep -q "$1" /tmp/scraped || fail "no $1: $(grep -e ^ilod_ -e ^node_textfile /tmp/scraped)"
+}
+server_is_there() { systemctl start ilod-textfile.service && grep '^ilod_server_health' $prom; }
+systemctl start prometheus-node-exporter.service
+[ "$(systemctl is-enabled ilod-textfile.timer)" = disabled ] || fail "the timer is enabled"
+systemctl enable --now ilod-textfile.timer
+until_true test -s $prom
+[ "$(stat -c %a $prom)" = 644 ] || fail "mode $(stat -c %a $prom)"
+until_true server_is_there
+[ "$(property ilod-textfile.timer SubState)" = waiting ] || fail "the timer is $(property ilod-textfile.timer SubState)"
+scraped '^ilod_agent_up 1$'
+scraped '^ilod_server_health{component="server"}'
+scraped '^node_textfile_scrape_error 0$'
+scraped "^node_textfile_mtime_seconds{file=\"$prom\"}"
+systemctl stop ilod.socket ilod.service
+! systemctl start ilod-textfile.service 2>/dev/null || fail "no error without an agent"
+scraped '^ilod_agent_up 0$'
+scraped '^node_textfile_scrape_error 0$'
+! grep ^ilod_server /tmp/scraped || fail "series of an agent that is gone"
+systemctl start ilod.socket ilod.service ilod-textfile.service
+[ "$(find ${prom%/*} -name 'ilod*' | wc -l)" = 1 ] || fail "$(find ${prom%/*})"
+systemctl stop prometheus-node-exporter.service
 
 step remove
 dpkg -r ilod || fail remove
 have_ours 0 || fail "$(ours) sessions left by remove"
 [ ! -e /run/ilod ] || fail "$(find /run/ilod)"
 [ -e /etc/ilod/ilod.toml ] || fail "remove took the configuration"
+[ ! -e $prom ] || fail "metrics that nobody writes any more"
 
 step install again, and purge
 dpkg -i /new.deb || fail "install again"
@@ -159,16 +266,22 @@ ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "after the second ins
 rm -r /etc/systemd/system/ilod.service.d
 dpkg -P ilod || fail purge
 have_ours 0 || fail "$(ours) sessions left by purge"
-left=$(find / -xdev -path /proc -prune -o -iname '*ilod*' -print | grep -v -e '^/home' -e '^/var/log' -e '^/sys' || true)
-[ -z "$left" ] || fail "purge left $left"
+listing >/after
+diff /before /after || fail "purge left something, or took it"
 
-step the scripts of the rpm, with the files of the tar.gz
-tar -C / -xzf /files.tar.gz --no-overwrite-dir
-echo 'device = "unix:/ilosim/ilo.sock"' >>/etc/ilod/ilod.toml
+step the tar.gz, as README.md has it installed
+mkdir -p /etc/systemd/system/ilod.service.d
+printf '[Service]\nEnvironment=ILOD_DEVICE=unix:/ilosim/ilo.sock\n' >/etc/systemd/system/ilod.service.d/test.conf
+sh -e /install.sh || fail "install.sh: $(cat /install.sh)"
+[ "$(systemctl is-active ilod.socket ilod.service | sort -u)" = active ] || fail "not active"
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "with the files of the tar.gz"
+
+step the scripts of the rpm, with these files
+systemctl disable --now --quiet ilod.socket ilod.service
 sh -e /rpm/post 1
 [ "$(systemctl is-enabled ilod.service)" = enabled ] || fail "not enabled"
 systemctl start ilod.socket
-ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "with the files of the tar.gz"
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "with the scripts of the rpm"
 old=$(pid)
 sh -e /rpm/post 2
 sh -e /rpm/postun 1
