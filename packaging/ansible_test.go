@@ -13,10 +13,7 @@ import (
 )
 
 // ansible runs playbooks on a host that has the collection installed.
-type ansible struct {
-	*host
-	t *testing.T
-}
+type ansible struct{ *host }
 
 func newAnsible(t *testing.T) *ansible {
 	t.Helper()
@@ -32,7 +29,7 @@ func newAnsible(t *testing.T) *ansible {
 			t.Fatalf("%d %s", code, out)
 		}
 	}
-	return &ansible{h, t}
+	return &ansible{h}
 }
 
 // outcome is what a task says of itself.

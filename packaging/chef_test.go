@@ -11,16 +11,13 @@ import (
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
-// cook is a host with an agent, on which the stand-in of Chef runs.
-type cook struct {
-	*host
-	t *testing.T
-}
+// cook is a host on which the stand-in of Chef runs.
+type cook struct{ *host }
 
 func newCook(t *testing.T) *cook {
 	t.Helper()
 	needIntegration(t, "ruby rubocop ohai", "ruby", "rubocop", "ohai")
-	return &cook{newHost(t, redfish.Options{}), t}
+	return &cook{newHost(t, redfish.Options{})}
 }
 
 // converge runs the stand-in and returns what it prints.

@@ -3,23 +3,17 @@
 
 """What the modules have in common: they call the program ilod on the host."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 import json
 import re
 
 
-def run_ilod(module, *arguments, **options):
-    """Return what ilod prints as JSON; operations=[...] goes to its standard input.
+def run_ilod(module, *arguments, operations=None, secret=False):
+    """Return what ilod prints as JSON; operations go to its standard input.
 
-    What ilod says of a failure fails the module. With secret=True that shows no value
+    What ilod says of a failure fails the module. With secret that shows no value
     from the operations; Ansible knows only those that are there unabridged.
     """
-    data = None
-    if 'operations' in options:
-        data = json.dumps({'operations': options['operations']})
+    data = json.dumps({'operations': operations}) if operations else None
     command = [module.get_bin_path('ilod', required=True, opt_dirs=['/usr/local/bin'])]
     code, out, err = module.run_command(command + list(arguments) + ['--json'], data=data)
     if code == 0:
@@ -30,9 +24,9 @@ def run_ilod(module, *arguments, **options):
         failure['msg'] = error['message']
         failure['error'] = error['name']
         if error.get('hint'):
-            failure['msg'] += ' (%s)' % error['hint']
+            failure['msg'] += f" ({error['hint']})"
     except (IndexError, KeyError, TypeError, ValueError):
-        failure['msg'] = err.strip() or 'ilod failed with exit code %d' % code
+        failure['msg'] = err.strip() or f'ilod failed with exit code {code}'
     try:  # a commit that failed prints what became of each write
         result = json.loads(out)
         failure['result'] = result['Result']
@@ -41,7 +35,7 @@ def run_ilod(module, *arguments, **options):
                 failure['msg'] += '; ' + write['Error']
     except (KeyError, TypeError, ValueError):
         pass
-    if options.get('secret'):
+    if secret:
         failure['msg'] = re.sub(r'"(?:[^"\\]|\\.)*"', '"******"', failure['msg'])
     module.fail_json(**failure)
 
@@ -50,13 +44,13 @@ def merged(first, second, where=''):
     """Return both objects as one; fail on a property that is in both."""
     both = dict(first)
     for name, value in second.items():
-        path = where + '/' + name
+        path = f'{where}/{name}'
         if name not in first:
             both[name] = value
         elif isinstance(first[name], dict) and isinstance(value, dict):
             both[name] = merged(first[name], value, path)
         else:
-            raise ValueError('%s is given twice' % path)
+            raise ValueError(f'{path} is given twice')
     return both
 
 
@@ -66,7 +60,7 @@ def pointers(value, where=''):
         return [where]
     found = []
     for name, inner in value.items():
-        found += pointers(inner, where + '/' + name.replace('~', '~0').replace('/', '~1'))
+        found += pointers(inner, where + '/' + str(name).replace('~', '~0').replace('/', '~1'))
     return found
 
 
@@ -106,7 +100,7 @@ def ensure(module, path, body, secrets=None):
         result['diff'] = {
             'before_header': path,
             'after_header': path,
-            'before': dict((c['Property'], c['From']) for c in changes),
-            'after': dict((c['Property'], c['To']) for c in changes),
+            'before': {c['Property']: c['From'] for c in changes},
+            'after': {c['Property']: c['To'] for c in changes},
         }
     return result

@@ -2,10 +2,6 @@
 # Copyright: The authors of ilod
 # Apache-2.0 (see https://www.apache.org/licenses/LICENSE-2.0)
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 DOCUMENTATION = r'''
 ---
 module: ilod_facts

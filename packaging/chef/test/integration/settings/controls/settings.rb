@@ -7,8 +7,4 @@ control 'ilod-settings' do
     its('AssetTag') { should eq 'rack 7' }
     its(%w(Boot BootSourceOverrideTarget)) { should eq 'Pxe' }
   end
-
-  describe command('ilod ilo-sessions --json') do
-    its('exit_status') { should eq 0 }
-  end
 end
