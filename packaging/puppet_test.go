@@ -1,11 +1,13 @@
 package packaging
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -256,11 +258,40 @@ func TestPuppetFact(t *testing.T) {
 	}
 }
 
+// TestPuppetInstall: the run that installs ilod can use it.
+func TestPuppetInstall(t *testing.T) {
+	needIntegration(t, puppetPackages, "puppet", "unshare")
+	h := newPuppetHost(t)
+	h.startAgent()
+	if err := os.Rename(h.dir+"/bin/ilod", h.dir+"/package"); err != nil {
+		t.Fatal(err)
+	}
+	h.environ = append(h.environ, "PATH="+h.dir+"/bin:/usr/bin:/bin")
+	site := fmt.Sprintf("file { '%[1]s/bin/ilod': source => '%[1]s/package', mode => '0700', before => Ilod_resource['/redfish/v1/Systems/1/'] }\n", h.dir) +
+		"ilod_resource { '/redfish/v1/Systems/1/': properties => { 'AssetTag' => 'new' } }\n"
+	if out, code := h.apply(site); code != 2 || !strings.Contains(out, `AssetTag: "" -> "new"`) {
+		t.Errorf("%d\n%s", code, out)
+	}
+}
+
 // TestPuppetModule: the module's own tests, and its form.
 func TestPuppetModule(t *testing.T) {
 	needIntegration(t, puppetPackages, "puppet", "rspec", "puppet-lint")
 	h := newPuppetHost(t)
 	module := h.modules + "/ilod"
+	var metadata struct {
+		Name, Version, Author, Summary, License, Source string
+		Dependencies                                    []any
+		Requirements                                    []struct{ Name string }
+	}
+	data, err := os.ReadFile("puppet/metadata.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &metadata); err != nil || metadata.Name != "ilod-ilod" || metadata.Dependencies == nil || len(metadata.Requirements) != 1 ||
+		slices.Contains([]string{metadata.Version, metadata.Author, metadata.Summary, metadata.License, metadata.Source}, "") {
+		t.Errorf("%v, %+v", err, metadata)
+	}
 	for _, command := range [][]string{
 		{"puppet", "parser", "validate", module + "/manifests", module + "/types", module + "/examples"},
 		{"puppet-lint", "--fail-on-warnings", "--relative", module},

@@ -96,13 +96,14 @@ class ilod (
     }
 
     if $inventory and $service_ensure == 'running' {
-      # Reading is no change, so it is the check; as the command it says why it fails.
-      $read = 'ilod get /redfish/v1/ /redfish/v1/Systems/1/'
+      # Reading is no change and, where there is no answer, no failure: the check does it,
+      # and the command is never run.
       exec { 'ilod: read the inventory':
-        command => $read,
-        unless  => $read,
-        path    => $facts['path'],
-        require => File[$config_file],
+        command  => 'false',
+        onlyif   => 'ilod get /redfish/v1/ /redfish/v1/Systems/1/ && false',
+        provider => shell,
+        path     => $facts['path'],
+        require  => File[$config_file],
       }
       if $manage_service {
         Service['ilod.service'] -> Exec['ilod: read the inventory']
