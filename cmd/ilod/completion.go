@@ -204,7 +204,7 @@ func (a *app) segments(ctx context.Context, rt http.RoundTripper, word string) (
 			return nil, err
 		}
 		body, err := get(ctx, rt, u)
-		if ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
 			return nil, err
 		}
 		for link := range values(body, "@odata.id") {

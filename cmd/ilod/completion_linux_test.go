@@ -79,6 +79,9 @@ func TestShellCompletes(t *testing.T) {
 			if got := ask(t, file, "ilod vers"); !strings.Contains(got, "version") {
 				t.Errorf("%s completes a command to %q", shell, got)
 			}
+			if got := ask(t, file, "ilod get --select Bio"); !strings.Contains(got, "Bios.") {
+				t.Errorf("%s completes a type to %q", shell, got)
+			}
 		})
 	}
 	if n := service.Stats().Logins; n != 1 {
@@ -102,8 +105,7 @@ func TestCompletionOfDeafAgent(t *testing.T) {
 }
 
 // BenchmarkCompletion completes a path in a cache of 3,000 resources, with and
-// without agent, and reports the median wall times, which are to be below 30 ms
-// with one.
+// without agent, and reports the median wall times, which are to be below 30 ms.
 func BenchmarkCompletion(b *testing.B) {
 	const documents = 3000
 	program := release(b)
