@@ -9,13 +9,10 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/redfisherror"
@@ -116,39 +113,4 @@ func flat(name string, v any) string {
 		b.WriteString(flat(strings.TrimPrefix(name+"."+field, "."), fields[field]))
 	}
 	return b.String()
-}
-
-// progress is a line on a terminal that says how far something is and how long
-// the rest may take, if the whole takes more than a second; elsewhere it is nothing.
-type progress struct {
-	w     io.Writer
-	begun time.Time
-	shown bool
-}
-
-func newProgress(w io.Writer) *progress {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return &progress{w: w, begun: time.Now()}
-	}
-	return &progress{}
-}
-
-const barWidth = 40
-
-func (p *progress) show(done, total int) {
-	took := time.Since(p.begun)
-	if p.w == nil || done <= 0 || total <= 0 || took < time.Second {
-		return
-	}
-	full := barWidth * min(done, total) / total
-	left := (took * time.Duration(max(total-done, 0)) / time.Duration(done)).Round(time.Second)
-	fmt.Fprintf(p.w, "\r[%s%s] %d/%d, %v left  ", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), done, total, left)
-	p.shown = true
-}
-
-func (p *progress) end() {
-	if p.shown {
-		fmt.Fprintln(p.w)
-		p.shown = false
-	}
 }

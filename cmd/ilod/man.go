@@ -68,7 +68,7 @@ func page(cmd *cobra.Command, date time.Time) string {
 	}
 	put(".SH DESCRIPTION")
 	b.WriteString(paragraphs(cmd.Long))
-	flags(&b, "OPTIONS", cmd.NonInheritedFlags())
+	flags(&b, cmd.NonInheritedFlags())
 	if cmd.HasParent() && cmd.Runnable() {
 		put(".P\nThe global options are in\n.BR ilod (1).")
 	}
@@ -93,11 +93,11 @@ func reference(cmd *cobra.Command) string {
 }
 
 // flags writes a list of flags, if there are any.
-func flags(b *strings.Builder, title string, set *pflag.FlagSet) {
+func flags(b *strings.Builder, set *pflag.FlagSet) {
 	if !set.HasAvailableFlags() {
 		return
 	}
-	fmt.Fprintf(b, ".SH %s\n", title)
+	b.WriteString(".SH OPTIONS\n")
 	set.VisitAll(func(f *pflag.Flag) {
 		if f.Hidden {
 			return
