@@ -15,7 +15,7 @@
 # @param package_source
 #   A file to install it from.
 # @param package_provider
-#   How to install it, such as dpkg for a file on Debian.
+#   How to install it, such as apt for a file on Debian.
 # @param manage_service
 #   Whether to see to the services.
 # @param service_ensure

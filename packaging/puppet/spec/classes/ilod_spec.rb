@@ -18,15 +18,15 @@ describe 'ilod' do
     it do
       is_expected.to contain_file('/etc/ilod/ilod.toml').with_content(<<~'TOML')
         # Puppet writes this file.
-        "timeout" = "30s"
+        timeout = "30s"
 
-        ["cache"]
-        "nocache" = true
+        [cache]
+        nocache = true
 
-        ["roles"]
+        [roles]
 
-        ["roles"."reader"]
-        "groups" = ["a \"b\" \\"]
+        [roles.reader]
+        groups = ["a \"b\" \\"]
       TOML
     end
   end
@@ -49,7 +49,7 @@ describe 'ilod' do
 
     it do
       is_expected.to contain_file('/etc/credstore/ilo-credentials')
-        .with(mode: '0600', show_diff: false, content: sensitive(%("username" = "host"\n"password" = "b\\"c"\n)))
+        .with(mode: '0600', show_diff: false, content: sensitive(%(username = "host"\npassword = "b\\"c"\n)))
         .that_notifies('Service[ilod.service]')
     end
   end

@@ -33,7 +33,7 @@ class Puppet::Property::Ilod < Puppet::Property
 
     @changes = truthfully { provider.changes(wanted) }
     @changes = [] if resource.leave_hidden? && @changes.all? { |c| c['From'] == UNKNOWN }
-    @changes.reduce(should) { |value, c| replace(value, names(c), shown(c, 'From')) }
+    sensitive ? REDACTED : @changes.reduce(should) { |value, c| replace(value, names(c), shown(c, 'From')) }
   end
 
   def insync?(_is)

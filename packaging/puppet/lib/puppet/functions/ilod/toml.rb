@@ -5,7 +5,7 @@ Puppet::Functions.create_function(:'ilod::toml') do
   # @param config keys with strings, numbers, booleans and lists of them, and tables
   # @return the text, first the keys without a table
   dispatch :document do
-    param 'Hash[String, Variant[Scalar, Array[Scalar], Hash]]', :config
+    param 'Hash[Pattern[/\A[A-Za-z0-9_-]+\z/], Variant[Scalar, Array[Scalar], Hash]]', :config
     return_type 'String'
   end
 
@@ -16,7 +16,7 @@ Puppet::Functions.create_function(:'ilod::toml') do
   def lines(table, names)
     tables, keys = table.partition { |_, value| value.is_a?(Hash) }
     # A string of JSON is one of TOML.
-    keys.map { |name, value| "#{name.to_json} = #{value.to_json}" } +
-      tables.flat_map { |name, value| ['', "[#{[*names, name].map(&:to_json).join('.')}]", *lines(value, [*names, name])] }
+    keys.map { |name, value| "#{name} = #{value.to_json}" } +
+      tables.flat_map { |name, value| ['', "[#{[*names, name].join('.')}]", *lines(value, [*names, name])] }
   end
 end
