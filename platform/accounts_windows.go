@@ -48,18 +48,30 @@ func ownSID() (*windows.SID, error) {
 	return user.User.Sid, nil
 }
 
-// trusted reports whether what an account owns may be relied on: that of SYSTEM
-// and of Administrators, and to somebody who is no administrator his own.
+// trusted reports whether what an account owns may be relied on: that of SYSTEM,
+// of Administrators and of this user.
 func trusted(owner *windows.SID) (bool, error) {
 	if owner.IsWellKnown(windows.WinLocalSystemSid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) {
 		return true, nil
 	}
-	admin, err := elevated(0)
-	if admin || err != nil {
-		return false, err
-	}
 	own, err := ownSID()
 	return err == nil && owner.Equals(own), err
+}
+
+// ours fails with ErrNotOurs unless the owner in a security descriptor is trusted.
+func ours(sd *windows.SECURITY_DESCRIPTOR) error {
+	owner, _, err := sd.Owner()
+	if err != nil {
+		return err
+	}
+	if ok, err := trusted(owner); err != nil || ok {
+		return err
+	}
+	name := owner.String()
+	if account, domain, _, err := owner.LookupAccount(""); err == nil {
+		name = domain + `\` + account
+	}
+	return fmt.Errorf("%w: %s", ErrNotOurs, name)
 }
 
 // privateSD is a security descriptor that gives SYSTEM and Administrators all

@@ -28,10 +28,6 @@ const (
 	pipePoll = 5 * time.Millisecond
 )
 
-// ErrImpostor: a pipe with the name of the agent's is neither of SYSTEM, nor of
-// the administrators, nor of the user himself.
-var ErrImpostor = errors.New("the pipe belongs to somebody who is no administrator")
-
 // Listen makes a named pipe at path that SYSTEM and Administrators may use, with
 // the group of that name, if there is one, and with members, by their SIDs. It
 // fails if the pipe exists. Programs on other computers are refused.
@@ -233,8 +229,8 @@ func (c *pipeConn) handle(f func(windows.Handle) error) (err error) {
 	return errors.Join(raw.Control(func(fd uintptr) { err = f(windows.Handle(fd)) }), err)
 }
 
-// Dial connects to a pipe that Listen made, and fails with ErrImpostor if it is
-// one of somebody else. The server may learn who this is, and not act as him.
+// Dial connects to a pipe that Listen made, and fails with ErrNotOurs if
+// somebody else serves it. The server may learn who this is, and not act as him.
 func Dial(ctx context.Context, path string) (net.Conn, error) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
@@ -244,8 +240,12 @@ func Dial(ctx context.Context, path string) (net.Conn, error) {
 		handle, err := windows.CreateFile(name, clientAccess, 0, nil, windows.OPEN_EXISTING,
 			windows.FILE_FLAG_OVERLAPPED|windows.SECURITY_SQOS_PRESENT|windows.SECURITY_IDENTIFICATION, 0)
 		if err == nil {
-			if err := ownedByTrusted(handle); err != nil {
-				return nil, errors.Join(fmt.Errorf("%s: %w", path, err), windows.CloseHandle(handle))
+			sd, err := windows.GetSecurityInfo(handle, windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION)
+			if err == nil {
+				err = ours(sd)
+			}
+			if err != nil {
+				return nil, errors.Join(fmt.Errorf("pipe %s: %w", path, err), windows.CloseHandle(handle))
 			}
 			return newPipeConn(handle, path), nil
 		}
@@ -260,20 +260,4 @@ func Dial(ctx context.Context, path string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Net: "pipe", Addr: pipeAddr(path), Err: context.Cause(ctx)}
 		}
 	}
-}
-
-// ownedByTrusted looks who has made an end of a pipe.
-func ownedByTrusted(pipe windows.Handle) error {
-	sd, err := windows.GetSecurityInfo(pipe, windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION)
-	if err != nil {
-		return err
-	}
-	owner, _, err := sd.Owner()
-	if err != nil {
-		return err
-	}
-	if ok, err := trusted(owner); err != nil || !ok {
-		return errors.Join(fmt.Errorf("%w: %v", ErrImpostor, owner), err)
-	}
-	return nil
 }

@@ -53,7 +53,8 @@ type Lock struct{ files []*os.File }
 // file system, too.
 // An empty state is left out. Each is made if it does not exist. It waits for
 // another holder until ctx ends, and then fails with a *LockedError. One
-// directory that cannot be used is no error.
+// directory that cannot be used is no error, but one of somebody else is
+// (ErrNotOurs).
 func AcquireLock(ctx context.Context, runtime, state string) (*Lock, error) {
 	l := &Lock{}
 	holder, unusable := openLockFile(runtime)
@@ -75,14 +76,14 @@ func AcquireLock(ctx context.Context, runtime, state string) (*Lock, error) {
 		}
 		unusable = errors.Join(unusable, err)
 	}
-	if len(l.files) == 0 {
-		return nil, fmt.Errorf("instance lock: %w", unusable)
+	if len(l.files) == 0 || errors.Is(unusable, ErrNotOurs) {
+		return nil, errors.Join(fmt.Errorf("instance lock: %w", unusable), l.Release())
 	}
 	return l, nil
 }
 
 func openLockFile(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeDirectory(dir); err != nil {
 		return nil, err
 	}
 	return os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE|noFollow, 0o600)
