@@ -71,6 +71,9 @@ Without any all are printed but the reserved ones, for which there is list.`,
 						return err
 					}
 				}
+				if recursive {
+					defer a.watchReads(ctx, rt, paths)()
+				}
 				rt = withHeader{rt, header}
 				if !formGiven {
 					rt = outputForm{rt, a}
@@ -83,6 +86,35 @@ Without any all are printed but the reserved ones, for which there is list.`,
 	cmd.Flags().BoolVar(&recursive, "recursive", false, "print each resource together with all below it")
 	cmd.Flags().BoolVar(&writable, "noreadonly", false, "print only properties that can be written")
 	return cmd
+}
+
+// watchReads shows on a terminal, unless that is where the resources go, how many of
+// those below the paths were read, until the function is called that it returns.
+func (a *app) watchReads(ctx context.Context, rt http.RoundTripper, paths []*url.URL) (stop func()) {
+	if a.stdout.terminal || newProgress(a.stderr).w == nil {
+		return func() {}
+	}
+	total := 0
+	entries, _ := (&selection.Reader{Next: directly(rt)}).Entries(ctx)
+	for _, e := range entries {
+		if slices.ContainsFunc(paths, func(u *url.URL) bool {
+			return strings.HasPrefix(strings.ToLower(e.Path), strings.ToLower(strings.TrimSuffix(u.Path, "/")))
+		}) {
+			total++
+		}
+	}
+	read := func(ctx context.Context) int {
+		var state struct {
+			Hits, Collapsed int
+			Store           struct{ Puts int }
+		}
+		if body, err := a.ask(ctx, rt, http.MethodGet, cachePath); err == nil {
+			_ = json.Unmarshal(body, &state) // what it does not tell is not shown
+		}
+		return state.Hits + state.Collapsed + state.Store.Puts
+	}
+	before := read(ctx)
+	return a.watch(ctx, func(ctx context.Context) (int, int) { return read(ctx) - before, total })
 }
 
 // getProperties prints properties of the selected resources.

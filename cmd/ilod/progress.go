@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -42,5 +43,33 @@ func (p *progress) end() {
 	if p.shown {
 		fmt.Fprintln(p.w)
 		p.shown = false
+	}
+}
+
+// watch shows on a terminal how far something is, which look tells each second,
+// until the function is called that it returns.
+func (a *app) watch(ctx context.Context, look func(context.Context) (done, total int)) (stop func()) {
+	progress := newProgress(a.stderr)
+	if progress.w == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		defer progress.end()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
+			done, total := look(ctx)
+			progress.show(done, total)
+		}
+	}()
+	return func() {
+		cancel()
+		<-over
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/selection"
 )
 
@@ -40,7 +41,7 @@ func resetOf(name string) (resetType, error) {
 		}
 		names[i] = t.name
 	}
-	return resetType{}, &usageError{fmt.Sprintf("unknown type of reset %q", name), "one of " + strings.Join(names, ", ")}
+	return resetType{}, &usageError{fmt.Sprintf("unknown type of reset %q", name) + schema.Suggest(name, names), "one of " + strings.Join(names, ", ")}
 }
 
 func (a *app) rebootCommand() *cobra.Command {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -214,32 +215,18 @@ func (a *app) end(ctx context.Context, rt http.RoundTripper, how string) (r tran
 // watchCommit shows on a terminal how far a commit is, until the function is called
 // that it returns. That returns the report on an earlier commit, if one came along.
 func (a *app) watchCommit(ctx context.Context, rt http.RoundTripper) func() *transaction.Result {
-	progress := newProgress(a.stderr)
-	if progress.w == nil {
-		return func() *transaction.Result { return nil }
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	told := make(chan *transaction.Result)
-	go func() {
+	var report *transaction.Result
+	stop := a.watch(ctx, func(ctx context.Context) (int, int) {
 		var t transaction.Transaction
-		defer func() {
-			progress.end()
-			told <- t.Report
-		}()
-		for t.Report == nil {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(time.Second):
-			}
-			if body, err := a.ask(ctx, rt, http.MethodGet, transactionPath); err == nil && json.Unmarshal(body, &t) == nil {
-				progress.show(t.Sent, len(t.Writes))
-			}
+		if body, err := a.ask(ctx, rt, http.MethodGet, transactionPath); err != nil || json.Unmarshal(body, &t) != nil {
+			return 0, 0
 		}
-	}()
+		report = cmp.Or(report, t.Report)
+		return t.Sent, len(t.Writes)
+	})
 	return func() *transaction.Result {
-		cancel()
-		return <-told
+		stop()
+		return report
 	}
 }
 
