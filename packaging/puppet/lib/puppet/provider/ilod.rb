@@ -12,7 +12,9 @@ class Puppet::Provider::Ilod < Puppet::Provider
     raise Puppet::Error, "ilod: #{reason(out, err) || status}" unless status.success?
 
     JSON.parse(out, max_nesting: false) unless out.empty?
-  rescue JSON::ParserError, SystemCallError => e
+  rescue JSON::ParserError # whose message quotes the output, where a secret may be
+    raise Puppet::Error, "ilod #{args.join(' ')}: the output is no JSON", cause: nil
+  rescue SystemCallError => e
     raise Puppet::Error, "ilod #{args.join(' ')}: #{e.message}"
   end
 
