@@ -18,7 +18,7 @@ import (
 // driver: once to deploy with the agent and to be reset in the middle of its work,
 // once to start the agent again, and once to deploy without agent.
 func TestDemo(t *testing.T) {
-	asked(t, "ILOD_TEST_LINUXPE", "linuxpe-demo", "busybox", "cpio", "gzip", "xz", "zstd")
+	asked(t, "ILOD_TEST_LINUXPE", "linuxpe-demo", "busybox", "cpio", "gzip", "xz", "zstd", "lz4")
 	kernel, release := kernel(t)
 	appendix := overlay(t, program(t), kernel.Module, release)
 	server, service := ilo(t)
@@ -32,9 +32,9 @@ func TestDemo(t *testing.T) {
 		said           []string
 		what, packedAs string
 	}{
-		{"deploy", packed(t, base, "gzip", "-1"), 1, 1, []string{`"Model": "ProLiant`, "committed"}, "the agent, then 'reboot -f' while it is at work", "gzip"},
-		{"start", append(microcode, packed(t, base, "xz", "-0", "--check=crc32")...), 2, 0, []string{"RESTHost", "Web UI"}, "the next boot, whose agent finds what is left", "microcode, xz"},
-		{"batch", packed(t, base, "zstd", "-1"), 3, 0, []string{"AssetTag=deployed by ilod"}, "one batch, without agent and with / read-only", "zstd"},
+		{"deploy", append(microcode, packed(t, base, "xz", "-0", "--check=crc32")...), 1, 1, []string{`"Model": "ProLiant`, "committed"}, "the agent, then 'reboot -f' while it is at work", "microcode, xz"},
+		{"start", packed(t, base, "zstd", "-1"), 2, 0, []string{"RESTHost", "Web UI"}, "the next boot, whose agent finds what is left", "zstd"},
+		{"batch", append(packed(t, base, "lz4", "-l", "-1"), make([]byte, 512)...), 3, 0, []string{"AssetTag=deployed by ilod"}, "one batch, without agent and with / read-only", "lz4, zeros"},
 	} {
 		t.Logf("== %s (an initrd packed by %s)", b.what, b.packedAs)
 		said := boot(t, vm.Machine{Kernel: kernel, Initramfs: append(b.initrd, appendix...), Arguments: []string{b.job}, ILO: server})
