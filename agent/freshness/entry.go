@@ -90,7 +90,8 @@ func appendString(b []byte, s string) []byte {
 }
 
 // decode reads the stored form of the entry at key. The document has no time of
-// reading; its body is set only on demand, and may be a part of b.
+// reading; its body and the header but for the ETag are set only on demand, and the
+// body may be a part of b.
 func decode(key string, b []byte, withBody bool) (*entry, *document, error) {
 	r := reader{b: b}
 	version, flags := r.byte(), r.byte()
@@ -102,9 +103,12 @@ func decode(key string, b []byte, withBody bool) (*entry, *document, error) {
 	}
 	d := &document{status: e.status, header: http.Header{}, gzip: flags&flagGzip != 0}
 	for range r.count(2) {
-		name := r.string()
+		name := r.take(r.count(1))
 		for range r.count(1) {
-			d.header[name] = append(d.header[name], r.string())
+			value := r.take(r.count(1))
+			if withBody || string(name) == "Etag" { // a start reads them all
+				d.header[string(name)] = append(d.header[string(name)], string(value))
+			}
 		}
 	}
 	if r.bad || version != envelopeVersion || e.status != http.StatusOK {
@@ -161,5 +165,3 @@ func (r *reader) count(size int) int {
 	r.b = r.b[k:]
 	return int(n)
 }
-
-func (r *reader) string() string { return string(r.take(r.count(1))) }
