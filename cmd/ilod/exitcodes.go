@@ -137,6 +137,12 @@ func classify(err error) (row exitCode, hint string) {
 		return row, e.Reason.Remedy()
 	}
 	switch {
+	case errors.Is(err, selection.ErrSelector):
+		return row, "see 'ilod types'"
+	case errors.Is(err, selection.ErrFilter):
+		return row, "for example --filter 'Model=HPE*'"
+	case errors.Is(err, selection.ErrAssignment):
+		return row, "for example AssetTag='rack 7'; a value with blanks is quoted"
 	case isMessage("SessionVersionStale")(err):
 		return row, "'ilod session use ID' prints a fresh handle; what you know of the server may be out of date"
 	case isMessage("SessionExpired", "SessionTerminated", "SessionHandleInvalid")(err):

@@ -119,6 +119,9 @@ func (a *app) watchReads(ctx context.Context, rt http.RoundTripper, paths []*url
 
 // getProperties prints properties of the selected resources.
 func (a *app) getProperties(cmd *cobra.Command, s *selecting, properties []string, recursive, writable bool) error {
+	if err := checkProperties(properties); err != nil {
+		return err
+	}
 	switch i := slices.IndexFunc(properties, isPath); {
 	case i >= 0:
 		return &usageError{fmt.Sprintf("%q is a path, and other resources are selected", properties[i]), "give one of both"}

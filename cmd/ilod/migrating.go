@@ -15,7 +15,6 @@ var notThere = map[string]string{
 	"usercert":    "leave it out: nobody has to log in",
 	"force_vnic":  "leave it out: ilod uses the CHIF channel",
 	"useproxy":    "leave it out: there is no network between the host and its iLO",
-	"redfish":     "leave it out: ilod speaks Redfish with every iLO",
 	"debug":       "use -vv, which shows no secrets",
 	"d":           "use -vv, which shows no secrets",
 	"logdir":      "leave it out: the log goes to stderr, and the agent's to the journal",
@@ -75,8 +74,8 @@ Resetting
 Not there
   Commands for storage, firmware, accounts and licences: rawget, rawpatch and rawpost
   reach all of it. --cache-dir is --state-dir, and wants an absolute path. --nologo
-  has no effect, nor has --biospassword but for rawpatch and rawput: an iLO 5 or 6
-  asks for none. There are no --encryption, --redfish and --debug, and no load -m for
+  and --redfish have no effect, nor has --biospassword but for rawpatch and rawput: an
+  iLO 5 or 6 asks for none. There are no --encryption and --debug, and no load -m for
   several hosts.
 `}
 }

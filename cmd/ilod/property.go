@@ -27,6 +27,9 @@ func (a *app) listCommand() *cobra.Command {
 		Long: `Print properties of the selected resources as get does, and without PROPERTY all of
 them: the reserved ones, too, such as @odata.type, Id and Links.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkProperties(args); err != nil {
+				return err
+			}
 			return a.withSelected(cmd, &s, func(ctx context.Context, _ http.RoundTripper, found *selected) error {
 				return a.printProperties(ctx, found, args, true)
 			})
@@ -34,6 +37,16 @@ them: the reserved ones, too, such as @odata.type, Id and Links.`,
 	}
 	s.flags(cmd.Flags())
 	return cmd
+}
+
+// checkProperties finds types among properties.
+func checkProperties(args []string) error {
+	for _, arg := range args {
+		if arg != "." && strings.HasSuffix(arg, ".") {
+			return &usageError{fmt.Sprintf("%q is a type, where a property is wanted", arg), "--select " + arg}
+		}
+	}
+	return nil
 }
 
 // printProperties prints some properties of the resources, or all of them.
@@ -128,6 +141,9 @@ resources: the type, whether it is read-only, the values allowed, and a help tex
 Without PROPERTY print their names.`,
 		Example: "  ilod info BootMode --select Bios.\n  ilod info --select Bios.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkProperties(args); err != nil {
+				return err
+			}
 			return a.withSelected(cmd, &s, func(ctx context.Context, _ http.RoundTripper, found *selected) error {
 				paths := found.below(args)
 				if len(paths) == 0 {

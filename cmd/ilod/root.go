@@ -131,8 +131,10 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.BoolVar(&a.query.raw, "raw", false, "print strings among the results of --jq without quotes")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say on stderr what is done; twice for more")
 	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
-	flags.Bool("nologo", false, "has no effect, and is there for scripts")
-	_ = flags.MarkHidden("nologo") // it exists
+	for _, name := range []string{"nologo", "redfish"} {
+		flags.Bool(name, false, "has no effect, and is there for scripts")
+		_ = flags.MarkHidden(name) // it exists
+	}
 	a.accountFlags(flags)
 
 	root.SetGlobalNormalizationFunc(aliases)
