@@ -23,7 +23,7 @@ import (
 )
 
 // Options is what an Engine is made of: the configuration, and what it must not
-// know by itself. All but Guardian and Info are needed; Run needs Listen, Peer and
+// know by itself. All but Seal, Unseal, Guardian and Info are needed; Run needs Listen, Peer and
 // Manager, too.
 type Options struct {
 	Config Config
@@ -51,6 +51,8 @@ type Options struct {
 	// Identity is what is known, without asking the iLO, of the server that the
 	// cached tree must be of.
 	Identity freshness.Identity
+	// Seal and Unseal are those of ilosession.Ledger, which may be nil.
+	Seal, Unseal func([]byte) ([]byte, error)
 	// Guardian deletes the session if this process is killed.
 	Guardian *ilosession.Guardian
 	// Info is shown with the status.
@@ -61,6 +63,8 @@ type Options struct {
 	// Peer is who has connected.
 	Peer    func(net.Conn) (gateway.Peer, error)
 	Manager ServiceManager
+
+	stop func(by string) // ends Run
 }
 
 // Store keeps the cached tree; see package freshness.
@@ -87,6 +91,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	if err != nil {
 		return r, err
 	}
+	ledger.Seal, ledger.Unseal = o.Seal, o.Unseal
 	store, err := o.Store(ctx)
 	if err != nil {
 		return r, err
@@ -161,7 +166,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	front, err := gateway.New(gateway.Options{
 		Next:    reporting{&clients.Stage{Next: transactions, Registry: sessions, Allowed: gateway.Allowed}},
 		Clients: sessions, Transactions: transactions, Roles: o.Config.Roles.gateway(), Accounts: accounts, Problem: o.problem,
-		Status: func(context.Context) any { return status() },
+		Status: func(context.Context) any { return status() }, Stop: o.stop,
 		Metrics: func() []gateway.Metric {
 			return append(metrics(keeper.Status(), scheduler.Stats(), cache.Stats(), transactions.Stats()), watch.metrics(time.Now())...)
 		},

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -80,8 +81,12 @@ func (e *Engine) start(ctx context.Context) error {
 	return nil
 }
 
-// Run is an engine that serves the listeners until ctx ends or it fails itself.
+// Run is an engine that serves the listeners until ctx ends, a client stops it or
+// it fails itself.
 func Run(ctx context.Context, o Options) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	o.stop = func(by string) { cancel(fmt.Errorf("%s has asked for it", by)) }
 	e, err := start(ctx, o, true)
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func TestAccess(t *testing.T) {
 			for _, c := range callers {
 				g := newGateway(t, Options{Next: n, Accounts: testAccounts, Status: statusOf, Cache: &Cache{
 					Stats: func() any { return struct{}{} }, Clear: func() error { return nil }, Warm: warmNothing,
-				}, ILOSessions: &fakeTable{}})
+				}, ILOSessions: &fakeTable{}, Stop: func(string) {}})
 				before := n.count()
 				w := ask(g, c.peer, method, path, "")
 				result := "agent"

@@ -54,6 +54,8 @@ type Options struct {
 	// Status returns what GET /ilod/v1/status shows; it must encode as a JSON
 	// object.
 	Status func(context.Context) any
+	// Stop has the agent end, as POST /ilod/v1/stop asks; it does not wait for that.
+	Stop func(by string)
 	// Metrics returns what GET /ilod/v1/metrics shows beside the gateway's own.
 	Metrics func() []Metric
 	// Health returns what GET /ilod/v1/health shows; it must encode as a JSON

@@ -73,6 +73,19 @@ func showStatus(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	return g.get(w, c, func() (any, *failure) { return g.o.Status(c.Context()), nil })
 }
 
+// stopAgent has the agent end, for where it cannot be sent a signal.
+func stopAgent(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	switch {
+	case g.o.Stop == nil:
+		return missing(c.URL.Path)
+	case c.URL.RawQuery != "":
+		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported"}
+	}
+	g.o.Stop(c.who.name)
+	g.reply(w, http.StatusNoContent, nil)
+	return nil
+}
+
 func showCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if g.o.Cache == nil {
 		return missing(c.URL.Path)

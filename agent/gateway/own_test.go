@@ -56,11 +56,12 @@ func (f *fakeTable) Terminate(_ context.Context, id string, o ilosession.Termina
 func TestOwnResources(t *testing.T) {
 	table := &fakeTable{entries: []ilosession.TableEntry{{ID: "system administrator01", Kind: "RESTHost", InBand: true}, {ID: "bob02", Kind: "Web UI"}}}
 	cleared := 0
+	var stopped string
 	g := newGateway(t, Options{Status: statusOf, ILOSessions: table, Cache: &Cache{
 		Stats: func() any { return map[string]int{"entries": 3} },
 		Clear: func() error { cleared++; return nil },
 		Warm:  warmNothing,
-	}})
+	}, Stop: func(by string) { stopped = by }})
 	for _, c := range []struct {
 		path, want string
 	}{
@@ -104,10 +105,19 @@ func TestOwnResources(t *testing.T) {
 		t.Errorf("clear: %d, %d", w.Code, cleared)
 	}
 	wantFailure(t, ask(g, &root, "GET", "/ilod/v1/cache", "", "OData-Version", "3.0"), 412, "HeaderInvalid")
+	wantFailure(t, ask(g, &operator, "POST", "/ilod/v1/stop", ""), 403, "InsufficientPrivilege")
+	wantFailure(t, ask(g, &root, "POST", "/ilod/v1/stop?now", ""), 400, "QueryNotSupported")
+	if stopped != "" {
+		t.Errorf("stopped by %s", stopped)
+	}
+	if w := ask(g, &root, "POST", "/ilod/v1/stop", ""); w.Code != 204 || stopped != "root" {
+		t.Errorf("stop: %d, by %q", w.Code, stopped)
+	}
 	table.err = context.DeadlineExceeded
 	wantFailure(t, ask(g, &reader, "GET", "/ilod/v1/ilo-sessions", ""), 504, "OperationTimeout")
 
 	bare := newGateway(t, Options{})
+	wantFailure(t, ask(bare, &root, "POST", "/ilod/v1/stop", ""), 404, "ResourceMissingAtURI")
 	for _, path := range []string{"/ilod/v1/status", "/ilod/v1/cache", "/ilod/v1/ilo-sessions", "/ilod/v1/ilo-sessions/x"} {
 		wantFailure(t, ask(bare, &root, "GET", path, ""), 404, "ResourceMissingAtURI")
 	}

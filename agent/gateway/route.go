@@ -74,6 +74,7 @@ var routes = []route{
 	{"POST", "/ilod/v1/transaction/commit", Operator, commitTransaction},
 	{"POST", "/ilod/v1/transaction/rollback", Operator, rollbackTransaction},
 	{reads, "/ilod/v1/status", Reader, showStatus},
+	{"POST", "/ilod/v1/stop", Admin, stopAgent},
 	{reads, "/ilod/v1/metrics", Reader, showMetrics},
 	{reads, "/ilod/v1/health", Reader, showHealth},
 	{reads, "/ilod/v1/cache", Reader, showCache},

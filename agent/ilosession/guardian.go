@@ -168,6 +168,8 @@ func (g *Guardian) send(l guardianLine) {
 type GuardianOptions struct {
 	// Transport opens the channel to the iLO; the Closer closes it.
 	Transport func(device string) (http.RoundTripper, io.Closer, error)
+	// Seal and Unseal are those of Ledger.
+	Seal, Unseal func([]byte) ([]byte, error)
 	// NotSent is that of Options.
 	NotSent func(error) bool
 	// Log, nil for none.
@@ -239,6 +241,7 @@ func (w wards) rescue(ctx context.Context, o GuardianOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	ledger.Seal, ledger.Unseal = o.Seal, o.Unseal
 	rt, closer, err := o.Transport(w.config.Device)
 	if err != nil {
 		return fmt.Errorf("guardian: %w", err)

@@ -181,6 +181,7 @@ func (l *Ledger) write(dir string, e entry) error {
 		return errors.ErrUnsupported
 	}
 	stored := storedEntry{entry: e}
+	var sealing error // the rest of the entry is worth having
 	if e.authorize != nil && dir == l.runtime {
 		h := http.Header{}
 		e.authorize(h)
@@ -188,7 +189,7 @@ func (l *Ledger) write(dir string, e entry) error {
 		if l.Seal != nil {
 			var err error
 			if stored.Token, err = l.Seal(stored.Token); err != nil {
-				return l.failed(fmt.Errorf("seal the token: %w", err))
+				stored.Token, sealing = nil, l.failed(fmt.Errorf("seal the token: %w", err))
 			}
 		}
 	}
@@ -199,7 +200,7 @@ func (l *Ledger) write(dir string, e entry) error {
 	if err := l.replace(dir, e.Nonce+entrySuffix, append(text, '\n')); err != nil {
 		return l.failed(err)
 	}
-	return nil
+	return sealing
 }
 
 func (l *Ledger) failed(err error) error {
