@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ilod/ilod/chif/chiftest/redfish"
+	"github.com/ilod/ilod/platform"
 )
 
 // TestThousandClients: 1,000 tools that each connect, log in, read, and neither
@@ -43,7 +44,7 @@ func TestThousandClients(t *testing.T) {
 	var g sync.WaitGroup
 	for n := range clients {
 		transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", h.config.SocketPath())
+			return platform.Dial(ctx, h.config.SocketPath())
 		}}
 		defer transport.CloseIdleConnections()
 		g.Go(func() {

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -89,6 +90,9 @@ func newHost(t *testing.T, o redfish.Options) *host {
 	server := chiftest.New(t, chiftest.Options{Handler: g})
 	dir := t.TempDir()
 	h := &host{Service: service, server: server, gate: g, config: DefaultConfig(filepath.Join(dir, "state"), filepath.Join(dir, "run"))}
+	if runtime.GOOS == "windows" { // where the names of pipes are not those of files
+		h.config.Socket = `\\.\pipe\` + filepath.Base(filepath.Dir(dir))
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(h.log.String())
@@ -212,7 +216,7 @@ func (h *host) run(t *testing.T, o Options) *running {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", h.config.SocketPath())
+		return platform.Dial(ctx, h.config.SocketPath())
 	}}
 	r.client = &http.Client{Transport: transport}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -305,7 +309,7 @@ func TestStopFinishesWrites(t *testing.T) {
 	<-h.gate.arrived
 	r.stop()
 	for { // the listener goes first
-		conn, err := net.Dial("unix", h.config.SocketPath())
+		conn, err := platform.Dial(t.Context(), h.config.SocketPath())
 		if err != nil {
 			break
 		}

@@ -3,10 +3,8 @@ package chif_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"testing"
 
-	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
@@ -32,17 +30,4 @@ func newRedfish(t testing.TB) *redfish.Service {
 func TestConformanceInProcess(t *testing.T) {
 	s := chiftest.New(t, chiftest.Options{Handler: newRedfish(t)})
 	chiftest.Conformance(t, s.Device(), chiftest.Client{Transport: inProcess{s.Control()}})
-}
-
-func TestConformancePacketSocket(t *testing.T) {
-	s := chiftest.New(t, chiftest.Options{Handler: newRedfish(t)})
-	path := filepath.Join(t.TempDir(), "chif")
-	if err := s.ListenUnix(path); err != nil {
-		t.Fatal(err)
-	}
-	dev, err := chif.ParseDevice("unix:" + path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	chiftest.Conformance(t, dev, chiftest.Client{Transport: inProcess{s.Control()}})
 }

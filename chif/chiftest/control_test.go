@@ -108,6 +108,7 @@ func TestManagerReset(t *testing.T) {
 }
 
 func TestControl(t *testing.T) {
+	needSockets(t)
 	s := New(t, Options{Handler: newService(t, redfish.Foreign{UserTag: "SSH"})})
 	path := filepath.Join(t.TempDir(), "control")
 	if err := s.ListenControl(path); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,9 +19,19 @@ import (
 	"github.com/ilod/ilod/chif"
 )
 
+// needSockets skips a test on systems where Unix sockets have no packets, or
+// there are none.
+func needSockets(tb testing.TB) {
+	tb.Helper()
+	if runtime.GOOS == "windows" {
+		tb.Skip("needs packet sockets")
+	}
+}
+
 // unixDevice is a server's packet socket as package chif dials it.
 func unixDevice(tb testing.TB, s *Server) chif.Device {
 	tb.Helper()
+	needSockets(tb)
 	path := filepath.Join(tb.TempDir(), "ilo")
 	if err := s.ListenUnix(path); err != nil {
 		tb.Fatal(err)
@@ -267,6 +278,7 @@ func TestClosedChannelStillExecutes(t *testing.T) {
 }
 
 func TestOpenPort(t *testing.T) {
+	needSockets(t)
 	s, err := NewServer(Options{MaxChannels: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -344,6 +356,7 @@ func TestReset(t *testing.T) {
 
 // TestSocketFile: a dead socket is replaced, a live one and any other file is not.
 func TestSocketFile(t *testing.T) {
+	needSockets(t)
 	path := filepath.Join(t.TempDir(), "ilo")
 	s := New(t, Options{})
 	if err := s.ListenUnix(path); err != nil {
