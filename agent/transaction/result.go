@@ -67,7 +67,12 @@ func (e *FailedError) Error() string {
 		s = "the transaction was not committed, and what became of it is not known"
 	}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		return s + ": " + e.Err.Error()
+	}
+	for _, w := range e.Result.Writes {
+		if w.Error != "" {
+			return s + ": " + w.Error
+		}
 	}
 	return s
 }
