@@ -8,7 +8,7 @@ build = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VE
 # The race detector needs a C compiler.
 race := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help build build-all man packages demo test test-vm test-packages test-integration linuxpe-demo test-initramfs bench lint fuzz clean
+.PHONY: help build build-all man packages demo test test-vm test-packages test-driver test-integration linuxpe-demo test-initramfs bench lint fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test-vm: ## run ilod on the real hpilo driver in a virtual machine
 
 test-packages: packages ## check the packages, and use one on a booted Debian; needs root
 	ILOD_TEST_PACKAGES=1 $(GO) test -count=1 -v -timeout 15m ./packaging/
+
+test-driver: packages ## use the package on a booted Debian with the real hpilo driver; needs root
+	ILOD_TEST_DRIVER=1 $(GO) test -count=1 -v -timeout 10m -run TestDriver ./packaging/
 
 test-integration: build ## use ilod from Puppet, Chef and Ansible on simulated servers
 	ILOD_TEST_INTEGRATION=1 $(GO) test -count=1 -v -timeout 10m ./packaging/ -run 'Host|Puppet|Chef|Ansible'
