@@ -168,7 +168,7 @@ func TestCredentials(t *testing.T) {
 	if err := os.Chmod(c.CredentialsFile, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.Credentials(none); runtime.GOOS != "windows" && !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "chmod 600") {
+	if got, err := c.Credentials(none); runtime.GOOS != "windows" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "chmod 600")) {
 		t.Errorf("readable by a group: %v, %v", got, err)
 	}
 

@@ -99,13 +99,13 @@ func TestDevicesAreAlike(t *testing.T) {
 
 // TestDevicesBusyAndReset: the same errors from both devices.
 func TestDevicesBusyAndReset(t *testing.T) {
-	for name, device := range map[string]func(*Server) chif.Device{
-		"in-process": func(s *Server) chif.Device { return s.Device() },
-		"socket":     func(s *Server) chif.Device { return unixDevice(t, s) },
+	for name, device := range map[string]func(testing.TB, *Server) chif.Device{
+		"in-process": func(_ testing.TB, s *Server) chif.Device { return s.Device() },
+		"socket":     func(tb testing.TB, s *Server) chif.Device { return unixDevice(tb, s) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := New(t, Options{MaxChannels: 1})
-			d := device(s)
+			d := device(t, s)
 			c := openChannel(t, d)
 			sendReceive(t, c, header(commandStatus, 8))
 			if err := busy(t, d); !errors.Is(err, chif.ErrBusy) {
