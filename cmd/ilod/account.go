@@ -9,10 +9,10 @@ import (
 
 // accountFlags are those with which scripts for ilorest name an iLO and an account
 // of it. The iLO of this host wants neither.
-func (a *app) accountFlags(flags *pflag.FlagSet) {
+func accountFlags(flags *pflag.FlagSet) {
 	flags.VarP(forgotten{}, "user", "u", "has no effect, and is there for scripts")
 	flags.VarP(forgotten{}, "password", "p", "has no effect, and is there for scripts")
-	flags.Var(&a.url, "url", "has no effect, and is there for scripts")
+	flags.Var(iloURL{}, "url", "has no effect, and is there for scripts")
 	flags.Var(forgotten{}, biosPassword, "has no effect, and is there for scripts")
 	for _, name := range []string{"user", "password", "url", biosPassword} {
 		_ = flags.MarkHidden(name) // it exists
@@ -38,23 +38,18 @@ func (forgotten) String() string { return "" }
 
 func (forgotten) Type() string { return "string" }
 
-// iloURL says which iLO is meant.
-type iloURL struct{ other bool }
+// iloURL is the value of a flag that can name this host's iLO alone.
+type iloURL struct{ forgotten }
 
-func (u *iloURL) Set(s string) error {
-	u.other = s != localURL // which may have a password in it
+func (iloURL) Set(s string) error {
+	if s != "" && s != localURL { // configure sets it again, to what it has kept
+		return &usageError{"--url: ilod knows the iLO of this host alone", "leave --url out, or use ilorest for iLOs of other hosts"}
+	}
 	return nil
 }
 
-func (u *iloURL) String() string { return "" }
-
-func (u *iloURL) Type() string { return "string" }
-
-// checkAccount refuses another iLO, and says once that an account is not used.
-func (a *app) checkAccount(flags *pflag.FlagSet) error {
-	if a.url.other {
-		return &usageError{"--url: ilod knows the iLO of this host alone", "leave --url out, or use ilorest for iLOs of other hosts"}
-	}
+// noteAccount says once that an account is not used.
+func (a *app) noteAccount(flags *pflag.FlagSet) {
 	if f := flags.Lookup(biosPassword); f.Changed && f.Value == (forgotten{}) {
 		a.accountNote.Do(func() {
 			fmt.Fprintln(a.stderr, "warning: --biospassword is not used: an iLO 5 or 6 asks for none, and for an iLO 4 there are 'ilod rawpatch' and 'ilod rawput' with it")
@@ -65,5 +60,4 @@ func (a *app) checkAccount(flags *pflag.FlagSet) error {
 			fmt.Fprintln(a.stderr, "warning: --user and --password are not used: the channel needs no login, and an iLO that wants one takes it from credentials-file in ilod.toml. Leave them out: others can see arguments")
 		})
 	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +32,6 @@ type app struct {
 	held       http.RoundTripper // the way to the iLO that several commands share
 	place      string            // of the command among them, before its errors
 
-	url         iloURL
 	accountNote *sync.Once // that no account is used
 
 	stdin  io.Reader
@@ -70,9 +70,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 			if cmd.Name() == cobra.ShellCompRequestCmd {
 				a.completes(cmd.Root())
 			}
-			if err := a.checkAccount(cmd.Flags()); err != nil {
-				return err
-			}
+			a.noteAccount(cmd.Flags())
 			if a.query.raw && a.query.code == nil {
 				return &usageError{"--raw is for --jq", "ilod get PowerState --select ComputerSystem. --jq .PowerState --raw"}
 			}
@@ -104,6 +102,9 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if mistake, ok := errors.AsType[*usageError](err); ok { // whose text has no value in it
+			return mistake
+		}
 		text := err.Error()
 		if name, unknown := strings.CutPrefix(text, "unknown flag: "); unknown {
 			var names []string
@@ -117,13 +118,13 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	})
 
 	defaults := platform.DefaultDirectories()
-	a.config = agent.DefaultConfig(defaults.State, defaults.Runtime)
+	a.config = defaultConfig(defaults)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", filepath.Join(defaults.Config, "ilod.toml"), "the configuration's `FILE`")
 	flags.StringVar(&a.config.Device, "device", a.config.Device, "the iLO's `ADDRESS`: auto, a directory such as /dev/hpilo, or unix:PATH")
 	flags.StringVar(&a.config.StateDir, "state-dir", a.config.StateDir, "where to keep what must survive a boot, in `DIR`")
 	flags.StringVar(&a.config.RuntimeDir, "runtime-dir", a.config.RuntimeDir, "where to keep what must not, in `DIR`")
-	flags.StringVar(&a.config.Socket, "socket", "", "the agent's socket, at `PATH`; default: ilod.sock in the directory of --runtime-dir")
+	flags.StringVar(&a.config.Socket, "socket", "", "the agent's socket, at `PATH`; default: ilod.sock in the directory of --runtime-dir, on Windows the pipe \\\\.\\pipe\\ilod")
 	flags.Var((*positiveDuration)(&a.config.Timeout), "timeout", "`LIMIT` of the work; deleting the session has time of its own")
 	flags.StringVar(&a.session, "session", "", "the `HANDLE` of a client session with the agent; better in ILOD_SESSION, since others can see arguments")
 	flags.BoolVarP(&a.json, "json", "j", false, "JSON for programs, errors included")
@@ -135,7 +136,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 		flags.Bool(name, false, "has no effect, and is there for scripts")
 		_ = flags.MarkHidden(name) // it exists
 	}
-	a.accountFlags(flags)
+	accountFlags(flags)
 
 	root.SetGlobalNormalizationFunc(aliases)
 	root.AddCommand(a.getCommand(), a.listCommand(), a.selectCommand(), a.typesCommand(), a.infoCommand(),
@@ -151,6 +152,16 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 // unconfigured marks commands that need no configuration.
 const unconfigured = "unconfigured"
 
+// defaultConfig is the configuration without file, environment and flags. Windows
+// PE keeps everything in memory, of which there is little.
+func defaultConfig(d platform.Directories) agent.Config {
+	c := agent.DefaultConfig(d.State, d.Runtime)
+	if platform.WinPE() {
+		c.Cache.Disabled, c.Cache.MaxSize = true, 4<<20
+	}
+	return c
+}
+
 // configure reads the configuration file below what flags and environment have
 // set.
 func (a *app) configure(flags *pflag.FlagSet) error {
@@ -161,6 +172,11 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 		}
 	})
 	_, chosen := given[flags.Lookup("config")]
+	if !chosen {
+		if err := platform.Trust(a.configFile); err != nil {
+			return fmt.Errorf("%w: %w", agent.ErrConfig, err)
+		}
+	}
 	if err := a.config.ReadFile(a.configFile, !chosen); err != nil {
 		return err
 	}
@@ -168,6 +184,9 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 		if err := f.Value.Set(value); err != nil {
 			return err
 		}
+	}
+	if a.config.RuntimeDir == platform.SystemDirectories().Runtime {
+		a.config.Socket = cmp.Or(a.config.Socket, platform.Pipe)
 	}
 	if a.session != "" && !handleForm.MatchString(a.session) {
 		return &usageError{"what --session or ILOD_SESSION has is not a handle", "ilod session new"}

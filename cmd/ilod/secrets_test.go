@@ -96,6 +96,8 @@ func TestSecretsStayInside(t *testing.T) {
 		"raw POST /redfish/v1/SessionService/Sessions/ --data {}", "rawget /redfish/v1/Systems/1/ --getheaders --fresh",
 		"get /redfish/v1/Nowhere --json", "ilo-sessions list --json", "config show", "config show --json", "doctor", "batch -",
 		"set AssetTag=x --select ComputerSystem. --commit", "serverinfo",
+		"login -u Administrator -p " + password, "get --url https://Administrator:" + password + "@ilo/ PowerState", "login https://Administrator:" + password + "@ilo/",
+		"commit --biospassword " + password, "rawpatch nowhere --biospassword " + password,
 	}
 	for _, args := range some {
 		ilod(args)
