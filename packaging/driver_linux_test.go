@@ -18,8 +18,12 @@ import (
 // udev gives its channels to the user ilod, and the unit as it is can open them, but
 // nothing else. testdata/driver.sh looks.
 func TestDriver(t *testing.T) {
-	if os.Getenv("ILOD_TEST_DRIVER") != "1" {
-		t.Skip("needs packages and root, and takes minutes: run 'make test-driver'")
+	asked(t, "ILOD_TEST_DRIVER", "test-driver", "mmdebstrap", "cpio", "zstd")
+	if err := vm.CheckTools(); err != nil {
+		absent(t, err.Error())
+	}
+	if os.Geteuid() != 0 {
+		absent(t, "a Debian of its own needs root")
 	}
 	kernel, err := vm.FindKernel(t.Context(), "../build/vm")
 	if err != nil {

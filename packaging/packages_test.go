@@ -19,12 +19,18 @@ import (
 
 const built = "../build/packages"
 
-// needPackages skips a test that was not asked for, or whose programs are not
-// installed. With the others it runs side by side.
+// needPackages skips a test that 'make test-packages' did not ask for.
 func needPackages(t *testing.T, programs ...string) {
 	t.Helper()
-	if os.Getenv("ILOD_TEST_PACKAGES") != "1" {
-		t.Skip("needs packages and root: run 'make test-packages'")
+	asked(t, "ILOD_TEST_PACKAGES", "test-packages", programs...)
+}
+
+// asked skips a test for which a target of make has not set the variable, or whose
+// programs are not installed.
+func asked(t *testing.T, variable, target string, programs ...string) {
+	t.Helper()
+	if os.Getenv(variable) != "1" {
+		t.Skipf("needs packages and root: run 'make %s'", target)
 	}
 	for _, program := range programs {
 		if _, err := exec.LookPath(program); err != nil {
@@ -193,10 +199,11 @@ func debian(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(tar); errors.Is(err, os.ErrNotExist) {
+		work := fmt.Sprintf("%s.%d", tar, os.Getpid())
 		run(t, "mmdebstrap", "--format=tar", "--variant=minbase", "--aptopt=Apt::Install-Recommends false",
 			"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-			"--include="+debianPackages, "bookworm", tar+".new")
-		if err := os.Rename(tar+".new", tar); err != nil {
+			"--include="+debianPackages, "bookworm", work)
+		if err := os.Rename(work, tar); err != nil {
 			t.Fatal(err)
 		}
 	}
