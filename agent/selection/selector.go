@@ -38,7 +38,7 @@ func (f *Filter) matches(v any) bool {
 	if begin, open := strings.CutSuffix(f.Value, "*"); open {
 		return hasPrefixFold(text, begin)
 	}
-	return strings.EqualFold(text, f.Value)
+	return strings.EqualFold(text, f.Value) || strings.HasPrefix(text, "/redfish/") && key(text) == key(f.Value)
 }
 
 func hasPrefixFold(text, begin string) bool {

@@ -51,6 +51,14 @@ ilorest commit
 ilorest save --multisave Bios.,ComputerSystem.
 ilorest load
 
+# https://servermanagementportal.ext.hpe.com/docs/redfishclients/ilorest-userguide/advancedusage
+ilorest select EthernetInterface.
+ilorest list Id @odata.id
+ilorest list Id @odata.id --filter "@odata.id=/redfish/v1/Managers/1/EthernetInterfaces/1/"
+# exits 25
+ilorest list Id @odata.id --filter "@Odata.id=/redfish/v1/Managers/1/"
+ilorest list @odata.id Id --filter "@Odata.id=/redfish/v1/Managers/1/*"
+
 # https://servermanagementportal.ext.hpe.com/docs/redfishclients/ilorest-userguide/rawcommands
 ilorest rawget --getheaders "/redfish/v1/Systems/1"
 ilorest rawhead "/redfish/v1/Systems/1"
