@@ -29,7 +29,7 @@ type Config struct {
 	Device          string   `toml:"device"`           // the iLO's address, as chif.ParseDevice takes it
 	StateDir        string   `toml:"state-dir"`        // for what must survive a boot
 	RuntimeDir      string   `toml:"runtime-dir"`      // for what must not
-	Socket          string   `toml:"socket"`           // the agent's Unix socket; empty: ilod.sock in RuntimeDir
+	Socket          string   `toml:"socket"`           // the agent's Unix socket or named pipe; empty: ilod.sock in RuntimeDir
 	Timeout         Duration `toml:"timeout"`          // limit of one command's work
 	Channels        int      `toml:"channels"`         // how many CHIF channels may be open at once, 1 to 4
 	CredentialsFile string   `toml:"credentials-file"` // see Config.Credentials; empty: log in without any
@@ -167,9 +167,17 @@ func lineOf(text string, key toml.Key) int {
 	return len(lines)
 }
 
+// pipePrefix is before the names of pipes on Windows, which has them instead of
+// sockets.
+const pipePrefix = `\\.\pipe\`
+
 // SocketPath is where the agent listens.
 func (c *Config) SocketPath() string {
-	return cmp.Or(c.Socket, filepath.Join(c.RuntimeDir, "ilod.sock"))
+	path := filepath.Join(c.RuntimeDir, "ilod.sock")
+	if runtime.GOOS == "windows" {
+		path = pipePrefix + filepath.ToSlash(path)
+	}
+	return cmp.Or(c.Socket, path)
 }
 
 // DiskDir is StateDir if anything may be written there, else empty.
@@ -206,6 +214,9 @@ func (c *Config) Validate() error {
 		if d.value <= 0 {
 			wrong(d.key, d.value, "more than 0")
 		}
+	}
+	if runtime.GOOS == "windows" && c.Socket != "" && !strings.HasPrefix(c.Socket, pipePrefix) {
+		wrong("socket", c.Socket, `a pipe, such as \\.\pipe\ilod`)
 	}
 	if c.Channels < 1 || c.Channels > 4 {
 		wrong("channels", c.Channels, "1 to 4")

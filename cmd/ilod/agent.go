@@ -11,7 +11,6 @@ import (
 	"os"
 	"path"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -29,11 +28,16 @@ func (a *app) agentCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "agent",
 		Short: "Serve Redfish to the tools of this host",
-		Long: `Serve Redfish on a Unix socket, from a cached tree and with one session on the
-iLO for everybody, until SIGTERM or SIGINT; then delete the session. The agent
-stays in the foreground: systemd or a shell puts it into the background.`,
+		Long: `Serve Redfish on a Unix socket, on Windows on a named pipe, from a cached tree and
+with one session on the iLO for everybody, until SIGTERM or SIGINT; then delete the
+session. The agent stays in the foreground: systemd, the service manager of Windows
+(ilod service) or a shell puts it into the background.`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runAgent(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return a.runAgent(ctx, platform.ServiceManager{})
+		},
 	}
 	cmd.AddCommand(
 		a.metricsCommand(),
@@ -59,14 +63,17 @@ stays in the foreground: systemd or a shell puts it into the background.`,
 	return cmd
 }
 
-func (a *app) runAgent(ctx context.Context) error {
+// runAgent serves until ctx ends.
+func (a *app) runAgent(ctx context.Context, manager agent.ServiceManager) error {
 	if err := a.setupLog(); err != nil {
 		return err
 	}
 	debug.SetMemoryLimit(memoryLimit)
-	ctx, stop := interruptible(ctx)
-	defer stop()
 	o, err := a.engineOptions(a.log, logrus.DebugLevel)
+	if err != nil {
+		return err
+	}
+	members, err := knownRoles(&o.Config.Roles)
 	if err != nil {
 		return err
 	}
@@ -78,8 +85,7 @@ func (a *app) runAgent(ctx context.Context) error {
 	}
 	b := build()
 	o.Info = map[string]any{"version": b.Version, "commit": b.Commit, "pid": os.Getpid(), "device": a.config.Device, "socket": a.config.SocketPath()}
-	o.Unlock = lock.Release
-	o.Peer = peer
+	o.Unlock, o.Manager, o.Peer = lock.Release, manager, peer
 	o.Listen = func(ctx context.Context) ([]net.Listener, error) {
 		given, err := platform.Activated()
 		if err != nil {
@@ -92,10 +98,24 @@ func (a *app) runAgent(ctx context.Context) error {
 		if len(listeners) > 0 {
 			return listeners, nil
 		}
-		l, err := lock.Listen(ctx, a.config.SocketPath(), socketGroup)
+		l, err := lock.Listen(ctx, a.config.SocketPath(), socketGroup, members...)
 		return []net.Listener{l}, err
 	}
 	return agent.Run(ctx, o)
+}
+
+// knownRoles puts those who have a role into the form in which the system tells
+// who has connected. It returns all of them.
+func knownRoles(r *agent.RolesConfig) (all []string, err error) {
+	for _, members := range []*agent.Members{&r.Admin, &r.Operator, &r.Reader} {
+		for _, names := range []*[]string{&members.Users, &members.Groups} {
+			if *names, err = platform.AccountIDs(*names); err != nil {
+				return nil, fmt.Errorf("%w: roles: %w", agent.ErrConfig, err)
+			}
+			all = append(all, *names...)
+		}
+	}
+	return all, nil
 }
 
 // setupLog makes the log of a daemon of that of a command.
@@ -187,11 +207,7 @@ func (a *app) stopAgent(ctx context.Context) error {
 	case holder.PID <= 1:
 		return fmt.Errorf("%w, and does not tell which process it is", err)
 	}
-	process, err := os.FindProcess(holder.PID)
-	if err == nil {
-		err = process.Signal(syscall.SIGTERM)
-	}
-	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := a.terminate(ctx, holder.PID); err != nil {
 		return fmt.Errorf("stop process %d: %w", holder.PID, err)
 	}
 	if lock, err = platform.AcquireLock(ctx, a.config.RuntimeDir, a.config.DiskDir()); err != nil {

@@ -55,7 +55,7 @@ func (a *app) dialAgent(ctx context.Context) (*agentClient, error) {
 }
 
 func dialSocket(ctx context.Context, path string) (*agentClient, error) {
-	conn, err := platform.Dial(ctx, path)
+	conn, err := dial(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
@@ -72,7 +72,7 @@ func dialSocket(ctx context.Context, path string) (*agentClient, error) {
 			case conn := <-first:
 				return conn, nil
 			default:
-				return platform.Dial(ctx, path)
+				return dial(ctx, path)
 			}
 		},
 	}}, nil

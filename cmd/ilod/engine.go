@@ -42,7 +42,9 @@ func (a *app) engineOptions(log *logrus.Logger, level logrus.Level) (agent.Optio
 	var transport *chif.Transport
 	serial, _ := platform.Machine()
 	boot, _ := platform.BootID() // not known where the system does not tell
+	seal, unseal := platform.Sealing()
 	return agent.Options{
+		Seal: seal, Unseal: unseal,
 		Config: a.config, Log: log, Boot: boot, Uptime: platform.Uptime, NotSent: notSent, Problem: problem,
 		// The address, too, since another one may be that of another server.
 		Identity: freshness.Identity{Serial: strings.TrimSpace(serial + " " + device.String()), BootID: boot},

@@ -26,8 +26,9 @@ func (a *app) internalCommand() *cobra.Command {
 			Use: "guardian", Short: "Delete a session whose owner is killed", Args: noArguments,
 			Annotations: map[string]string{unconfigured: "yes"},
 			RunE: func(cmd *cobra.Command, _ []string) error {
+				seal, unseal := platform.Sealing()
 				return ilosession.ServeGuardian(cmd.Context(), a.stdin, ilosession.GuardianOptions{
-					NotSent: notSent, Log: a.log,
+					Seal: seal, Unseal: unseal, NotSent: notSent, Log: a.log,
 					Transport: func(address string) (http.RoundTripper, io.Closer, error) {
 						device, err := chif.ParseDevice(address)
 						if err != nil {

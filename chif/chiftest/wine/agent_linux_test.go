@@ -1,0 +1,77 @@
+package wine
+
+import (
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ilod/ilod/chif/chiftest"
+)
+
+// agent starts 'ilod agent' and waits until it serves.
+func (h *host) agent() (cmd *exec.Cmd, wait func() outcome) {
+	h.t.Helper()
+	cmd, wait = h.start(h.exe, "agent")
+	h.until("an agent", func() bool { return h.ilod("agent", "status").code == 0 })
+	return cmd, wait
+}
+
+const model = "Model=ProLiant DL380 Gen10\n"
+
+// TestAgent has 20 clients at once on the pipe. They share one session, which
+// 'ilod agent stop' deletes.
+func TestAgent(t *testing.T) {
+	h := newHost(t, chiftest.Options{})
+	_, wait := h.agent()
+	if o := h.ilod("--timeout", "1s", "agent"); o.code != 92 {
+		t.Errorf("a second agent: %v", o)
+	}
+	var clients sync.WaitGroup
+	for range 20 {
+		_, ended := h.start(h.exe, "get", "Model", "--select", "ComputerSystem.")
+		clients.Go(func() {
+			if o := ended(); o.code != 0 || o.stdout != model || o.stderr != "" {
+				t.Error(o)
+			}
+		})
+	}
+	clients.Wait()
+	if n := h.ilo.Stats().Redfish.Sessions; n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+	if o := h.ilod("session", "list"); o.code != 0 || !strings.Contains(o.stdout, `\`) {
+		t.Errorf("client sessions, with DOMAIN\\user as owner: %v", o)
+	}
+	if o := h.ilod("agent", "stop"); o.code != 0 {
+		t.Error(o)
+	}
+	if o := wait(); o.code != 0 {
+		t.Error(o)
+	}
+	h.noSession(1)
+}
+
+// TestAgentKilled: the next agent deletes the session of one that was killed.
+func TestAgentKilled(t *testing.T) {
+	h := newHost(t, chiftest.Options{})
+	cmd, wait := h.agent()
+	if o := h.ilod("get", "/redfish/v1/Systems/1/"); o.code != 0 {
+		t.Error(o)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	wait()
+	if n := h.ilo.Stats().Redfish.Sessions; n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+	_, wait = h.agent()
+	h.until("no session", func() bool { return h.ilo.Stats().Redfish.Sessions == 0 })
+	if o := h.ilod("agent", "stop"); o.code != 0 {
+		t.Error(o)
+	}
+	if o := wait(); o.code != 0 {
+		t.Error(o)
+	}
+}
