@@ -13,6 +13,9 @@ import (
 // beside the directory, whose content may be removed. The end of the process gives
 // it back, too.
 func lock(dir string) (unlock func(), err error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, err
+	}
 	path := filepath.Clean(dir) + ".lock"
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
