@@ -91,7 +91,8 @@ Without any all are printed but the reserved ones, for which there is list.`,
 // watchReads shows on a terminal, unless that is where the resources go, how many of
 // those below the paths were read, until the function is called that it returns.
 func (a *app) watchReads(ctx context.Context, rt http.RoundTripper, paths []*url.URL) (stop func()) {
-	if a.stdout.terminal || newProgress(a.stderr).w == nil {
+	progress := newProgress(a.stderr)
+	if a.stdout.terminal || progress.w == nil {
 		return func() {}
 	}
 	total := 0
@@ -114,7 +115,7 @@ func (a *app) watchReads(ctx context.Context, rt http.RoundTripper, paths []*url
 		return state.Hits + state.Collapsed + state.Store.Puts
 	}
 	before := read(ctx)
-	return a.watch(ctx, func(ctx context.Context) (int, int) { return read(ctx) - before, total })
+	return progress.watch(ctx, func(ctx context.Context) (int, int) { return read(ctx) - before, total })
 }
 
 // getProperties prints properties of the selected resources.

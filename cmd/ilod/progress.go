@@ -46,18 +46,17 @@ func (p *progress) end() {
 	}
 }
 
-// watch shows on a terminal how far something is, which look tells each second,
-// until the function is called that it returns.
-func (a *app) watch(ctx context.Context, look func(context.Context) (done, total int)) (stop func()) {
-	progress := newProgress(a.stderr)
-	if progress.w == nil {
+// watch shows how far something is, which look tells each second, until the function
+// is called that it returns.
+func (p *progress) watch(ctx context.Context, look func(context.Context) (done, total int)) (stop func()) {
+	if p.w == nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		defer progress.end()
+		defer p.end()
 		for {
 			select {
 			case <-ctx.Done():
@@ -65,7 +64,7 @@ func (a *app) watch(ctx context.Context, look func(context.Context) (done, total
 			case <-time.After(time.Second):
 			}
 			done, total := look(ctx)
-			progress.show(done, total)
+			p.show(done, total)
 		}
 	}()
 	return func() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,4 +28,23 @@ func TestProgress(t *testing.T) {
 		}
 	})
 	(&progress{}).show(1, 2)
+}
+
+// TestWatch looks each second until it is stopped, and not at all off a terminal.
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		done := 0
+		stop := (&progress{w: &b, begun: time.Now()}).watch(t.Context(), func(context.Context) (int, int) {
+			done++
+			return done, 4
+		})
+		time.Sleep(2500 * time.Millisecond)
+		stop()
+		time.Sleep(time.Minute)
+		if got := b.String(); done != 2 || !strings.Contains(got, "2/4, 2s left") || strings.Count(got, "\r") != 2 || !strings.HasSuffix(got, "\n") {
+			t.Errorf("%d looks, %q", done, got)
+		}
+		(&progress{}).watch(t.Context(), nil)()
+	})
 }

@@ -216,7 +216,7 @@ func (a *app) end(ctx context.Context, rt http.RoundTripper, how string) (r tran
 // that it returns. That returns the report on an earlier commit, if one came along.
 func (a *app) watchCommit(ctx context.Context, rt http.RoundTripper) func() *transaction.Result {
 	var report *transaction.Result
-	stop := a.watch(ctx, func(ctx context.Context) (int, int) {
+	stop := newProgress(a.stderr).watch(ctx, func(ctx context.Context) (int, int) {
 		var t transaction.Transaction
 		if body, err := a.ask(ctx, rt, http.MethodGet, transactionPath); err != nil || json.Unmarshal(body, &t) != nil {
 			return 0, 0
