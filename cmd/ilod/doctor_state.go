@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/ilod/ilod/agent"
@@ -28,7 +29,7 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 	switch {
 	case err == nil && !info.IsDir():
 		err = &fs.PathError{Op: "use", Path: dir, Err: syscall.ENOTDIR}
-	case err == nil && info.Mode()&0o002 != 0:
+	case err == nil && info.Mode()&0o002 != 0 && runtime.GOOS != "windows": // which has no modes to show
 		d.trouble(check, "run 'chmod o-w "+dir+"'", fmt.Errorf("%s (%s): everybody may write there", dir, info.Mode()))
 		return
 	case err == nil && !served: // else it is the agent who writes
