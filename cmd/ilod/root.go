@@ -121,7 +121,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	a.config = defaultConfig(defaults)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", filepath.Join(defaults.Config, "ilod.toml"), "the configuration's `FILE`")
-	flags.StringVar(&a.config.Device, "device", a.config.Device, "the iLO's `ADDRESS`: auto, a directory such as /dev/hpilo, or unix:PATH")
+	flags.StringVar(&a.config.Device, "device", a.config.Device, "the iLO's `ADDRESS`: auto, a directory such as /dev/hpilo, unix:PATH, or on Windows dll:PATH")
 	flags.StringVar(&a.config.StateDir, "state-dir", a.config.StateDir, "where to keep what must survive a boot, in `DIR`")
 	flags.StringVar(&a.config.RuntimeDir, "runtime-dir", a.config.RuntimeDir, "where to keep what must not, in `DIR`")
 	flags.StringVar(&a.config.Socket, "socket", "", "the agent's socket, at `PATH`; default: ilod.sock in the directory of --runtime-dir, on Windows the pipe \\\\.\\pipe\\ilod")
@@ -145,6 +145,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	root.AddCommand(
 		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic(), migratingTopic())
 	root.AddCommand(a.batchCommand(), a.shellCommand(), a.completionCommand())
+	root.AddCommand(a.serviceCommands()...)
 	completeHelp(root)
 	return root
 }
