@@ -1,0 +1,5 @@
+@echo off
+rem Windows PE runs this where there is no winpeshl.ini.
+wpeinit
+call "%SystemDrive%\ilod\ilod-batch.cmd"
+if not errorlevel 1 wpeutil reboot
