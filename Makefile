@@ -74,6 +74,9 @@ test-windows: build-windows ## run ilod.exe, its tests and what is packed of it 
 bench: ## measure; each benchmark compares medians of one run
 	$(GO) test -run '^$$' -bench . -benchmem -count=$(COUNT) ./...
 
+# As build compiles, which so need not do it again.
+lint: export CGO_ENABLED = 0
+lint: export GOFLAGS = -trimpath
 lint: ## check format, go vet and staticcheck, for Linux and Windows
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt: $$files"; exit 1; }
 	GOOS=linux $(GO) vet ./...
