@@ -117,8 +117,8 @@ func (a *app) check(s statement) error {
 }
 
 // alone are commands that need the instance lock, the terminal or a process for
-// themselves.
-var alone = []string{"agent", "batch", "completion", "doctor", hiddenCommand, "shell"}
+// themselves, or are about one that does.
+var alone = []string{"agent", "batch", "completion", "doctor", hiddenCommand, "service", "shell"}
 
 // inner makes the command tree for one command among others, with the flags of
 // this one.

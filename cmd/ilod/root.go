@@ -145,6 +145,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	root.AddCommand(
 		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic(), migratingTopic())
 	root.AddCommand(a.batchCommand(), a.shellCommand(), a.completionCommand())
+	root.AddCommand(a.serviceCommands()...)
 	completeHelp(root)
 	return root
 }

@@ -2,7 +2,7 @@
  * A stand-in for HPE's ilorest_chif.dll, for tests under Wine: the functions that
  * package chif calls, on a TCP connection to a simulated iLO (ilosim --listen
  * tcp:127.0.0.1:PORT) whose address is in the environment variable
- * ILOD_TEST_CHIF. Return codes and slices of time are as chif-captures sections 3
+ * ILOD_TEST_CHIF, or for services in the registry. Return codes and slices of time are as chif-captures sections 3
  * and 4 saw them of HPE's library on Linux. It is never shipped.
  */
 #include <winsock2.h>
@@ -24,6 +24,15 @@ struct channel {
 };
 
 static int secure = 1;
+
+static int find_ilo(char *address, DWORD size) {
+	DWORD n, room = size;
+	/* The environment of services is that of Wine's first program. */
+	if (RegGetValueA(HKEY_LOCAL_MACHINE, "Software\\ilod", "ILOD_TEST_CHIF", RRF_RT_REG_SZ, NULL, address, &room) == ERROR_SUCCESS)
+		return 1;
+	n = GetEnvironmentVariableA("ILOD_TEST_CHIF", address, size);
+	return n > 0 && n < size;
+}
 
 static uint16_t u16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
 
@@ -109,8 +118,7 @@ EXPORT uint32_t ChifPing(struct channel *c) {
 	if (!c->open) {
 		char address[64];
 		struct sockaddr_in to = {.sin_family = AF_INET};
-		DWORD n = GetEnvironmentVariableA("ILOD_TEST_CHIF", address, sizeof address);
-		char *port = n > 0 && n < sizeof address ? strchr(address, ':') : NULL;
+		char *port = find_ilo(address, sizeof address) ? strchr(address, ':') : NULL;
 		if (secure || port == NULL)
 			return secure ? 13 : NO_DRIVER;
 		*port++ = 0;
