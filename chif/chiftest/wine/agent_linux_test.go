@@ -1,10 +1,13 @@
 package wine
 
 import (
+	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ilod/ilod/chif/chiftest"
 )
@@ -74,4 +77,38 @@ func TestAgentKilled(t *testing.T) {
 	if o := wait(); o.code != 0 {
 		t.Error(o)
 	}
+}
+
+// TestInterrupt: of SIGINT Wine makes the event of Ctrl-C. Go's runtime makes the
+// same signals of events as of those for closing, log-off and shutdown, which Wine
+// cannot send.
+func TestInterrupt(t *testing.T) {
+	h := newHost(t, chiftest.Options{})
+	agent, wait := h.agent()
+	if o := h.ilod("get", "/redfish/v1/Systems/1/"); o.code != 0 {
+		t.Error(o)
+	}
+	if err := agent.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if o := wait(); o.code != 0 || !strings.Contains(o.stderr, "SIGINT") && !strings.Contains(o.stderr, "interrupt") {
+		t.Error(o)
+	}
+	h.noSession(1)
+
+	const path = "/redfish/v1/Chassis/1/"
+	if err := h.ilo.SetFaults(chiftest.Faults{Rules: []chiftest.Rule{
+		{Fault: chiftest.FaultDelay, Op: chiftest.OpREST, Method: http.MethodGet, Path: path, Duration: chiftest.Duration(time.Second)},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	command, wait := h.start(h.exe, "get", path)
+	h.until("a session", func() bool { return h.ilo.Stats().Redfish.Sessions == 1 })
+	if err := command.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if o := wait(); o.code != 130 || o.stdout != "" {
+		t.Error(o)
+	}
+	h.noSession(2)
 }
