@@ -274,6 +274,29 @@ func TestPuppetInstall(t *testing.T) {
 	}
 }
 
+// TestPuppetKeys: the class takes each key that the configuration of the package has.
+func TestPuppetKeys(t *testing.T) {
+	keys, types := []byte{}, []byte{}
+	for into, names := range map[*[]byte][]string{&keys: {"ilod.toml"}, &types: {"puppet/types/config.pp", "puppet/types/role.pp"}} {
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			*into = append(*into, data...)
+		}
+	}
+	all := regexp.MustCompile(`(?m)^#(?:([a-z-]+) = |\[([a-z]+))`).FindAllSubmatch(keys, -1)
+	if len(all) < 30 {
+		t.Fatalf("%d keys", len(all))
+	}
+	for _, key := range all {
+		if name := string(key[1]) + string(key[2]); !strings.Contains(string(types), "Optional['"+name+"']") {
+			t.Errorf("the class does not take %q", name)
+		}
+	}
+}
+
 // TestPuppetModule: the module's own tests, and its form.
 func TestPuppetModule(t *testing.T) {
 	needIntegration(t, puppetPackages, "puppet", "rspec", "puppet-lint")

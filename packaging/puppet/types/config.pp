@@ -13,10 +13,11 @@ type Ilod::Config = Struct[{
         Optional['sweep-interval'] => Ilod::Duration,
     }],
     Optional['session']          => Struct[{
-        Optional['session-linger'] => Ilod::Duration,
-        Optional['keep-alive']     => Ilod::Duration,
-        Optional['reap-foreign']   => Ilod::Duration,
-        Optional['limit-policy']   => Enum['reject', 'ask', 'oldest-idle-inband'],
+        Optional['session-linger']   => Ilod::Duration,
+        Optional['keep-alive']       => Ilod::Duration,
+        Optional['reap-foreign']     => Ilod::Duration,
+        Optional['reap-before-boot'] => Boolean,
+        Optional['limit-policy']     => Enum['reject', 'ask', 'oldest-idle-inband'],
     }],
     Optional['clients']          => Struct[{
         Optional['max-sessions']          => Integer[0],
