@@ -75,6 +75,8 @@ describe Puppet::Type.type(:ilod_resource) do
     expect { property.retrieve }.to raise_error(Puppet::Error, 'ilod: A cannot be "[redacted]"; ask [redacted]')
     ilod(['{"Result":"rolled-back","Writes":[{"Error":"no q\"r"},{}]}', '{"error":{"message":"rolled back"}}', false])
     expect { property.set(nil) }.to raise_error(Puppet::Error, 'ilod: rolled back; no [redacted]')
+    ilod(['', '{"error":{"message":"A cannot be \"q...\"; allowed: B"}}', false])
+    expect { property.retrieve }.to raise_error(Puppet::Error, 'ilod: A cannot be "[redacted]"; allowed: B')
     ilod(['', "panic\nmore\n", false], ['{', ''])
     expect { property.retrieve }.to raise_error(Puppet::Error, "ilod: panic\nmore")
     expect { property.retrieve }.to raise_error(Puppet::Error, 'ilod tx run --needed --dry-run --json -: the output is no JSON')

@@ -124,7 +124,9 @@ class Puppet::Property::Ilod < Puppet::Property
     yield
   rescue Puppet::Error => e
     reveal(wanted, true) if sensitive
+    # A value in quotes may be an abridged secret.
+    message = @secrets.empty? ? e.message : e.message.gsub(/"(?:[^"\\]|\\.)*"/, %("#{REDACTED}"))
     forms = @secrets.flat_map { |s| [s, JSON.generate(s)[1..-2], s.inspect[1..-2]] }.reject(&:empty?).uniq
-    raise Puppet::Error, e.message.gsub(Regexp.union(forms.sort_by { |s| -s.length }), REDACTED), cause: nil
+    raise Puppet::Error, message.gsub(Regexp.union(forms.sort_by { |s| -s.length }), REDACTED), cause: nil
   end
 end
