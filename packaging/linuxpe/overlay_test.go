@@ -76,6 +76,29 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
+// TestStop: there being no agent is no failure; another one has ilod's exit code.
+func TestStop(t *testing.T) {
+	for said, want := range map[string]int{"0": 0, "94": 0, "75": 75} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "ilod"), 0o755, []byte("#!/bin/sh\nexit "+said+"\n"))
+		cmd := exec.CommandContext(t.Context(), "./ilod-pe", "stop")
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != want {
+			t.Errorf("%s becomes %d, %s; want %d", said, code, out, want)
+		}
+	}
+}
+
+// TestDracutDriver: the driver is in the image even if it is made for a host that has
+// not loaded it.
+func TestDracutDriver(t *testing.T) {
+	const script = `hostonly=-h; instmods() { echo "$hostonly $*"; }; . ./dracut/90ilod/module-setup.sh; installkernel`
+	if out := string(run(t, "bash", "-c", script)); out != " hpilo\n" {
+		t.Errorf("instmods is told %q", out)
+	}
+}
+
 // TestScriptsRefuse: what cannot be meant is an error, and leaves no file.
 func TestScriptsRefuse(t *testing.T) {
 	dir := t.TempDir()

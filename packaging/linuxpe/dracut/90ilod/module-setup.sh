@@ -11,7 +11,8 @@ depends() {
 }
 
 installkernel() {
-    instmods hpilo
+    # Else it would be left out where the image is made on another machine.
+    hostonly='' instmods hpilo
 }
 
 install() {
