@@ -37,6 +37,9 @@ func SystemDirectories() Directories { return DefaultDirectories() }
 // this access, too, if it has that of the directory above: there anybody may make
 // files. It fails with ErrNotOurs for a directory of somebody else.
 func makeDirectory(dir string) error {
+	if WinPE() { // it has no users, and a file of its image need not have an owner
+		return os.MkdirAll(dir, 0o755)
+	}
 	base := DefaultDirectories().Config
 	own := func(path string) bool {
 		return strings.EqualFold(path, base) || len(path) > len(base) && strings.EqualFold(path[:len(base)+1], base+`\`)
@@ -107,6 +110,9 @@ func protect(dir *uint16, sd *windows.SECURITY_DESCRIPTOR, repair bool) error {
 // Trust fails with ErrNotOurs for a file of somebody else, or one in a directory
 // of somebody else. One that does not exist is no error.
 func Trust(file string) error {
+	if WinPE() {
+		return nil
+	}
 	for _, path := range []string{filepath.Dir(file), file} {
 		sd, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -131,7 +131,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 	flags.Var(&a.query, "jq", "print what `EXPRESSION` of jq makes of the JSON, one result after the other")
 	flags.BoolVar(&a.query.raw, "raw", false, "print strings among the results of --jq without quotes")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say on stderr what is done; twice for more")
-	flags.BoolVar(&a.config.Cache.Disabled, "nocache", false, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
+	flags.BoolVar(&a.config.Cache.Disabled, "nocache", a.config.Cache.Disabled, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
 	for _, name := range []string{"nologo", "redfish"} {
 		flags.Bool(name, false, "has no effect, and is there for scripts")
 		_ = flags.MarkHidden(name) // it exists
@@ -153,13 +153,11 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 // unconfigured marks commands that need no configuration.
 const unconfigured = "unconfigured"
 
-// defaultConfig is the configuration without file, environment and flags. Windows
-// PE keeps everything in memory, of which there is little.
+// defaultConfig is the configuration without file, environment and flags. The disk
+// of Windows PE is a small one in memory, on which a cache has no business.
 func defaultConfig(d platform.Directories) agent.Config {
 	c := agent.DefaultConfig(d.State, d.Runtime)
-	if platform.WinPE() {
-		c.Cache.Disabled, c.Cache.MaxSize = true, 4<<20
-	}
+	c.Cache.Disabled = platform.WinPE()
 	return c
 }
 
