@@ -16,7 +16,7 @@ import (
 type progress struct {
 	w     io.Writer
 	begun time.Time
-	shown bool
+	shown int // bytes of the line, 0 before there is one
 }
 
 func newProgress(w io.Writer) *progress {
@@ -35,14 +35,15 @@ func (p *progress) show(done, total int) {
 	}
 	full := barWidth * min(done, total) / total
 	left := (took * time.Duration(max(total-done, 0)) / time.Duration(done)).Round(time.Second)
-	fmt.Fprintf(p.w, "\r[%s%s] %d/%d, %v left  ", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), done, total, left)
-	p.shown = true
+	line := fmt.Sprintf("[%s%s] %d/%d, %v left  ", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), done, total, left)
+	fmt.Fprintf(p.w, "\r%-*s", p.shown, line) // over what is left of a longer one
+	p.shown = len(line)
 }
 
 func (p *progress) end() {
-	if p.shown {
+	if p.shown > 0 {
 		fmt.Fprintln(p.w)
-		p.shown = false
+		p.shown = 0
 	}
 }
 

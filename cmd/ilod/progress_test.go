@@ -26,6 +26,14 @@ func TestProgress(t *testing.T) {
 		if want := "\r[" + strings.Repeat("=", 10) + strings.Repeat(" ", 30) + "] 25/100, 30s left  \n"; b.String() != want {
 			t.Errorf("%q, want %q", &b, want)
 		}
+		b.Reset()
+		p.show(1, 100)
+		long := b.Len()
+		b.Reset()
+		p.show(99, 100)
+		if b.Len() != long || !strings.Contains(b.String(), " 99/100, 0s left") {
+			t.Errorf("%q does not cover %d bytes", &b, long)
+		}
 	})
 	(&progress{}).show(1, 2)
 }

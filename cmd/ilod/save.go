@@ -41,24 +41,11 @@ that wait for a reset of the server it has these. The file has ilorest's form.`,
 					if err != nil {
 						return err
 					}
-					progress := newProgress(a.stderr)
-					defer progress.end()
-					for i, x := range found.found {
-						progress.show(i, len(found.found))
-						settings, err := x.Writable(ctx, found.checker)
-						if err == nil && x.Settings() != "" {
-							var will *selection.Resource
-							if will, err = found.cached.Read(ctx, x.Settings()); err == nil {
-								settings = selection.Future(settings, will.Body)
-							}
-						}
-						if err != nil {
-							return err
-						}
-						if len(settings) > 0 {
-							all = append(all, selection.Saved{Type: x.Type, Path: x.Path, Settings: settings})
-						}
+					settings, err := a.settings(ctx, found)
+					if err != nil {
+						return err
 					}
+					all = append(all, settings...)
 				}
 				if len(all) == 0 {
 					return fmt.Errorf("%w can be saved: nothing of these resources can be written", errNoChanges)
@@ -71,6 +58,29 @@ that wait for a reset of the server it has these. The file has ilorest's form.`,
 	cmd.Flags().StringVarP(&file, "filename", "f", savedFile, "write to `FILE`, - for standard output")
 	cmd.Flags().StringVar(&several, "multisave", "", "resources of several types: `TYPE,TYPE`")
 	return cmd
+}
+
+// settings are those of the selected resources, as they will be.
+func (a *app) settings(ctx context.Context, s *selected) (all []selection.Saved, err error) {
+	progress := newProgress(a.stderr)
+	defer progress.end()
+	for i, x := range s.found {
+		progress.show(i, len(s.found))
+		settings, err := x.Writable(ctx, s.checker)
+		if err == nil && x.Settings() != "" {
+			var will *selection.Resource
+			if will, err = s.cached.Read(ctx, x.Settings()); err == nil {
+				settings = selection.Future(settings, will.Body)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(settings) > 0 {
+			all = append(all, selection.Saved{Type: x.Type, Path: x.Path, Settings: settings})
+		}
+	}
+	return all, nil
 }
 
 // save writes the file, with what it is from.
