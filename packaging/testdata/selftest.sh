@@ -120,6 +120,16 @@ systemctl stop ilod.socket ilod.service
 have_ours 0 || fail "$(ours) sessions left"
 [ "$(property ilod.service Result)" = success ] || fail "result $(property ilod.service Result)"
 
+step the service brings its socket, which can be restarted
+systemctl start ilod.service
+[ "$(systemctl is-active ilod.socket)" = active ] || fail "no socket"
+systemctl restart ilod.socket || fail "the socket of a running agent cannot be restarted"
+until_true systemctl is-active ilod.service
+[ "$(systemctl is-active ilod.socket)" = active ] || fail "no socket"
+ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "after that"
+have_ours 1 || fail "$(ours) sessions"
+systemctl stop ilod.socket ilod.service
+
 step a command of root alone leaves nothing that the agent cannot use
 ilod get --device unix:/ilosim/ilo.sock /redfish/v1/Systems/1/ >/dev/null || fail "alone"
 systemctl start ilod.socket
@@ -262,6 +272,7 @@ have_ours 0 || fail "$(ours) sessions left by remove"
 
 step install again, and purge
 dpkg -i /new.deb || fail "install again"
+[ "$(systemctl is-active ilod-textfile.timer)" = active ] || fail "the timer that was enabled before"
 ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "after the second installation"
 rm -r /etc/systemd/system/ilod.service.d
 dpkg -P ilod || fail purge
