@@ -158,9 +158,7 @@ func (d *doctor) examine(ctx context.Context) {
 	served := client != nil || errors.Is(dialing, chif.ErrPermission)
 	d.directories(served)
 	d.space()
-	if runtime.GOOS == "linux" {
-		d.service(served)
-	}
+	d.service(served)
 	if client != nil {
 		d.throughAgent(ctx, client, device)
 		return
