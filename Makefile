@@ -8,7 +8,7 @@ build = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VE
 # The race detector needs a C compiler.
 race := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help build build-windows build-all man packages demo test test-vm test-windows test-packages test-driver test-integration linuxpe-demo test-initramfs bench lint fuzz clean
+.PHONY: help build build-windows build-all man packages packages-windows demo test test-vm test-windows test-packages test-driver test-integration linuxpe-demo test-initramfs bench lint fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ package_version = $(if $(filter v0% v1% v2%,$(VERSION)),$(subst -,+,$(VERSION)),
 
 packages: build-all man ## make deb, rpm and tar.gz for amd64 and arm64 in build/packages
 	packaging/build.sh '$(package_version)' amd64 arm64
+
+packages-windows: build-windows ## make msi and zip in build/windows, signed if SIGN_CERT and SIGN_KEY say so
+	packaging/windows/build.sh '$(package_version)'
 
 demo: build ## show ilod at work on a simulated iLO
 	cmd/ilosim/demo.sh bin
@@ -68,8 +71,10 @@ test-windows: build-windows ## run ilod.exe, its tests and what is packed of it 
 	chif/chiftest/wine/with env --unset=ILOD_TEST_STRICT --unset=ILOD_TESTDATA sh -c '$(GO) test -count=1 -v ./chif/chiftest/wine && \
 		GOOS=windows CGO_ENABLED=0 $(GO) test -count=1 -vet=off -timeout 4m -overlay="$$ILOD_TEST_OVERLAY" \
 			-exec "$(CURDIR)/chif/chiftest/wine/run" -skip "$(shell sed "s/ .*//" chif/chiftest/wine/left-out | paste --serial --delimiters="|")" \
-			$(windows_packages)'
-	chif/chiftest/wine/with $(GO) test -count=1 -v -timeout 5m -run WinPE ./packaging/
+			$(windows_packages) && \
+		GOOS=windows CGO_ENABLED=0 $(GO) test -count=1 -vet=off -overlay="$$ILOD_TEST_OVERLAY" \
+			-exec "$(CURDIR)/chif/chiftest/wine/run" -run "^TestWindows" ./cmd/ilod'
+	chif/chiftest/wine/with $(GO) test -count=1 -v -timeout 5m -run 'WinPE|Windows' ./packaging/
 
 bench: ## measure; each benchmark compares medians of one run
 	$(GO) test -run '^$$' -bench . -benchmem -count=$(COUNT) ./...

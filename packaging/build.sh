@@ -22,13 +22,7 @@ done
 for shell in bash zsh fish; do
 	bin/ilod completion $shell >$files/$shell
 done
-# Most licences want their text beside the program.
-go list -deps -f '{{with .Module}}{{if .Version}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/ilod | sort -u |
-	while read -r module version dir; do
-		for notice in "$dir"/LICEN[CS]E* "$dir"/COPYING* "$dir"/NOTICE*; do
-			[ ! -f "$notice" ] || { printf '== %s %s\n\n' "$module" "$version"; cat "$notice"; echo; }
-		done
-	done | gzip -9n >$files/notices.gz
+packaging/notices | gzip -9n >$files/notices.gz
 cat >$out/changelog.yml <<X
 - semver: "$VERSION-1"
   date: $(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)

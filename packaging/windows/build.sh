@@ -1,0 +1,59 @@
+#!/bin/sh
+# Makes msi and zip in build/windows, or in OUT, from build/dist/ilod-windows-amd64.exe.
+# usage: build.sh VERSION
+# With SIGN_CERT, a file with a certificate and those that it needs, and SIGN_KEY, that
+# of its key, program and msi are signed; SIGN_PASS is a file with the key's password,
+# SIGN_TS the address of a time stamp authority.
+set -eu
+cd "$(dirname "$0")/../.."
+[ $# -eq 1 ] || { sed -n '3s/^# //p' "$0" >&2; exit 2; }
+version=${1#v}
+: "${SIGN_CERT:=}" "${SIGN_KEY:=}" "${SIGN_PASS:=}" "${SIGN_TS:=}"
+: "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct)}"
+export TZ=UTC
+umask 022
+
+# Installers compare three numbers; what is no release has the number of its commit.
+number=${version%%[-+~]*}
+case $number in 0.0.0) number=0.0.$(git rev-list --count HEAD) ;; esac
+next=${number%.*}.$((${number##*.} + 1))
+
+sign() {
+	[ -n "$SIGN_CERT" ] || return 0
+	osslsigncode sign -h sha256 -n ilod -i https://github.com/ilod/ilod -certs "$SIGN_CERT" -key "$SIGN_KEY" \
+		${SIGN_PASS:+-readpass "$SIGN_PASS"} ${SIGN_TS:+-ts "$SIGN_TS"} -in "$1" -out "$1.signed" >/dev/null
+	mv "$1.signed" "$1"
+}
+# text copies a text as Windows has them.
+text() { sed 's/\r*$/\r/' "$1" >"$2"; }
+
+out=${OUT:-build/windows}
+files=$out/ilod-$version-windows-amd64
+rm -rf "$out"
+mkdir -p "$files/Ilod" "$files/winpe"
+cp build/dist/ilod-windows-amd64.exe "$files/ilod.exe"
+sign "$files/ilod.exe"
+text LICENSE "$files/LICENSE.txt"
+GOOS=windows packaging/notices | text - "$files/notices.txt"
+sed -f packaging/windows/ilod.toml.sed packaging/ilod.toml | text - "$files/ilod.toml.example"
+for doc in packaging/windows/README.md cmd/ilod/COMMANDS.md agent/CONFIGURATION.md agent/SESSIONS.md; do
+	text $doc "$files/${doc##*/}"
+done
+for file in packaging/windows/Ilod/*; do
+	text "$file" "$files/Ilod/${file##*/}"
+done
+sed -i "s/^    ModuleVersion = .*/    ModuleVersion = '$number'\r/" "$files/Ilod/Ilod.psd1"
+for file in packaging/winpe/*.cmd packaging/winpe/*.ini packaging/winpe/ilod.toml packaging/winpe/README.md packaging/linuxpe/deploy.ilod; do
+	text "$file" "$files/winpe/${file##*/}"
+done
+find "$files" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
+(cd "$out" && find "${files##*/}" -type f | LC_ALL=C sort | zip -q -X "${files##*/}.zip" -@)
+
+# wixl takes the names of files as relative to the description.
+cp packaging/windows/ilod.wxs "$files/"
+wixl -a x64 -D "Version=$number" -D "Next=$next" -o "$out/ilod.msi" "$files/ilod.wxs"
+printf 'Environment\tName\tValue\tComponent_\r\ns72\tl255\tL255\ts72\r\nEnvironment\tEnvironment\r\nPath\t=-*PATH\t[~];[INSTALLDIR]\tProgram\r\n' >"$out/Environment.idt"
+msibuild "$out/ilod.msi" -i "$out/Environment.idt"
+sign "$out/ilod.msi"
+rm -r "$files" "$out/Environment.idt"
+mv "$out/ilod.msi" "$out/ilod-$version-x64.msi"
