@@ -64,6 +64,9 @@ func Load(file []byte) (all []Saved, err error) {
 			d := json.NewDecoder(bytes.NewReader(item[odataType]))
 			d.UseNumber()
 			if err := d.Decode(&paths); err != nil {
+				if e, other := errors.AsType[*json.UnmarshalTypeError](err); other {
+					return nil, fmt.Errorf("%w: %s: there is a JSON %s, where settings by path are wanted", ErrSaved, odataType, e.Value)
+				}
 				return nil, fmt.Errorf("%w: %s: %w", ErrSaved, odataType, err)
 			}
 			for _, path := range slices.Sorted(maps.Keys(paths)) {
