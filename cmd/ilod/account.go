@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -50,14 +51,14 @@ func (iloURL) Set(s string) error {
 
 // noteAccount says once that an account is not used.
 func (a *app) noteAccount(flags *pflag.FlagSet) {
-	if f := flags.Lookup(biosPassword); f.Changed && f.Value == (forgotten{}) {
-		a.accountNote.Do(func() {
-			fmt.Fprintln(a.stderr, "warning: --biospassword is not used: an iLO 5 or 6 asks for none, and for an iLO 4 there are 'ilod rawpatch' and 'ilod rawput' with it")
-		})
-	}
+	var notes []string
 	if flags.Changed("user") || flags.Changed("password") {
-		a.accountNote.Do(func() {
-			fmt.Fprintln(a.stderr, "warning: --user and --password are not used: the channel needs no login, and an iLO that wants one takes it from credentials-file in ilod.toml. Leave them out: others can see arguments")
-		})
+		notes = append(notes, "--user and --password are not used: the channel needs no login, and an iLO that wants one takes it from credentials-file in ilod.toml. Leave them out: others can see arguments")
+	}
+	if f := flags.Lookup(biosPassword); f.Changed && f.Value == (forgotten{}) {
+		notes = append(notes, "--biospassword is not used: an iLO 5 or 6 asks for none, and for an iLO 4 there are 'ilod rawpatch' and 'ilod rawput' with it")
+	}
+	if notes != nil {
+		a.accountNote.Do(func() { fmt.Fprintln(a.stderr, "warning: "+strings.Join(notes, "\nwarning: ")) })
 	}
 }
