@@ -70,8 +70,9 @@ own:
 
   {"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/","body":{"AssetTag":"rack 7"}}]}
 
-With --needed, running it again changes nothing. What the commit changed is printed
-with the result, in JSON as "Changes"; the result is "unchanged" if that is nothing.`,
+With --needed, PATCHes and PUTs that are run again change nothing; a POST is sent
+each time. What the commit changed is printed with the result, in JSON as "Changes";
+the result is "unchanged" if that is nothing.`,
 		Example: `  ilod tx run --dry-run operations.json
   ilod tx run operations.json
   ilod tx run --needed --json - <operations.json`,
@@ -292,6 +293,9 @@ func (a *app) readOperations(name string) ([]operation, error) {
 		if _, more := strict.Token(); more != io.EOF {
 			err = errors.New("there is something after the document")
 		}
+	}
+	if e, other := errors.AsType[*json.UnmarshalTypeError](err); other {
+		err = fmt.Errorf("the JSON %s at byte %d is not what belongs there", e.Value, e.Offset)
 	}
 	if err != nil {
 		return nil, &usageError{fmt.Sprintf("%s: %v", name, err), "see 'ilod tx run --help'"}
