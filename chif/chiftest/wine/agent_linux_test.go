@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +52,36 @@ func TestAgent(t *testing.T) {
 	}
 	if o := wait(); o.code != 0 {
 		t.Error(o)
+	}
+	h.noSession(1)
+}
+
+// TestAgentRoles: roles are for accounts that exist. That they open the pipe to them
+// can only be seen on Windows.
+func TestAgentRoles(t *testing.T) {
+	h := newHost(t, chiftest.Options{})
+	config := filepath.Join(h.dir, "ilod.toml")
+	h.env = append(h.env, "ILOD_CONFIG="+windows(config))
+	for roles, missing := range map[string]string{
+		"[roles.reader]\nusers = ['S-1-5-19']\ngroups = ['BUILTIN\\Users']": "",
+		"[roles.operator]\nusers = ['NOWHERE\\nobody']":                     `NOWHERE\\nobody`,
+		"[roles.admin]\ngroups = ['S-1-x']":                                 "S-1-x",
+	} {
+		if err := os.WriteFile(config, []byte(roles), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if missing != "" {
+			if o := h.ilod("agent"); o.code != 2 || !strings.Contains(o.stderr, missing) {
+				t.Errorf("%s: %v", roles, o)
+			}
+			continue
+		}
+		_, wait := h.agent()
+		h.must("get", "/redfish/v1/Systems/1/")
+		h.must("agent", "stop")
+		if o := wait(); o.code != 0 {
+			t.Error(o)
+		}
 	}
 	h.noSession(1)
 }
