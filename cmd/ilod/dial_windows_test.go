@@ -12,8 +12,8 @@ import (
 	"github.com/ilod/ilod/platform"
 )
 
-// TestDialLeavesTheDumb has a server of which the first connections are dead.
-func TestDialLeavesTheDumb(t *testing.T) {
+// TestWindowsDial has a server of which the first connections are dead.
+func TestWindowsDial(t *testing.T) {
 	defer func(g []time.Duration) { greetings = g }(greetings)
 	path := platform.Pipe + "-" + t.Name()
 	if _, err := dial(t.Context(), path); !errors.Is(err, fs.ErrNotExist) {
