@@ -17,6 +17,8 @@ const (
 	// preshutdown is how long Windows waits at its end for the service to delete
 	// its session: longer than the agent's stop may take.
 	preshutdown = 90 * time.Second
+	// processEnd is how long the process of a stopped service may take to end.
+	processEnd = 10 * time.Second
 	// servicePoll is how often the state of a service is looked at.
 	servicePoll = 50 * time.Millisecond
 )
@@ -127,13 +129,21 @@ func StartService(ctx context.Context, name string) error {
 	})
 }
 
-// StopService ends a service and waits until it has ended. One that does not run
-// is no error.
+// StopService ends a service and waits until it and its process have ended. One
+// that does not run is no error.
 func StopService(ctx context.Context, name string) error {
 	return onService(name, func(s *mgr.Service) error { return stop(ctx, s) })
 }
 
 func stop(ctx context.Context, s *mgr.Service) error {
+	if status, err := s.Query(); err == nil && status.ProcessId != 0 {
+		if process, err := windows.OpenProcess(windows.SYNCHRONIZE, false, status.ProcessId); err == nil {
+			defer func() { // it ends a moment after the service, and only then its file can be replaced
+				_, _ = windows.WaitForSingleObject(process, uint32(processEnd.Milliseconds()))
+				_ = windows.CloseHandle(process)
+			}()
+		}
+	}
 	_, err := s.Control(svc.Stop)
 	// One that is about to start or to end takes no controls.
 	for ; errors.Is(err, windows.ERROR_SERVICE_CANNOT_ACCEPT_CTRL); _, err = s.Control(svc.Stop) {
