@@ -83,30 +83,58 @@ func TestPipeServesHTTP(t *testing.T) {
 	}
 }
 
-func TestPipeIsMadeOnce(t *testing.T) {
-	path := pipeOf(t)
-	l := listenOn(t, path)
-	conns := make(chan net.Conn, 3)
+// talking returns the connections of l on which something comes. Of others it may be
+// that Accept passes over them, or that they end at once.
+func talking(l net.Listener) <-chan net.Conn {
+	conns := make(chan net.Conn)
 	go func() {
+		defer close(conns)
 		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
-			conns <- conn
+			if n, _ := conn.Read(make([]byte, 1)); n == 1 {
+				conns <- conn
+			} else {
+				_ = conn.Close()
+			}
 		}
 	}()
-	if _, err := new(Lock).Listen(t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), "serves it") {
-		t.Errorf("a second one: %v", err)
-	}
-	// Nor while one instance is a client's.
+	return conns
+}
+
+// talk connects to a listener with talking.
+func talk(t *testing.T, path string, conns <-chan net.Conn) (client, conn net.Conn) {
+	t.Helper()
 	client, err := Dial(t.Context(), path)
+	if err == nil {
+		_, err = client.Write([]byte{1})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	for range 2 { // the first was of the attempt
-		defer (<-conns).Close()
+	return client, <-conns
+}
+
+func TestPipeIsMadeOnce(t *testing.T) {
+	path := pipeOf(t)
+	l := listenOn(t, path)
+	conns := talking(l)
+	again := func() {
+		t.Helper()
+		if _, err := new(Lock).Listen(t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), "serves it") {
+			t.Errorf("a second one: %v", err)
+		}
 	}
-	if _, err := new(Lock).Listen(t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), "serves it") {
-		t.Errorf("a second one: %v", err)
+	again()
+	client, conn := talk(t, path, conns)
+	again()
+	if err := l.Close(); err != nil {
+		t.Error(err)
 	}
+	<-conns
+	again() // while there is a connection
+	if err := errors.Join(client.Close(), conn.Close()); err != nil {
+		t.Error(err)
+	}
+	listenOn(t, path)
 }
 
 func TestPipeCloseEndsAccept(t *testing.T) {
@@ -137,31 +165,10 @@ func TestPipeErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := gone.Close(); err != nil { // Accept passes over it, or its connection ends at once
+	if err := gone.Close(); err != nil {
 		t.Fatal(err)
 	}
-	accepted := make(chan net.Conn)
-	go func() {
-		conn, err := l.Accept()
-		for ; err == nil; conn, err = l.Accept() {
-			if n, err := conn.Read(make([]byte, 1)); n == 1 && err == nil {
-				break
-			}
-			_ = conn.Close()
-		}
-		if err != nil {
-			t.Error(err)
-		}
-		accepted <- conn
-	}()
-	client, err := Dial(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.Write([]byte{1}); err != nil {
-		t.Fatal(err)
-	}
-	conn := <-accepted
+	client, conn := talk(t, path, talking(l))
 	if err := client.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
@@ -181,17 +188,16 @@ func TestPipeErrors(t *testing.T) {
 	if err := conn.Close(); err != nil {
 		t.Error(err)
 	}
-	busy, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	for { // until the one instance is taken
-		c, err := Dial(busy, path)
-		if err != nil {
-			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Error(err)
-			}
-			break
-		}
-		defer c.Close()
+	now, cancel := context.WithCancel(t.Context())
+	cancel()
+	quiet := listenOn(t, path+"-quiet")
+	first, err := Dial(now, quiet.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if c, err := Dial(now, quiet.Addr().String()); !errors.Is(err, context.Canceled) {
+		t.Errorf("while nobody accepts: %v, %v", c, err)
 	}
 }
 
