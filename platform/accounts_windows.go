@@ -1,8 +1,10 @@
 package platform
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/windows"
 )
@@ -67,11 +69,24 @@ func ours(sd *windows.SECURITY_DESCRIPTOR) error {
 	if ok, err := trusted(owner); err != nil || ok {
 		return err
 	}
-	name := owner.String()
-	if account, domain, _, err := owner.LookupAccount(""); err == nil {
-		name = domain + `\` + account
+	return fmt.Errorf("%w: %s", ErrNotOurs, cmp.Or(accountName(owner), owner.String()))
+}
+
+// accountNames are the names that were looked up, by SID: to ask a domain may take
+// long.
+var accountNames sync.Map
+
+// accountName is DOMAIN\name, empty if the system knows none.
+func accountName(sid *windows.SID) string {
+	known, ok := accountNames.Load(sid.String())
+	if !ok {
+		known = ""
+		if account, domain, _, err := sid.LookupAccount(""); err == nil {
+			known = domain + `\` + account
+		}
+		accountNames.Store(sid.String(), known)
 	}
-	return fmt.Errorf("%w: %s", ErrNotOurs, name)
+	return known.(string)
 }
 
 // privateSD is a security descriptor that gives SYSTEM and Administrators all
@@ -83,7 +98,7 @@ func privateSD(flags, more string) (*windows.SECURITY_DESCRIPTOR, error) {
 		return nil, err
 	}
 	owner := "BA"
-	entry := func(sid string) string { return "(A;" + flags + ";GA;;;" + sid + ")" }
+	entry := func(sid string) string { return "(A;" + flags + ";FA;;;" + sid + ")" }
 	list := entry("SY") + entry("BA")
 	if !admin {
 		own, err := ownSID()

@@ -80,7 +80,7 @@ func TestOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := private.String(), "O:BAD:P(A;OICI;GA;;;SY)(A;OICI;GA;;;BA)(A;;GR;;;BU)"; got != want {
+	if got, want := private.String(), "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;;GR;;;BU)"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -80,9 +80,10 @@ type pipeListener struct {
 	sd     *windows.SECURITY_DESCRIPTOR
 	closed windows.Handle // an event
 
-	accept  sync.Mutex
-	next    windows.Handle
-	closing sync.Once
+	accept     sync.Mutex
+	next       windows.Handle
+	overlapped windows.Overlapped // here, since the system writes to it
+	closing    sync.Once
 }
 
 // instance makes one more instance of the pipe.
@@ -131,8 +132,8 @@ func (p *pipeListener) connect() error {
 	if signaled, _ := windows.WaitForSingleObject(p.closed, 0); signaled == windows.WAIT_OBJECT_0 {
 		return net.ErrClosed
 	}
-	overlapped := &windows.Overlapped{HEvent: event}
-	switch err := windows.ConnectNamedPipe(p.next, overlapped); {
+	p.overlapped = windows.Overlapped{HEvent: event}
+	switch err := windows.ConnectNamedPipe(p.next, &p.overlapped); {
 	case errors.Is(err, windows.ERROR_PIPE_CONNECTED):
 		return nil
 	case !errors.Is(err, windows.ERROR_IO_PENDING):
@@ -143,10 +144,10 @@ func (p *pipeListener) connect() error {
 		err = net.ErrClosed
 	}
 	if err != nil {
-		_ = windows.CancelIoEx(p.next, overlapped)
+		_ = windows.CancelIoEx(p.next, &p.overlapped)
 	}
-	var none uint32 // the system writes to overlapped until this returns
-	return errors.Join(err, windows.GetOverlappedResult(p.next, overlapped, &none, true))
+	var none uint32
+	return errors.Join(err, windows.GetOverlappedResult(p.next, &p.overlapped, &none, true))
 }
 
 // Close ends Accept. The connections stay.

@@ -49,7 +49,7 @@ func peerOf(pipe windows.Handle) (Peer, error) {
 	if err != nil {
 		return Peer{}, err
 	}
-	p := Peer{UID: math.MaxUint32, GID: math.MaxUint32, SID: user.User.Sid.String()}
+	p := Peer{UID: math.MaxUint32, GID: math.MaxUint32, SID: user.User.Sid.String(), User: accountName(user.User.Sid)}
 	if admin {
 		p.UID, p.GID = 0, 0
 	}
@@ -57,9 +57,6 @@ func peerOf(pipe windows.Handle) (Peer, error) {
 		if g.Attributes&(windows.SE_GROUP_ENABLED|windows.SE_GROUP_USE_FOR_DENY_ONLY) == windows.SE_GROUP_ENABLED {
 			p.GroupSIDs = append(p.GroupSIDs, g.Sid.String())
 		}
-	}
-	if account, domain, _, err := user.User.Sid.LookupAccount(""); err == nil {
-		p.User = domain + `\` + account
 	}
 	if windows.GetNamedPipeClientProcessId(pipe, &p.PID) == nil {
 		p.Process = processName(p.PID)
