@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/windows"
 )
 
 // Wine has one user and checks no access: what the descriptors of pipe and
@@ -135,6 +137,31 @@ func TestPipeIsMadeOnce(t *testing.T) {
 		t.Error(err)
 	}
 	listenOn(t, path)
+}
+
+// TestPipeOfAnother: nobody uses a pipe that somebody else has made, nor makes his own
+// beside it.
+func TestPipeOfAnother(t *testing.T) {
+	sd, err := windows.SecurityDescriptorFromString("O:BUD:(A;;FA;;;WD)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pipeListener{path: pipeOf(t), sd: sd}
+	if p.next, err = p.instance(windows.FILE_FLAG_FIRST_PIPE_INSTANCE); err != nil {
+		t.Skipf("this user may not give his pipe away: %v", err)
+	}
+	defer func() { _ = windows.CloseHandle(p.next) }()
+	if c, err := Dial(t.Context(), p.path); !errors.Is(err, ErrNotOurs) || !strings.Contains(err.Error(), "Users") {
+		t.Errorf("dial: %v, %v", c, err)
+	}
+	next, err := p.instance(0) // for the next client
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = windows.CloseHandle(next) }()
+	if _, err := new(Lock).Listen(t.Context(), p.path, ""); !errors.Is(err, ErrNotOurs) {
+		t.Errorf("listen: %v", err)
+	}
 }
 
 func TestPipeCloseEndsAccept(t *testing.T) {
