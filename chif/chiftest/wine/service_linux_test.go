@@ -1,6 +1,8 @@
 package wine
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -125,5 +127,27 @@ func TestServiceKilled(t *testing.T) {
 	h.must("agent", "stop")
 	if o := wait(); o.code != 0 {
 		t.Error(o)
+	}
+}
+
+// TestServiceFails: who starts the service learns that it cannot.
+func TestServiceFails(t *testing.T) {
+	h := newHost(t, chiftest.Options{})
+	config := filepath.Join(h.dir, "ilod.toml")
+	if err := os.WriteFile(config, []byte("[roles.reader]\nusers = ['NOWHERE\\nobody']\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.env = append(h.env, "ILOD_CONFIG="+windows(config))
+	h.install()
+	if o := h.ilod("service", "start"); o.code == 0 || !strings.Contains(o.stderr, "has ended with exit code 2") {
+		t.Error(o)
+	}
+	h.must("service", "uninstall")
+	if err := os.WriteFile(config, []byte("no such key = 1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o := h.ilod("service", "install"); o.code != 2 {
+		t.Error(o)
+		h.ilod("service", "uninstall")
 	}
 }
