@@ -327,6 +327,28 @@ func TestStopFinishesWrites(t *testing.T) {
 	}
 }
 
+// TestStopByRequest: a client may end the agent, and has the answer before that.
+func TestStopByRequest(t *testing.T) {
+	h := newHost(t, redfish.Options{})
+	r := h.run(t, h.options(t))
+	if status, _, err := r.get("/redfish/v1/Systems/1/"); status != http.StatusOK || err != nil {
+		t.Errorf("%d, %v", status, err)
+	}
+	resp, err := r.client.Post("http://ilo/ilod/v1/stop", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); resp.StatusCode != http.StatusNoContent || err != nil {
+		t.Errorf("%s, %v", resp.Status, err)
+	}
+	if err := <-r.result; err != nil {
+		t.Error(err)
+	}
+	if n := h.Stats().Sessions; n != 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+}
+
 // TestPanicStillLogsOut: a panic anywhere in the engine ends it, and its session.
 func TestPanicStillLogsOut(t *testing.T) {
 	h := newHost(t, redfish.Options{})
