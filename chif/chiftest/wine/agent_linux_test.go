@@ -1,16 +1,21 @@
 package wine
 
 import (
+	"bytes"
+	"encoding/base64"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/ilod/ilod/chif/chiftest"
+	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
 // agent starts 'ilod agent' and waits until it serves.
@@ -86,15 +91,61 @@ func TestAgentRoles(t *testing.T) {
 	h.noSession(1)
 }
 
-// TestAgentKilled: the next agent deletes the session of one that was killed.
+// overheard is an iLO of which the last token is known.
+type overheard struct {
+	*redfish.Service
+	token atomic.Value
+}
+
+func (o *overheard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if token := r.Header.Get("X-Auth-Token"); token != "" {
+		o.token.Store(token)
+	}
+	o.Service.ServeHTTP(w, r)
+}
+
+// TestAgentKilled: the next agent deletes the session of one that was killed. Of its
+// token only a sealed form was left.
 func TestAgentKilled(t *testing.T) {
-	h := newHost(t, chiftest.Options{})
+	service, err := redfish.New(redfish.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ilo := &overheard{Service: service}
+	h := newHost(t, chiftest.Options{Handler: ilo})
 	cmd, wait := h.agent()
 	if o := h.ilod("get", "/redfish/v1/Systems/1/"); o.code != 0 {
 		t.Error(o)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
+	}
+	sealed := 0
+	for _, variable := range h.env {
+		name, dir, _ := strings.Cut(variable, "=")
+		if name != "ILOD_STATE_DIR" && name != "ILOD_RUNTIME_DIR" {
+			continue
+		}
+		dir = strings.ReplaceAll(strings.TrimPrefix(dir, "Z:"), `\`, "/")
+		if err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(filepath.Join(dir, path))
+			token := ilo.token.Load().(string)
+			if bytes.Contains(text, []byte(token)) || bytes.Contains(text, []byte(base64.StdEncoding.EncodeToString([]byte(token)))) {
+				t.Errorf("%s shows the token", path)
+			}
+			if bytes.Contains(text, []byte(`"token"`)) {
+				sealed++
+			}
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	if sealed != 1 {
+		t.Errorf("%d files with a sealed token", sealed)
 	}
 	wait()
 	if n := h.ilo.Stats().Redfish.Sessions; n != 1 {
