@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -207,8 +208,8 @@ func signer(t *testing.T, dir string) (authority, certificate, key string) {
 	return authority, certificate, write("key.pem", "PRIVATE KEY", der)
 }
 
-// TestWindowsTexts: what Windows reads has its ends of lines, the example of a
-// configuration is one, and the module exports what it has and nothing else.
+// TestWindowsTexts: what Windows reads has its ends of lines, and the example of a
+// configuration has the defaults.
 func TestWindowsTexts(t *testing.T) {
 	needWine(t, "wixl", "msibuild", "zip", "unzip")
 	_, zip := windowsPackages(t, "1.2.3")
@@ -230,16 +231,64 @@ func TestWindowsTexts(t *testing.T) {
 	if got, want := shown("--config", `C:\ilod.toml`), shown(); got != want {
 		t.Errorf("the example says\n%s\nand the defaults are\n%s", got, want)
 	}
+}
 
-	module, manifest := read(t, dir+"/Ilod/Ilod.psm1"), read(t, dir+"/Ilod/Ilod.psd1")
-	for _, text := range []string{"ModuleVersion = '1.2.3'", "'Get-IlodResource', 'Set-IlodResource', 'Get-IlodHealth', 'Invoke-IlodBatch'"} {
-		if !strings.Contains(manifest, text) {
-			t.Errorf("the manifest has no %s", text)
+// TestWindowsModule: the PowerShell module exports its functions, and ilod answers
+// the commands that they run as they expect. There is no PowerShell to run them.
+func TestWindowsModule(t *testing.T) {
+	needWine(t)
+	functions := []string{"Get-IlodResource", "Set-IlodResource", "Get-IlodHealth", "Invoke-IlodBatch"}
+	list := "@('" + strings.Join(functions, "', '") + "')"
+	module, manifest := read(t, "windows/Ilod/Ilod.psm1"), read(t, "windows/Ilod/Ilod.psd1")
+	if !strings.Contains(manifest, "FunctionsToExport = "+list+"\n") || !strings.HasSuffix(module, "Export-ModuleMember -Function "+list+"\n") {
+		t.Errorf("module and manifest do not both export %s", list)
+	}
+	for _, function := range functions {
+		if strings.Count(module, "\nfunction "+function+" {\n") != 1 {
+			t.Errorf("the module has no %s", function)
 		}
 	}
-	for _, function := range []string{"Get-IlodResource", "Set-IlodResource", "Get-IlodHealth", "Invoke-IlodBatch"} {
-		if strings.Count(module, "\nfunction "+function+" {") != 1 || !strings.Contains(module[strings.LastIndex(module, "Export-ModuleMember"):], "'"+function+"'") {
-			t.Errorf("the module has or exports no %s", function)
+
+	exe, library := exe(t)
+	c := newComputer(t, redfish.Options{Generation: 5})
+	run(t, "cp", exe, c.drive+"/ilod.exe")
+	run(t, "cp", library, c.drive)
+	put(t, c.drive+"/run.json", `{"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/","body":{"AssetTag":"rack 7"}}]}`)
+	put(t, c.drive+"/batch.txt", "select Bios.\r\nget BootMode\r\nget /redfish/v1/Systems/1/\r\nget /redfish/v1/none/\r\n")
+	for _, command := range []struct {
+		words []string
+		code  int
+		texts []string // one after the other, in JSON with no space
+	}{
+		{[]string{"get", "--json", "/redfish/v1/Systems/1/"}, 0, []string{`"AssetTag":""`}},
+		{[]string{"get", "--json", "--fresh", "--select=Memory.", "--filter=CapacityMiB=32768", "DeviceLocator"}, 0, []string{`{"DeviceLocator":"PROC 1 DIMM 1"}`}},
+		{[]string{"get", "--json", "/redfish/v1/none/"}, 63, []string{`{"error":{"code":63,"name":"ILO_RESPONSE","message":"`}},
+		{[]string{"tx", "run", "--needed", "--dry-run", "--json", `C:\run.json`}, 0, []string{`{"Changes":[{"Number":1,"Path":"/redfish/v1/Systems/1/","Property":"/AssetTag","From":"","To":"rack 7",`}},
+		{[]string{"tx", "run", "--needed", "--json", `C:\run.json`}, 0, []string{`"Result":"committed"`}},
+		{[]string{"tx", "run", "--needed", "--dry-run", "--json", `C:\run.json`}, 0, []string{`{"Changes":[]}`}},
+		{[]string{"health", "--json"}, 0, []string{`"parts":[{"name":"system","state":"OK"`}},
+		{[]string{"--jq=tojson", "--raw", "batch", `C:\batch.txt`}, 63, []string{`{"BootMode":"Uefi"}`, `"AssetTag":"rack 7"`, `{"error":{"code":63,"name":"ILO_RESPONSE","message":"line 4: `}},
+	} {
+		said, code := c.run(`C:\ilod.exe`, command.words...)
+		if code != command.code {
+			t.Errorf("%q: exit status %d", command.words, code)
 		}
+		if slices.Contains(command.words, "batch") {
+			for line := range strings.Lines(said) {
+				if !json.Valid([]byte(line)) {
+					t.Errorf("%q prints %s", command.words, line)
+				}
+			}
+		}
+		rest := strings.NewReplacer("\n", "", "  ", "", `": `, `":`).Replace(said)
+		for _, text := range command.texts {
+			var found bool
+			if _, rest, found = strings.Cut(rest, text); !found {
+				t.Errorf("%q does not print %s: %s", command.words, text, said)
+			}
+		}
+	}
+	if left := c.left(); left != 0 {
+		t.Errorf("%d sessions are left", left)
 	}
 }

@@ -200,7 +200,7 @@ function Set-IlodResource {
             return $plan
         }
         $changes = @($plan.Changes | ForEach-Object {
-                '{0}{1}: {2} -> {3}' -f $_.Path, $_.Property, (ConvertTo-Json $_.From -Compress), (ConvertTo-Json $_.To -Compress)
+                '{0}{1}: {2} -> {3}' -f $_.Path, $_.Property, (ConvertTo-Json -InputObject $_.From -Compress), (ConvertTo-Json -InputObject $_.To -Compress)
             }) -join "`n"
         if ($PSCmdlet.ShouldProcess($changes, 'Set')) {
             $json = Invoke-Program $PSCmdlet @('tx', 'run', '--needed', '--json', '-') $text $paths
