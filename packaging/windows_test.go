@@ -156,6 +156,11 @@ func TestWindowsSignature(t *testing.T) {
 	msi, zip := windowsPackages(t, "1.2.3", "SIGN_CERT="+certificate, "SIGN_KEY="+key)
 	run(t, "msiextract", "-C", filepath.Join(dir, "msi"), msi)
 	run(t, "unzip", "-q", "-d", filepath.Join(dir, "zip"), zip)
+	half := exec.Command("windows/build.sh", "1.2.3")
+	half.Env = append(os.Environ(), "OUT="+filepath.Join(dir, "half"), "SIGN_KEY="+key)
+	if out, err := half.CombinedOutput(); err == nil || !bytes.Contains(out, []byte("needs both")) {
+		t.Errorf("with a key alone: %v, %s", err, out)
+	}
 	programs := strings.Fields(run(t, "find", dir, "-name", "ilod.exe", "-printf", "%P\n"))
 	if len(programs) != 2 {
 		t.Fatalf("programs: %q", programs)

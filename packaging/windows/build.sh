@@ -5,17 +5,31 @@
 # of its key, program and msi are signed; SIGN_PASS is a file with the key's password,
 # SIGN_TS the address of a time stamp authority.
 set -eu
+[ $# -eq 1 ] || {
+	sed -n '3s/^# //p' "$0" >&2
+	exit 2
+}
 cd "$(dirname "$0")/../.."
-[ $# -eq 1 ] || { sed -n '3s/^# //p' "$0" >&2; exit 2; }
 version=${1#v}
 : "${SIGN_CERT:=}" "${SIGN_KEY:=}" "${SIGN_PASS:=}" "${SIGN_TS:=}"
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct)}"
+if [ -n "$SIGN_CERT$SIGN_KEY$SIGN_PASS$SIGN_TS" ] && { [ -z "$SIGN_CERT" ] || [ -z "$SIGN_KEY" ]; }; then
+	echo 'build.sh: a signature needs both SIGN_CERT and SIGN_KEY' >&2
+	exit 2
+fi
 export TZ=UTC
 umask 022
 
 # Installers compare three numbers; what is no release has the number of its commit.
 number=${version%%[-+~]*}
-case $number in 0.0.0) number=0.0.$(git rev-list --count HEAD) ;; esac
+case $number in
+0.0.0) number=0.0.$(git rev-list --count HEAD) ;;
+[0-9]*.[0-9]*.[0-9]*) ;;
+*)
+	echo "build.sh: $1 does not begin with three numbers" >&2
+	exit 2
+	;;
+esac
 next=${number%.*}.$((${number##*.} + 1))
 
 sign() {
@@ -34,8 +48,10 @@ mkdir -p "$files/Ilod" "$files/winpe"
 cp build/dist/ilod-windows-amd64.exe "$files/ilod.exe"
 sign "$files/ilod.exe"
 text LICENSE "$files/LICENSE.txt"
-GOOS=windows packaging/notices | text - "$files/notices.txt"
-sed -f packaging/windows/ilod.toml.sed packaging/ilod.toml | text - "$files/ilod.toml.example"
+GOOS=windows packaging/notices >"$out/text"
+text "$out/text" "$files/notices.txt"
+sed -f packaging/windows/ilod.toml.sed packaging/ilod.toml >"$out/text"
+text "$out/text" "$files/ilod.toml.example"
 for doc in packaging/windows/README.md cmd/ilod/COMMANDS.md agent/CONFIGURATION.md agent/SESSIONS.md; do
 	text $doc "$files/${doc##*/}"
 done
@@ -55,5 +71,5 @@ wixl -a x64 -D "Version=$number" -D "Next=$next" -o "$out/ilod.msi" "$files/ilod
 printf 'Environment\tName\tValue\tComponent_\r\ns72\tl255\tL255\ts72\r\nEnvironment\tEnvironment\r\nPath\t=-*PATH\t[~];[INSTALLDIR]\tProgram\r\n' >"$out/Environment.idt"
 msibuild "$out/ilod.msi" -i "$out/Environment.idt"
 sign "$out/ilod.msi"
-rm -r "$files" "$out/Environment.idt"
+rm -r "$files" "$out/Environment.idt" "$out/text"
 mv "$out/ilod.msi" "$out/ilod-$version-x64.msi"
