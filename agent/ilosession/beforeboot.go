@@ -12,9 +12,9 @@ import (
 // reapBeforeBoot ends the sessions that host programs opened, and last used, before
 // this host was booted: nobody is left who has their tokens. It does so once after
 // each boot, since it takes the iLO's clock not to have been put forward between
-// the login of a program of this boot and now.
+// the login of a program of this boot and now; where boots cannot be told apart, never.
 func (k *Keeper) reapBeforeBoot(ctx context.Context) error {
-	if k.o.Uptime == nil || k.o.Ledger.reaped(k.o.Boot) {
+	if k.o.Uptime == nil || k.o.Boot == "" || k.o.Ledger.reaped(k.o.Boot) {
 		return nil
 	}
 	table, err := k.table(ctx, internal{k})
@@ -57,7 +57,7 @@ const reapedFile = "reaped-before-boot"
 func (l *Ledger) reaped(boot string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.reapedBoot && l.runtime != "" && boot != "" {
+	if !l.reapedBoot && l.runtime != "" {
 		text, err := os.ReadFile(filepath.Join(l.runtime, reapedFile))
 		l.reapedBoot = err == nil && string(text) == boot
 	}
@@ -68,7 +68,7 @@ func (l *Ledger) setReaped(boot string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reapedBoot = true
-	if l.runtime == "" || boot == "" {
+	if l.runtime == "" {
 		return
 	}
 	if err := l.replace(l.runtime, reapedFile, []byte(boot)); err != nil {

@@ -63,6 +63,7 @@ func TestReapBeforeBoot(t *testing.T) {
 	for name, c := range map[string]struct {
 		then    func(m *machine, s *Session) // between the login of the other program and the start of ours
 		failing bool                         // the uptime is not known
+		unnamed bool                         // the boot has no id
 		booted  time.Duration                // by so much before that login; negative: after it
 		reaped  bool
 	}{
@@ -71,6 +72,7 @@ func TestReapBeforeBoot(t *testing.T) {
 		"just before the boot":    {reaped: true},
 		"just after the boot":     {booted: 3 * time.Second},
 		"uptime unknown":          {booted: -time.Minute, failing: true},
+		"boot without id":         {booted: -time.Minute, unnamed: true},
 		"used since":              {booted: -time.Minute, then: func(m *machine, s *Session) { m.use(s) }},
 		"iLO's clock is put back": {booted: -time.Minute, then: func(m *machine, _ *Session) { m.service.SetClock(m.service.Now().Add(-time.Hour)) }},
 	} {
@@ -89,13 +91,15 @@ func TestReapBeforeBoot(t *testing.T) {
 					o.Uptime = func() (time.Duration, error) { return 0, errors.ErrUnsupported }
 				})
 			}
+			if c.unnamed {
+				boots = append(boots, func(o *KeeperOptions) { o.Boot = "" })
+			}
 			k := m.keeper(boots...)
 			if err := k.Recover(t.Context()); (err != nil) != c.failing {
 				t.Error(err)
 			}
-			live := len(m.service.Sessions())
-			if c.reaped != (live == 1) {
-				t.Errorf("%d sessions", live)
+			if deletes := m.service.Stats().Deletes; c.reaped != (deletes == 1) {
+				t.Errorf("%d sessions deleted", deletes)
 			}
 			closeKeeper(t, k)
 			if err := other.Close(t.Context()); err != nil {
