@@ -25,6 +25,9 @@ func (c *agentClient) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		return resp, nil
 	}
+	if errors.Is(err, errOverdue) { // of which of the two is not known
+		err = fmt.Errorf("it, or the iLO behind it, did not answer in time: %w", context.DeadlineExceeded)
+	}
 	err = fmt.Errorf("%s %s: the agent: %w", req.Method, req.URL.RequestURI(), err)
 	dial, ok := errors.AsType[*net.OpError](err)
 	if req.Method == http.MethodGet || req.Method == http.MethodHead || ok && dial.Op == "dial" {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -360,13 +361,7 @@ func (a *app) commitNeeded(ctx context.Context, rt http.RoundTripper, operations
 	}
 	var left []operation
 	for i, o := range operations {
-		changed := false
-		for j := range changes {
-			if changes[j].Number == i+1 { // numbers only go down, so none is met twice
-				changes[j].Number, changed = len(left)+1, true
-			}
-		}
-		if changed {
+		if slices.ContainsFunc(changes, func(c stagedChange) bool { return c.Number == i+1 }) {
 			left = append(left, o)
 		}
 	}
@@ -381,6 +376,9 @@ func (a *app) commitNeeded(ctx context.Context, rt http.RoundTripper, operations
 			return err
 		}
 		if err := a.stageOperations(ctx, rt, left); err != nil {
+			return err
+		}
+		if changes, err = a.changes(ctx, rt); err != nil {
 			return err
 		}
 	}
