@@ -66,13 +66,13 @@ func (h *healthWatch) run(ctx context.Context) error {
 
 // metrics answers a scrape.
 func (h *healthWatch) metrics(now time.Time) []gateway.Metric {
-	select {
-	case h.ask <- struct{}{}:
-	default:
-	}
 	h.mu.Lock()
 	report, failed := h.report, h.failed
 	h.mu.Unlock()
+	select {
+	case h.ask <- struct{}{}: // for the next time
+	default:
+	}
 	if report == nil && !failed {
 		return nil // nothing was read yet
 	}
