@@ -17,7 +17,7 @@ type ansible struct{ *host }
 
 func newAnsible(t *testing.T) *ansible {
 	t.Helper()
-	needIntegration(t, "ansible", "ansible-playbook", "ansible-galaxy")
+	needIntegration(t, "ansible-playbook", "ansible-galaxy")
 	h := newHost(t, redfish.Options{})
 	h.environ = append(h.environ, "ANSIBLE_COLLECTIONS_PATH="+h.dir+"/collections", "ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3",
 		"ANSIBLE_LOCALHOST_WARNING=false", "ANSIBLE_INVENTORY_UNPARSED_WARNING=false", "ANSIBLE_NOCOLOR=1", "ANSIBLE_REMOTE_TMP="+h.dir+"/tmp")

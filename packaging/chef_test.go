@@ -16,7 +16,7 @@ type cook struct{ *host }
 
 func newCook(t *testing.T) *cook {
 	t.Helper()
-	needIntegration(t, "ruby rubocop ohai", "ruby", "rubocop", "ohai")
+	needIntegration(t, "ruby", "rubocop", "ohai")
 	return &cook{newHost(t, redfish.Options{})}
 }
 

@@ -18,25 +18,6 @@ import (
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
-// needIntegration skips a test that was not asked for. If one of the programs is
-// not there, which the packages of Debian have, the test is skipped, too, or fails
-// with ILOD_TEST_STRICT=1.
-func needIntegration(t *testing.T, debian string, programs ...string) {
-	t.Helper()
-	if os.Getenv("ILOD_TEST_INTEGRATION") != "1" {
-		t.Skip("takes minutes: run 'make test-integration'")
-	}
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			why := err.Error() + ": apt-get install --no-install-recommends " + debian
-			if os.Getenv("ILOD_TEST_STRICT") == "1" {
-				t.Fatal(why)
-			}
-			t.Skip(why)
-		}
-	}
-}
-
 // host is a server with an iLO, and with an agent if a test starts one.
 type host struct {
 	t       *testing.T
@@ -152,7 +133,7 @@ func (h *host) outOfBand(method, path, body string) string {
 
 // TestHost: a change behind the host's back is seen, and a whole run has one login.
 func TestHost(t *testing.T) {
-	needIntegration(t, "")
+	needIntegration(t)
 	h := newHost(t, redfish.Options{})
 	h.startAgent()
 	const file = `{"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/","body":{"AssetTag":"rack 7"}}]}`

@@ -14,8 +14,6 @@ import (
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
-const puppetPackages = "puppet-agent ruby-rspec-puppet puppet-lint"
-
 // puppetHost is a host with the module, where each call of ilod is written down.
 type puppetHost struct {
 	*host
@@ -94,7 +92,7 @@ func (h *puppetHost) writes() (n int) {
 // TestPuppet: changes, then none; what is changed behind the host's back is put
 // right, and nothing else; all with one login.
 func TestPuppet(t *testing.T) {
-	needIntegration(t, puppetPackages, "puppet", "unshare")
+	needIntegration(t, "puppet", "unshare")
 	const (
 		owner    = `Owner "4712"`
 		password = "Pass-word-4711"
@@ -250,7 +248,7 @@ func (h *puppetHost) nowhere(secret string) {
 
 // TestPuppetFact: without an agent there is none, and the iLO is not asked.
 func TestPuppetFact(t *testing.T) {
-	needIntegration(t, puppetPackages, "facter", "unshare")
+	needIntegration(t, "facter", "unshare")
 	h := newPuppetHost(t)
 	out, code := h.puppet("facter", "--custom-dir", "puppet/lib/facter", "ilod")
 	if strings.TrimSpace(out) != "" || code != 0 || h.logins() != 0 {
@@ -260,7 +258,7 @@ func TestPuppetFact(t *testing.T) {
 
 // TestPuppetInstall: the run that installs ilod can use it.
 func TestPuppetInstall(t *testing.T) {
-	needIntegration(t, puppetPackages, "puppet", "unshare")
+	needIntegration(t, "puppet", "unshare")
 	h := newPuppetHost(t)
 	h.startAgent()
 	if err := os.Rename(h.dir+"/bin/ilod", h.dir+"/package"); err != nil {
@@ -299,7 +297,7 @@ func TestPuppetKeys(t *testing.T) {
 
 // TestPuppetModule: the module's own tests, and its form.
 func TestPuppetModule(t *testing.T) {
-	needIntegration(t, puppetPackages, "puppet", "rspec", "puppet-lint")
+	needIntegration(t, "puppet", "rspec", "puppet-lint")
 	h := newPuppetHost(t)
 	module := h.modules + "/ilod"
 	var metadata struct {

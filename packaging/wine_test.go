@@ -21,11 +21,7 @@ func needWine(t *testing.T, programs ...string) {
 	if os.Getenv("ILOD_TEST_WINE") == "" {
 		t.Skip("needs Wine: run 'make test-windows'")
 	}
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			absent(t, err.Error())
-		}
-	}
+	installed(t, programs...)
 	t.Parallel()
 }
 
