@@ -15,10 +15,10 @@ import (
 // ansible runs playbooks on a host that has the collection installed.
 type ansible struct{ *host }
 
-func newAnsible(t *testing.T) *ansible {
+func newAnsible(t *testing.T, o redfish.Options) *ansible {
 	t.Helper()
 	needIntegration(t, "ansible-playbook", "ansible-galaxy")
-	h := newHost(t, redfish.Options{})
+	h := newHost(t, o)
 	h.environ = append(h.environ, "ANSIBLE_COLLECTIONS_PATH="+h.dir+"/collections", "ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3",
 		"ANSIBLE_LOCALHOST_WARNING=false", "ANSIBLE_INVENTORY_UNPARSED_WARNING=false", "ANSIBLE_NOCOLOR=1", "ANSIBLE_REMOTE_TMP="+h.dir+"/tmp")
 	for _, args := range [][]string{
@@ -108,7 +108,7 @@ const wanted = `
 // TestAnsibleModules: what Ansible says is what became of the iLO, and a run that
 // follows another changes nothing but what somebody else has changed.
 func TestAnsibleModules(t *testing.T) {
-	a := newAnsible(t)
+	a := newAnsible(t, redfish.Options{})
 	if out, code := a.run("ansible-doc", "ilod.ilod.ilod_resource", "ilod.ilod.ilod_bios", "ilod.ilod.ilod_facts"); code != 0 || strings.Count(out, "EXAMPLES:") != 3 || strings.Count(out, "RETURN VALUES:") != 3 {
 		t.Errorf("%d %s", code, out)
 	}
@@ -154,9 +154,21 @@ func TestAnsibleModules(t *testing.T) {
 	}
 }
 
+// TestAnsibleFlatBIOS: attributes that are properties.
+func TestAnsibleFlatBIOS(t *testing.T) {
+	a := newAnsible(t, flatBIOS(t))
+	a.startAgent()
+	for _, want := range []string{"/AdminName", ""} {
+		got := a.play("  - name: bios\n    ilod.ilod.ilod_bios:\n      attributes: {AdminName: somebody}\n")
+		if got[0].Failed || got[0].properties() != want || got[0].RebootRequired == nil || !*got[0].RebootRequired {
+			t.Errorf("%+v, want %s", got[0], want)
+		}
+	}
+}
+
 // TestAnsibleRefusals: a module says what ilod says, and a secret is in no output.
 func TestAnsibleRefusals(t *testing.T) {
-	a := newAnsible(t)
+	a := newAnsible(t, redfish.Options{})
 	a.startAgent()
 	const tasks = `
   - name: not in the list
@@ -213,7 +225,7 @@ func TestAnsibleRefusals(t *testing.T) {
 // listener, by Basic authentication and with a session; neither costs the iLO more than
 // the one it has.
 func TestAnsibleRedfish(t *testing.T) {
-	a := newAnsible(t)
+	a := newAnsible(t, redfish.Options{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +291,7 @@ func TestAnsibleRedfish(t *testing.T) {
 // TestAnsibleOffline: facts of the cache open no session, and where there is no cache
 // they say so.
 func TestAnsibleOffline(t *testing.T) {
-	a := newAnsible(t)
+	a := newAnsible(t, redfish.Options{})
 	const tasks = `
   - name: facts
     ilod.ilod.ilod_facts: {offline: true}

@@ -14,10 +14,10 @@ import (
 // cook is a host on which the stand-in of Chef runs.
 type cook struct{ *host }
 
-func newCook(t *testing.T) *cook {
+func newCook(t *testing.T, o redfish.Options) *cook {
 	t.Helper()
 	needIntegration(t, "ruby", "rubocop", "ohai")
-	return &cook{newHost(t, redfish.Options{})}
+	return &cook{newHost(t, o)}
 }
 
 // converge runs the stand-in and returns what it prints.
@@ -38,7 +38,7 @@ func (c *cook) recipe(text string) string {
 
 // TestChefStyle: all of the cookbook is Ruby without offences.
 func TestChefStyle(t *testing.T) {
-	c := newCook(t)
+	c := newCook(t, redfish.Options{})
 	files := 0
 	err := filepath.WalkDir("chef", func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && (strings.HasSuffix(path, ".rb") || filepath.Base(path) == "Berksfile") {
@@ -60,7 +60,7 @@ func TestChefStyle(t *testing.T) {
 // TestChefResources: what a converge reports is what became of the iLO, and one that
 // follows another changes nothing but what somebody else has changed.
 func TestChefResources(t *testing.T) {
-	c := newCook(t)
+	c := newCook(t, redfish.Options{})
 	c.startAgent()
 	const recipe = "chef/test/fixtures/cookbooks/ilod_test/recipes/default.rb"
 	const first = `* ilod_resource[/redfish/v1/Systems/1/] action configure
@@ -105,9 +105,21 @@ func TestChefResources(t *testing.T) {
 	}
 }
 
+// TestChefFlatBIOS: attributes that are properties.
+func TestChefFlatBIOS(t *testing.T) {
+	c := newCook(t, flatBIOS(t))
+	c.startAgent()
+	recipe := c.recipe("ilod_bios('a') { attributes 'AdminName' => 'somebody' }\n")
+	for _, want := range []string{"  -   set attributes to {\"AdminName\"=>\"somebody\"} (was {\"AdminName\"=>\"\"})\n", "  (up to date)\n"} {
+		if out, code := c.converge(recipe); code != 0 || !strings.HasSuffix(out, want) {
+			t.Errorf("%d %s", code, out)
+		}
+	}
+}
+
 // TestChefRefusals: a resource says what ilod says, and a secret is in no output.
 func TestChefRefusals(t *testing.T) {
-	c := newCook(t)
+	c := newCook(t, redfish.Options{})
 	c.startAgent()
 	for _, step := range []struct {
 		recipe, want string
@@ -140,7 +152,7 @@ func TestChefRefusals(t *testing.T) {
 // TestChefRecipe: the recipe installs, configures and starts the agent, and before that
 // why-run says what resources would do.
 func TestChefRecipe(t *testing.T) {
-	c := newCook(t)
+	c := newCook(t, redfish.Options{})
 	for _, step := range []struct{ node, want string }{
 		{`{}`, "package[ilod] {}\nservice[ilod] {\"action\":[[\"enable\",\"start\"]]}\n"},
 		{`{"platform_family":"debian","ilod":{"package_source":"/x.deb"}}`, "dpkg_package[ilod] {\"source\":[\"/x.deb\"]}\n"},
@@ -169,7 +181,7 @@ func TestChefRecipe(t *testing.T) {
 // TestChefOhai: the plugin has the inventory of the cache, in the real Ohai, and asks
 // nobody.
 func TestChefOhai(t *testing.T) {
-	c := newCook(t)
+	c := newCook(t, redfish.Options{})
 	if out, code := c.run("ohai", "-l", "fatal", "-d", "chef/ohai", "ilod_inventory"); code == 0 || c.logins() != 0 {
 		t.Errorf("%d %s", code, out)
 	}

@@ -1,9 +1,12 @@
 package packaging
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +19,7 @@ import (
 
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
+	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 // host is a server with an iLO, and with an agent if a test starts one.
@@ -129,6 +133,37 @@ func (h *host) outOfBand(method, path, body string) string {
 		h.t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
 	}
 	return w.Body.String()
+}
+
+// flatBIOS is an iLO 4, whose BIOS has the attributes as properties.
+func flatBIOS(t *testing.T) redfish.Options {
+	t.Helper()
+	resources := tree.Generate(tree.GenerateOptions{Generation: 4}).Resources()
+	for i, r := range resources {
+		resources[i].Body = bytes.ReplaceAll(r.Body, []byte(`"#Bios.`), []byte(`"#HpBios.`)) // in the directory, too
+		if !strings.HasPrefix(strings.ToLower(r.URI), "/redfish/v1/systems/1/bios") {
+			continue
+		}
+		var body map[string]any
+		if err := json.Unmarshal(resources[i].Body, &body); err != nil {
+			t.Fatal(err)
+		}
+		attributes, is := body["Attributes"].(map[string]any)
+		if !is {
+			continue
+		}
+		delete(body, "Attributes")
+		maps.Copy(body, attributes)
+		var err error
+		if resources[i].Body, err = json.Marshal(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flat, err := tree.New(resources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return redfish.Options{Tree: flat}
 }
 
 // TestHost: a change behind the host's back is seen, and a whole run has one login.

@@ -36,13 +36,18 @@ module IlodCookbook
     end
 
     # The same for BIOS attributes, of the resource that the iLO's tree has for them.
-    # ilod reads and writes its settings object.
+    # ilod reads and writes its settings object. An iLO 4 has the attributes as
+    # properties; changes name them as the attributes in any case.
     def ilod_bios_changes(attributes, **options)
-      found = ilod('list', '@odata.id', '--select', 'Bios.')
-      raise Error, 'there are several BIOS resources: use ilod_resource with the path of one' unless found.is_a?(Hash)
       raise ArgumentError, 'no attribute is given' if attributes.empty?
 
-      ilod_changes(found['@odata.id'], { 'Attributes' => attributes }, **options)
+      found = ilod('list', '@odata.id', '@odata.type', '--select', 'Bios.')
+      raise Error, 'there are several BIOS resources: use ilod_resource with the path of one' unless found.is_a?(Hash)
+
+      body = found['@odata.type'].start_with?('#Bios.') ? { 'Attributes' => attributes } : attributes
+      ilod_changes(found['@odata.id'], body, **options).map do |change|
+        change.merge('Property' => change['Property'].delete_prefix('/Attributes'))
+      end
     end
 
     # What of the wanted properties there is before the changes.
@@ -58,12 +63,7 @@ module IlodCookbook
 
     def ilod_failure(called)
       error = JSON.parse(called.stderr.lines.last)['error']
-      message = error['message']
-      message += " (#{error['hint']})" if error['hint']
-      return message if called.stdout.empty?
-
-      # A commit that failed prints what became of each write.
-      ([message] + JSON.parse(called.stdout)['Writes'].map { |write| write['Error'] }).compact.join('; ')
+      error['hint'] ? "#{error['message']} (#{error['hint']})" : error['message']
     rescue JSON::ParserError, NoMethodError, TypeError
       "ilod: exit code #{called.exitstatus}: #{called.stderr.strip}"
     end

@@ -18,8 +18,7 @@ include IlodCookbook::Helpers
 
 # What has to be installed in the same run is not there yet when why-run asks.
 load_current_value do |wanted|
-  before = ilod_before({ 'Attributes' => wanted.attributes }, ilod_bios_changes(wanted.attributes))
-  attributes before['Attributes']
+  attributes ilod_before(wanted.attributes, ilod_bios_changes(wanted.attributes))
 rescue Errno::ENOENT
   current_value_does_not_exist!
 end

@@ -28,11 +28,7 @@ def run_ilod(module, *arguments, operations=None, secret=False):
     except (IndexError, KeyError, TypeError, ValueError):
         failure['msg'] = err.strip() or f'ilod failed with exit code {code}'
     try:  # a commit that failed prints what became of each write
-        result = json.loads(out)
-        failure['result'] = result['Result']
-        for write in result['Writes']:
-            if write.get('Error'):
-                failure['msg'] += '; ' + write['Error']
+        failure['result'] = json.loads(out)['Result']
     except (KeyError, TypeError, ValueError):
         pass
     if secret:

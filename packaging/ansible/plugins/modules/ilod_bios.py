@@ -98,11 +98,13 @@ def main():
     attributes = module.params['attributes']
     if not attributes:
         module.fail_json(msg='attributes must name an attribute')
-    found = run_ilod(module, 'list', '@odata.id', '--select', 'Bios.')
+    found = run_ilod(module, 'list', '@odata.id', '@odata.type', '--select', 'Bios.')
     if not isinstance(found, dict):
         module.fail_json(msg='there are several BIOS resources: use ilod_resource with the path of one of them')
     path = found['@odata.id']
-    result = ensure(module, path, {'Attributes': attributes})
+    # An iLO 4 has the attributes as properties.
+    body = {'Attributes': attributes} if found['@odata.type'].startswith('#Bios.') else attributes
+    result = ensure(module, path, body)
     result['reboot_required'] = result['changed'] or waits(module, path, attributes)
     module.exit_json(**result)
 

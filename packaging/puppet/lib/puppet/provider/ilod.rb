@@ -9,7 +9,7 @@ class Puppet::Provider::Ilod < Puppet::Provider
     debug("ilod #{args.join(' ')}")
     out, err, status = Open3.capture3(command(:ilod), *args, stdin_data: input, binmode: true)
     [out, err].each { |text| text.force_encoding(Encoding::UTF_8).scrub! }
-    raise Puppet::Error, "ilod: #{reason(out, err) || status}" unless status.success?
+    raise Puppet::Error, "ilod: #{reason(err) || status}" unless status.success?
 
     JSON.parse(out, max_nesting: false) unless out.empty?
   rescue JSON::ParserError # whose message quotes the output, where a secret may be
@@ -18,20 +18,14 @@ class Puppet::Provider::Ilod < Puppet::Provider
     raise Puppet::Error, "ilod #{args.join(' ')}: #{e.message}"
   end
 
-  # What --json has on standard error, message and remedy, and what the iLO said of the
-  # writes of a transaction, which is beside it on standard output.
-  def self.reason(out, err)
-    error = documents(err).last&.fetch('error', nil)
+  # What --json has on standard error: message and remedy.
+  def self.reason(err)
+    error = err.lines.map { |line| JSON.parse(line) rescue nil }.grep(Hash).last&.fetch('error', nil)
     return err.strip[/.+/m] unless error.is_a?(Hash)
 
-    writes = documents(out).flat_map { |result| result['Writes'].to_a.map { |write| write['Error'] } }
-    [error['message'], *writes, error['hint']].compact.join('; ')
+    [error['message'], error['hint']].compact.join('; ')
   end
-
-  def self.documents(text)
-    text.lines.map { |line| JSON.parse(line) rescue nil }.grep(Hash)
-  end
-  private_class_method :reason, :documents
+  private_class_method :reason
 
   # Puppet calls it after the last resource of the catalog. The agent forgets what it
   # has changed; this has it know again what the fact shows.
