@@ -2,6 +2,9 @@ module github.com/ilod/ilod
 
 go 1.26.0
 
+// Trees of other systems, which come and go while tests run.
+ignore ./build
+
 require (
 	github.com/BurntSushi/toml v1.6.0
 	github.com/coreos/go-systemd/v22 v22.7.0
