@@ -283,7 +283,9 @@ func (a *app) withDiskCache(ctx context.Context, f func(context.Context, http.Ro
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	return cache.Peek(dir, func(get func(string) ([]byte, error)) error { return f(ctx, stored(get)) })
+	return cache.Peek(dir, func(get func(string) ([]byte, error)) error {
+		return f(context.WithoutCancel(ctx), stored(get)) // what takes long on a busy disk is over
+	})
 }
 
 // stored answers with what a store has.
