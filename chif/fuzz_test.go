@@ -3,23 +3,15 @@ package chif
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
-
-	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 // capturedPackets are the packets of one direction, "req" or "rsp", of the
 // dialogues with HPE's own client.
 func capturedPackets(tb testing.TB, dir string) (packets [][]byte) {
-	raw, err := os.ReadFile(filepath.Join(tree.Testdata(tb), "chif-vectors.json"))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	tb.Helper()
 	var file struct {
 		Dialogues []struct {
 			Packets []struct {
@@ -28,9 +20,7 @@ func capturedPackets(tb testing.TB, dir string) (packets [][]byte) {
 			} `json:"packets"`
 		} `json:"dialogues"`
 	}
-	if err := json.Unmarshal(raw, &file); err != nil {
-		tb.Fatal(err)
-	}
+	readVectors(tb, &file)
 	for _, d := range file.Dialogues {
 		for _, p := range d.Packets {
 			if p.Dir != dir {

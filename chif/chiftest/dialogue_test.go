@@ -18,8 +18,8 @@ import (
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
-// capture is the part of chif-vectors.json that a simulator needs
-// (chif-captures §10).
+// capture is the part of the observed bytes that a simulator needs
+// (../testdata/README.md).
 type capture struct {
 	Dialogues []dialogue `json:"dialogues"`
 }
@@ -36,13 +36,16 @@ type dialogue struct {
 
 func loadDialogues(tb testing.TB) []dialogue {
 	tb.Helper()
-	raw, err := os.ReadFile(filepath.Join(tree.Testdata(tb), "chif-vectors.json"))
+	raw, err := os.ReadFile("../testdata/chif-vectors.json")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	var c capture
 	if err := json.Unmarshal(raw, &c); err != nil {
 		tb.Fatal(err)
+	}
+	if len(c.Dialogues) != 20 {
+		tb.Fatalf("%d dialogues, want 20", len(c.Dialogues))
 	}
 	return c.Dialogues
 }
@@ -57,11 +60,18 @@ const (
 // READ packets depend on the sizes of answers, which are ours, so they are sent
 // when an answer asks for them; token and session are those of the simulator.
 func TestDialogues(t *testing.T) {
+	t.Run("generated tree", func(t *testing.T) { replayDialogues(t, tree.Generate(tree.GenerateOptions{})) })
+	t.Run("real tree", func(t *testing.T) {
+		resources, err := tree.Load(filepath.Join(tree.Testdata(t), "trees", "ilo5-3.11-dl360-gen10plus.jsonl.gz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		replayDialogues(t, resources)
+	})
+}
+
+func replayDialogues(t *testing.T, resources *tree.Tree) {
 	all := t
-	resources, err := tree.Load(filepath.Join(tree.Testdata(t), "trees", "ilo5-3.11-dl360-gen10plus.jsonl.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var r *replay
 	for _, d := range loadDialogues(t) {
 		t.Run(d.Title, func(t *testing.T) {
