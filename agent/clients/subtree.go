@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/schedule"
 )
 
@@ -130,9 +130,9 @@ func (at *resource) read(resp *http.Response, limit int) ([]byte, error) {
 	return listed, err
 }
 
-// pathKey is the same for all spellings of a path (ilo-behaviour §5).
+// pathKey is the same for all spellings of a path, with the query.
 func pathKey(u *url.URL) string {
-	key := strings.ToLower(path.Clean("/" + u.Path))
+	key, _ := ilopath.Of(u)
 	if u.RawQuery != "" {
 		key += "?" + u.RawQuery
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ilod/ilod/agent/ilopath"
 )
 
 // Identity is what an answer depends on beside its path. Empty fields are not
@@ -274,7 +276,7 @@ func (c *Cache) affected(path string) func(*entry) bool {
 	c.mu.Unlock()
 	return func(e *entry) bool {
 		_, member := slices.BinarySearch(e.members, own)
-		return member || within(e.path, path) || slices.Contains(above, e.path) || e.twin == own ||
+		return member || ilopath.Within(e.path, path) || slices.Contains(above, e.path) || e.twin == own ||
 			len(twins) > 0 && slices.Contains(twins, hash(e.path))
 	}
 }

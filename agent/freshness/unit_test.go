@@ -46,7 +46,7 @@ func TestKey(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"/redfish/v1/systems/?a/": "/redfish/v1/systems", "/rest/v1/systems/1": "/redfish/v1/systems/1",
-		"/rest/v1": "/redfish/v1", "/rest/v1x": "/rest/v1x", "/": "/",
+		"/rest/v1": "/redfish/v1", "/restful/v1": "/restful/v1", "/": "/",
 	} {
 		if got := pathOf(key); got != want {
 			t.Errorf("path of %s: %s, want %s", key, got, want)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/ilod/ilod/agent/ilopath"
 )
 
 // handler answers one request; it returns a failure if it has not done so.
@@ -129,8 +131,7 @@ func (r *route) allows(method string) bool {
 // enough.
 func matching(path string, f func(*route) (enough bool)) {
 	own := slices.ContainsFunc(sessionRoots, func(root string) bool {
-		rest, under := strings.CutPrefix(path, root)
-		return under && (rest == "" || rest[0] == '/')
+		return ilopath.Within(path, root)
 	})
 	for i := range routes {
 		r := &routes[i]
@@ -177,8 +178,7 @@ func match(pattern, path string) bool {
 	if star := strings.IndexByte(pattern, '*'); star < 0 {
 		return pattern == path
 	} else if pattern[star:] == "**" {
-		rest, under := strings.CutPrefix(path, pattern[:star-1])
-		return under && (rest == "" || rest[0] == '/')
+		return ilopath.Within(path, pattern[:star-1])
 	}
 	for pattern != "" {
 		if path == "" {

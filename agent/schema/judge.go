@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/ilod/ilod/agent/ilopath"
 )
 
 const (
@@ -340,14 +342,9 @@ func findAction(actions present, target string) (name string, description presen
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if same(all[name].members()["target"].text(), target) {
+		if ilopath.Canonical(all[name].members()["target"].text()) == ilopath.Canonical(target) {
 			return strings.TrimPrefix(name, "#"), all[name]
 		}
 	}
 	return "", nil
-}
-
-// same reports whether two paths are of one resource (ilo-behaviour §5).
-func same(a, b string) bool {
-	return strings.EqualFold(strings.TrimSuffix(a, "/"), strings.TrimSuffix(b, "/"))
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -102,10 +103,10 @@ func (r *Reader) eachWithSettings(ctx context.Context, f func(x *Resource, setti
 	}
 	owners := map[string]Entry{}
 	for _, e := range entries {
-		owners[key(e.Path)] = e
+		owners[ilopath.Canonical(e.Path)] = e
 	}
 	for _, e := range entries {
-		base, isSettings := strings.CutSuffix(key(e.Path), "/settings")
+		base, isSettings := strings.CutSuffix(ilopath.Canonical(e.Path), "/settings")
 		owner, owned := owners[base]
 		if !isSettings || !owned {
 			continue

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/ilod/ilod/agent/ilopath"
 )
 
 // section is a kind of components in an inventory.
@@ -57,7 +59,7 @@ func (r *Reader) Inventory(ctx context.Context, names []string, absent bool) (al
 		}
 		part := Section{s.name, s.properties, nil}
 		for _, x := range found {
-			if !strings.Contains(key(x.Path)+"/", s.below) {
+			if !strings.Contains(ilopath.Canonical(x.Path)+"/", s.below) {
 				continue
 			}
 			for _, component := range s.components(x) {

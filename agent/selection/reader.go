@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/agent/schema"
 )
@@ -72,9 +73,9 @@ func (r *Reader) Find(ctx context.Context, s Selector) ([]*Resource, error) {
 	}
 	settings := map[string]bool{}
 	for _, x := range found {
-		settings[key(x.Settings())] = true
+		settings[ilopath.Canonical(x.Settings())] = true
 	}
-	found = slices.DeleteFunc(found, func(x *Resource) bool { return s.Path == "" && settings[key(x.Path)] })
+	found = slices.DeleteFunc(found, func(x *Resource) bool { return s.Path == "" && settings[ilopath.Canonical(x.Path)] })
 	for _, f := range s.Filters {
 		if found, err = f.of(found); err != nil {
 			return nil, err
@@ -212,9 +213,6 @@ func (r *Reader) get(ctx context.Context, path string) ([]byte, error) {
 	}
 	return body, nil
 }
-
-// key is what all spellings of a path have in common.
-func key(path string) string { return strings.ToLower(strings.TrimSuffix(path, "/")) }
 
 // Settings is the path of the object that takes changes for a resource until the
 // server is reset; empty if there is none.

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/ilod/ilod/agent/ilopath"
 )
 
 // Errors of this package, for errors.Is.
@@ -38,7 +40,14 @@ func (f *Filter) matches(v any) bool {
 	if begin, open := strings.CutSuffix(f.Value, "*"); open {
 		return hasPrefixFold(text, begin)
 	}
-	return strings.EqualFold(text, f.Value) || strings.HasPrefix(text, "/redfish/") && key(text) == key(f.Value)
+	return strings.EqualFold(text, f.Value) || strings.HasPrefix(text, "/redfish/") && sameLink(text, f.Value)
+}
+
+// sameLink reports whether two links lead to the same part of the same resource.
+func sameLink(a, b string) bool {
+	_, partOfA, _ := strings.Cut(a, "#")
+	_, partOfB, _ := strings.Cut(b, "#")
+	return strings.EqualFold(partOfA, partOfB) && ilopath.Canonical(a) == ilopath.Canonical(b)
 }
 
 func hasPrefixFold(text, begin string) bool {

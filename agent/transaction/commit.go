@@ -14,6 +14,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -53,7 +54,7 @@ func (m *Manager) newCommit(t *transaction) *commit {
 func (c *commit) keys() []string {
 	keys := make([]string, len(c.steps))
 	for i, s := range c.steps {
-		keys[i] = keyOf(s.Path)
+		keys[i] = ilopath.Canonical(s.Path)
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys)
@@ -97,7 +98,7 @@ func (c *commit) prepare(ctx context.Context) error {
 	fresh := map[string]*resource{}
 	states := map[string]map[string]any{}
 	for i, w := range c.writes {
-		key := keyOf(w.Path)
+		key := ilopath.Canonical(w.Path)
 		if fresh[key] == nil {
 			r, err := c.fresh(ctx, w.Path)
 			if err != nil {
@@ -121,12 +122,12 @@ func (c *commit) prepare(ctx context.Context) error {
 // that changes with each look, such as of a power meter, tells nothing.
 func (c *commit) fresh(ctx context.Context, uri string) (*resource, error) {
 	r, err := c.read(ctx, uri)
-	if err != nil || r.gone || r.etag == c.bases[keyOf(uri)].etag {
+	if err != nil || r.gone || r.etag == c.bases[ilopath.Canonical(uri)].etag {
 		return r, err
 	}
 	again, err := c.read(ctx, uri)
 	if err == nil && again.etag != r.etag {
-		c.restless[keyOf(uri)] = true
+		c.restless[ilopath.Canonical(uri)] = true
 	}
 	return again, err
 }
@@ -152,7 +153,7 @@ func (w *write) unchanged(now *resource) bool {
 func (c *commit) read(ctx context.Context, uri string) (*resource, error) {
 	r, err := c.m.read(ctx, uri)
 	if err == nil {
-		c.etags[keyOf(uri)] = r.etag
+		c.etags[ilopath.Canonical(uri)] = r.etag
 	}
 	return r, err
 }
@@ -201,7 +202,7 @@ func (c *commit) note(r record) {
 
 // send sends a write, once. What an answer does not tell is found out by reading.
 func (c *commit) send(ctx context.Context, s *step, w *write) {
-	key := keyOf(s.Path)
+	key := ilopath.Canonical(s.Path)
 	h := w.header.Clone()
 	if etag := c.etags[key]; etag != "" && s.Method != http.MethodPost && !c.restless[key] {
 		h["If-Match"] = []string{etag}
@@ -241,7 +242,7 @@ func (c *commit) send(ctx context.Context, s *step, w *write) {
 // host means nothing, and it may hold a literal blank (ilo-behaviour §2).
 func location(given, collection string) string {
 	u, err := url.Parse(strings.ReplaceAll(given, " ", "%20"))
-	if err != nil || keyOf(u.EscapedPath()) == keyOf(collection) || !below(keyOf(u.EscapedPath()), keyOf(collection)) {
+	if err != nil || ilopath.Canonical(u.EscapedPath()) == ilopath.Canonical(collection) || !ilopath.Within(ilopath.Canonical(u.EscapedPath()), ilopath.Canonical(collection)) {
 		return ""
 	}
 	return u.EscapedPath()
@@ -354,7 +355,9 @@ func (c *commit) find(ctx context.Context, s *step) (Outcome, error) {
 	var made []string
 	members, _ := r.members()
 	for _, uri := range members {
-		if slices.Contains(s.Members, uri) || slices.ContainsFunc(c.steps, func(other *step) bool { return other != s && keyOf(other.Location) == keyOf(uri) }) {
+		if slices.Contains(s.Members, uri) || slices.ContainsFunc(c.steps, func(other *step) bool {
+			return other != s && ilopath.Canonical(other.Location) == ilopath.Canonical(uri)
+		}) {
 			continue
 		}
 		member, err := c.read(ctx, uri)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -56,7 +57,7 @@ func (c *commit) undo(ctx context.Context, s *step) {
 		if r.body != nil {
 			h["Content-Type"] = []string{"application/json"}
 		}
-		if etag := c.etags[keyOf(r.uri)]; etag != "" && try < 2 { // then it is one that changes by itself
+		if etag := c.etags[ilopath.Canonical(r.uri)]; etag != "" && try < 2 { // then it is one that changes by itself
 			h["If-Match"] = []string{etag}
 		}
 		resp, body, err := c.m.exchange(ctx, r.method, r.uri, h, r.body)

@@ -3,6 +3,8 @@ package transaction
 import (
 	"context"
 	"net/http"
+
+	"github.com/ilod/ilod/agent/ilopath"
 )
 
 // Diff is what a commit would change, property by property, as the iLO is now.
@@ -23,7 +25,7 @@ func (m *Manager) Diff(ctx context.Context, session string) ([]Change, error) {
 		if w.Error != "" {
 			continue
 		}
-		key := keyOf(w.Path)
+		key := ilopath.Canonical(w.Path)
 		if _, known := now[key]; !known {
 			r, err := m.read(ctx, w.Path)
 			if err != nil {

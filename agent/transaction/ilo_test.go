@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
@@ -170,7 +171,7 @@ func (i *ilo) on(n int, method, path string, f fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.fault = func(r *http.Request) fault {
-		if (method != "" && r.Method != method) || (path != "" && keyOf(r.URL.Path) != keyOf(path)) {
+		if (method != "" && r.Method != method) || (path != "" && ilopath.Canonical(r.URL.Path) != ilopath.Canonical(path)) {
 			return none
 		}
 		if n--; n == 0 {

@@ -8,10 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -28,25 +28,6 @@ type resource struct {
 	body map[string]any
 	// allow are the methods that it takes, nil if it does not tell.
 	allow []string
-}
-
-// keyOf is the same for all spellings of a path that an iLO takes for the same
-// (ilo-behaviour §5).
-func keyOf(uri string) string {
-	uri, _, _ = strings.Cut(uri, "?")
-	if plain, err := url.PathUnescape(uri); err == nil {
-		uri = plain
-	}
-	key := strings.ToLower(path.Clean("/" + uri))
-	if rest, legacy := strings.CutPrefix(key, "/rest/v1"); legacy && (rest == "" || rest[0] == '/') {
-		key = "/redfish/v1" + rest
-	}
-	return key
-}
-
-func below(key, base string) bool {
-	rest, ok := strings.CutPrefix(key, base)
-	return ok && (rest == "" || rest[0] == '/')
 }
 
 // errGarbage: whatever sent this, its status says nothing either.
@@ -134,7 +115,7 @@ func (r *resource) allows(method string) bool { return slices.Contains(r.allow, 
 // empty if it has no such place (ilo-behaviour §10).
 func (r *resource) settings(uri string) string {
 	id, _ := at(r.body, "/@Redfish.Settings/SettingsObject/@odata.id").(string)
-	if !strings.HasPrefix(id, "/") || keyOf(id) == keyOf(uri) {
+	if !strings.HasPrefix(id, "/") || ilopath.Canonical(id) == ilopath.Canonical(uri) {
 		return ""
 	}
 	return (&url.URL{Path: id}).EscapedPath()
@@ -146,7 +127,7 @@ func (r *resource) members() (keys []string, ok bool) {
 	list, ok := r.body["Members"].([]any)
 	for _, member := range list {
 		if id, _ := at(member, "/@odata.id").(string); id != "" {
-			keys = append(keys, keyOf(id))
+			keys = append(keys, ilopath.Canonical(id))
 		}
 	}
 	return keys, ok

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/schema"
 )
 
@@ -64,8 +65,8 @@ func (m *Manager) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &ViolationError{[]Violation{{Key: "HeaderInvalid", Args: []string{header}, Text: header + " can only be " + immediate}}}
 	}
 	session, _ := r.Context().Value(sessionKey{}).(string)
-	key := keyOf(r.URL.EscapedPath())
-	if given || session == "" || below(key, "/redfish/v1/sessionservice/sessions") || below(key, "/redfish/v1/sessions") || below(key, "/ilod") {
+	key := ilopath.Canonical(r.URL.EscapedPath())
+	if given || session == "" || ilopath.Within(key, "/redfish/v1/sessionservice/sessions") || ilopath.Within(key, "/redfish/v1/sessions") || ilopath.Within(key, "/ilod") {
 		return m.o.Next.RoundTrip(r)
 	}
 	t, err := m.find(session)
@@ -154,7 +155,7 @@ func (m *Manager) prepare(r *http.Request, t *transaction, key string, w *write)
 		return nil, invalid("OperationNotAllowed", nil, w.Path+" does not take the method "+w.Method)
 	}
 	w.Undoable = w.step(nil, w.base, w.base.body).undoable()
-	w.ResetRequired = w.ResetRequired || strings.HasSuffix(keyOf(w.Path), "/settings")
+	w.ResetRequired = w.ResetRequired || strings.HasSuffix(ilopath.Canonical(w.Path), "/settings")
 	return nil, m.check(r.Context(), w)
 }
 
@@ -211,7 +212,7 @@ func (m *Manager) target(ctx context.Context, t *transaction, w *write) (refusal
 
 // base is a resource as it was when the first write to it was staged.
 func (m *Manager) base(ctx context.Context, t *transaction, uri string) (*resource, *http.Response, error) {
-	key := keyOf(uri)
+	key := ilopath.Canonical(uri)
 	if known := t.bases[key]; known != nil {
 		return known, nil, nil
 	}

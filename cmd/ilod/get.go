@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/selection"
 )
@@ -99,7 +100,7 @@ func (a *app) watchReads(ctx context.Context, rt http.RoundTripper, paths []*url
 	entries, _ := (&selection.Reader{Next: directly(rt)}).Entries(ctx)
 	for _, e := range entries {
 		if slices.ContainsFunc(paths, func(u *url.URL) bool {
-			return strings.HasPrefix(strings.ToLower(e.Path), strings.ToLower(strings.TrimSuffix(u.Path, "/")))
+			return ilopath.Within(ilopath.Canonical(e.Path), ilopath.Canonical(u.EscapedPath()))
 		}) {
 			total++
 		}
