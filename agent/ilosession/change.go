@@ -1,0 +1,286 @@
+package ilosession
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ilod/ilod/agent/redfisherror"
+)
+
+// errForgotten: a login was no good.
+var errForgotten = errors.New("the iLO does not know the session that it has just opened")
+
+// change is a login or logout that others wait for.
+type change struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// refused is what the last login ended with, if it failed.
+type refused struct {
+	err         error
+	until       time.Time
+	pause       time.Duration
+	credentials *Credentials // that the iLO did not like
+}
+
+// acquire returns the session, after a login if there is none. The end of ctx
+// ends the waiting and not the login. release must follow.
+func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
+	for patience := loginPatience; ; {
+		k.mu.Lock()
+		if h := k.current; h != nil {
+			h.users++
+			k.mu.Unlock()
+			return h, nil
+		}
+		c := k.change
+		if c == nil {
+			if err := k.mayLogin(use); err != nil {
+				pause := k.refusal.until.Sub(k.now())
+				k.mu.Unlock()
+				if patience -= pause; !use || patience < 0 || !k.sleep(ctx, pause) {
+					return nil, err
+				}
+				continue
+			}
+			c = k.begin()
+			k.background.Go(func() { k.end(c, k.login()) })
+		}
+		k.mu.Unlock()
+		select {
+		case <-c.done:
+			if c.err != nil {
+				return nil, c.err
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for a login: %w", context.Cause(ctx))
+		case <-k.readsCtx.Done(): // also for a write, of which nothing was sent
+			return nil, ErrClosed
+		}
+	}
+}
+
+// sleep reports false, at once if possible, if ctx or the Keeper ends first.
+func (k *Keeper) sleep(ctx context.Context, pause time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= pause {
+		return false
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-k.readsCtx.Done():
+	}
+	return false
+}
+
+// release ends the use of a session; worked tells that the iLO took its token.
+func (k *Keeper) release(h *held, use, worked bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if h.users--; h.users == 0 && h.idle != nil {
+		close(h.idle)
+		h.idle = nil
+	}
+	if worked {
+		h.worked, k.refusal = true, refused{}
+	}
+	h.lastTraffic = k.now()
+	if use {
+		h.lastUse = h.lastTraffic
+	}
+	k.poke()
+}
+
+// begin announces a change of the session; mu is held.
+func (k *Keeper) begin() *change {
+	k.change = &change{done: make(chan struct{})}
+	return k.change
+}
+
+func (k *Keeper) end(c *change, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c.err, k.change = err, nil
+	close(c.done)
+	k.poke()
+}
+
+// poke makes run look what is due.
+func (k *Keeper) poke() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// mayLogin is the error of the last login while it is too early for another; mu
+// is held. Other credentials may be tried at once, those that the iLO refused
+// only for somebody who asks for it.
+func (k *Keeper) mayLogin(use bool) error {
+	r := &k.refusal
+	if r.err == nil {
+		return nil
+	}
+	wrong := errors.Is(r.err, ErrCredentials)
+	if wrong {
+		if c, err := k.credentials(); err == nil && !same(c, r.credentials) {
+			return nil
+		}
+	}
+	if (use || !wrong) && !k.now().Before(r.until) {
+		return nil
+	}
+	return r.err
+}
+
+func same(a, b *Credentials) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
+func (k *Keeper) credentials() (*Credentials, error) {
+	if k.o.Credentials == nil {
+		return nil, nil
+	}
+	c, err := k.o.Credentials()
+	if err != nil {
+		return nil, fmt.Errorf("credentials for the iLO: %w", err)
+	}
+	return c, nil
+}
+
+// login makes a session the current one. It is one half of a change.
+func (k *Keeper) login() error {
+	ctx, cancel := context.WithTimeout(k.ctx, loginTimeout)
+	defer cancel()
+	h, c, err := k.attempt(ctx)
+	full := errors.Is(err, ErrSessionLimit)
+	// A refusal of no credentials may be that of a full table (ilo-behaviour §3).
+	if full || c == nil && errors.Is(err, ErrCredentials) {
+		if h = k.adopt(ctx); h != nil {
+			full, err = false, nil
+		}
+	}
+	if full {
+		if err = k.makeRoom(ctx, c, err); err == nil {
+			h, c, err = k.attempt(ctx)
+		}
+	}
+	now := k.now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil {
+		k.refuse(c, err)
+		return err
+	}
+	k.refusal = refused{pause: k.refusal.pause} // until it has worked
+	k.hold(h)
+	k.retry.soon(now) // there may be entries that only now can be dealt with
+	k.reapAt = now
+	return nil
+}
+
+// hold makes a session the current one; mu is held.
+func (k *Keeper) hold(h *held) {
+	now := k.now()
+	h.checking = make(chan struct{}, 1)
+	h.since, h.lastUse, h.lastTraffic, h.keepAlive = now, now, now, k.o.KeepAlive
+	k.owned[h.entry.Nonce] = true
+	k.current = h
+	k.poke()
+}
+
+// refuse notes a login that failed; mu is held.
+func (k *Keeper) refuse(c *Credentials, err error) {
+	k.counts.Refusals++
+	k.counts.LastError = err.Error()
+	k.log.WithError(err).Warn("login to the iLO")
+	first, longest := refusedPause, refusedPauseMax
+	r := refused{err: err}
+	switch {
+	case k.o.NotSent != nil && k.o.NotSent(err), k.ctx.Err() != nil:
+		k.refusal = refused{}
+		return
+	case errors.Is(err, ErrCredentials):
+		first, longest = credentialsPause, credentialsPauseMax
+		r.credentials = c
+	}
+	r.pause = min(max(2*k.refusal.pause, first), longest)
+	r.until = k.now().Add(r.pause)
+	k.refusal = r
+}
+
+// attempt logs in once: intent, POST, record (architecture §5). The intent of a
+// login whose outcome is not known stays for Recover.
+func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
+	credentials, err := k.credentials()
+	if err != nil {
+		return nil, nil, err
+	}
+	id, iloTime, err := k.identify(ctx)
+	if err != nil {
+		return nil, credentials, err
+	}
+	e := entry{Nonce: rand.Text(), Identity: id, Boot: k.o.Boot, User: inBandUser, Time: k.now(), ILOTime: iloTime}
+	if credentials != nil {
+		e.User = credentials.UserName
+	}
+	k.mu.Lock()
+	e.Before, e.Guardian = k.known, k.only != nil
+	k.owned[e.Nonce] = true
+	k.mu.Unlock()
+	k.o.Guardian.note(e, credentials) // first: it must know of each entry
+	k.o.Ledger.put(e)
+
+	s, err := Login(ctx, k.o.Next, Options{Credentials: credentials, NotSent: k.o.NotSent})
+	if err != nil {
+		switch {
+		case mayRemain(err):
+			e.End = k.now()
+			k.o.Ledger.put(e)
+			k.mu.Lock()
+			delete(k.owned, e.Nonce)
+			k.retry.soon(k.now())
+			k.mu.Unlock()
+		default:
+			k.forget(e.Nonce)
+		}
+		return nil, credentials, err
+	}
+	e.Path, e.Opened, e.authorize = s.path, k.now(), s.authorize
+	k.o.Ledger.put(e)
+	k.o.Guardian.note(e, credentials)
+	k.mu.Lock()
+	k.counts.Logins++
+	k.mu.Unlock()
+	k.log.WithField("session", s.path).Info("logged in to the iLO")
+	return &held{session: s, entry: e}, credentials, nil
+}
+
+// mayRemain reports a login after which there may be a session. An iLO that
+// answers 5xx, but for a full table, is not trusted to have done nothing.
+func mayRemain(err error) bool {
+	if errors.Is(err, ErrMayRemain) {
+		return true
+	}
+	e, ok := errors.AsType[*redfisherror.Error](err)
+	return ok && e.Status >= 500 && !errors.Is(err, ErrSessionLimit)
+}
+
+// forget removes the entry of a session that is certainly gone.
+func (k *Keeper) forget(nonce string) {
+	k.o.Ledger.remove(nonce)
+	k.o.Guardian.gone(nonce)
+	k.mu.Lock()
+	delete(k.owned, nonce)
+	k.mu.Unlock()
+}
