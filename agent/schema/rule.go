@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ilod/ilod/agent/secret"
 )
 
 // kind is a type of JSON; kinds are or-ed.
@@ -222,13 +224,11 @@ func asText(v any) string {
 // hidden stands for a value that is better not shown.
 const hidden = "..."
 
-var secrets = regexp.MustCompile(`(?i)pass|secret|key|token|credential|community`)
-
 // shown is the value of a property as a message has it.
 func shown(name string, v any) string {
 	k := kindOfValue(v)
 	switch {
-	case secrets.MatchString(name):
+	case secret.Property(name):
 		return hidden
 	case k&(array|object) != 0:
 		return k.String()

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ilod/ilod/agent/secret"
 	"github.com/ilod/ilod/agent/selection"
 )
 
@@ -164,7 +165,7 @@ func (a *app) sendRaw(rt http.RoundTripper, req *http.Request, o *rawOptions) er
 		headers := map[string]string{}
 		for name, values := range resp.Header {
 			headers[name] = redact(strings.Join(values, ", "))
-			if secretName.MatchString(name) {
+			if secret.Property(name) {
 				headers[name] = redacted
 			}
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -25,6 +26,9 @@ func TestTokenIsNeverLogged(t *testing.T) {
 				"headers":      http.Header{"X-Auth-Token": {short}, "Authorization": {"Basic " + password}, "Etag": {"kept"}},
 				"body":         []byte("kept"),
 				"text":         "X-Auth-Token: " + short,
+				"list":         `{"ReadCommunities":["` + short + `","x","` + short + `"],"AssetTag":"kept"}`,
+				"map":          fmt.Sprint(map[string]any{"PrivacyPassphrase": short, "Other": "kept"}),
+				"key":          `{"LicenseKey": "` + short + `"}`,
 				"json":         `{"UserName":"u","Password":"` + password + `"}`,
 				"bare":         token,
 				"handle":       []string{"export ILOD_SESSION=" + handle},
@@ -53,7 +57,7 @@ func (s stringer) String() string { return string(s) }
 func TestRedactKeeps(t *testing.T) {
 	for _, text := range []string{
 		"GET /redfish/v1/Systems/1: 404 Not Found: Base.1.4.ResourceMissingAtURI",
-		"client session ilod-9c4a0b7cf3a0b8e1",
+		"client session ilod-9c4a0b7cf3a0b8e1", "unknown key: clients", "credentials: the iLO wants some",
 		"724d47b7-f6ec-5b98-bb39-6a46562d65da", `W/"4EB31F85"`,
 		"/redfish/v1/SessionService/Sessions/system%20administrator000000005b6da206f020c3c9/",
 	} {
