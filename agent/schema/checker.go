@@ -112,24 +112,53 @@ func (j *judge) write(w Write, body map[string]any) error {
 	return j.err
 }
 
-// root is the schema of a resource, with that of its attributes.
+// root is the schema of a resource, with that of its attributes. A resource with
+// attributes has no others properties than it shows and its schema has: an iLO
+// answers 200 to others, and throws them away.
 func (j *judge) root(d *document, members map[string]present) *node {
 	var n *node
 	if d != nil {
 		n = j.resolve(d.root)
 	}
-	attributes, err := j.c.registry(j.ctx, members["AttributeRegistry"].text())
+	registry, err := j.c.registry(j.ctx, members["AttributeRegistry"].text())
 	if err != nil {
 		j.err = err
 	}
-	if attributes != nil {
-		n = n.copy()
-		if n.properties = maps.Clone(n.properties); n.properties == nil {
-			n.properties = map[string]*node{}
-		}
-		n.properties["Attributes"] = &node{rule: rule{kinds: object}, properties: attributes, closed: true}
+	has := members[attributes].kind() == object
+	j.top, j.registry = members, registry
+	if registry == nil && !has {
+		return n
+	}
+	n = n.copy()
+	if n.properties = maps.Clone(n.properties); n.properties == nil {
+		n.properties = map[string]*node{}
+	}
+	if _, described := n.properties["Oem"]; !described { // each resource may have it
+		n.properties["Oem"] = nil
+	}
+	if n.closed = n.closed || has; registry != nil {
+		n.properties[attributes] = &node{rule: rule{kinds: object}, properties: registry, closed: true}
 	}
 	return n
+}
+
+// attributes is the property in which the settings stand that an attribute
+// registry describes. Up to iLO 4 they stand at the top of the resource.
+const attributes = "Attributes"
+
+// elsewhere says where in the resource an attribute stands that is no property of
+// a place, or is empty.
+func (j *judge) elsewhere(o inner, name string) string {
+	_, known := j.registry[name]
+	_, inside := j.top[attributes].members()[name]
+	_, above := j.top[name]
+	switch {
+	case o.pointer != "/"+attributes && j.top[attributes].kind() == object && (known || inside):
+		return ": it stands in " + attributes
+	case o.pointer == "/"+attributes && j.top[attributes] == nil && above:
+		return ": it stands at the top of this resource, not in " + attributes
+	}
+	return ""
 }
 
 // resource reads one through the cache, nil if it is not there.

@@ -23,6 +23,9 @@ type judge struct {
 	c      *Checker
 	method string
 
+	top      map[string]present // properties that the resource has; nil if not known
+	registry map[string]*node   // of its attributes; nil if it has none
+
 	visits     int
 	err        error
 	violations []Violation
@@ -98,11 +101,15 @@ func (j *judge) object(at place, body map[string]any) {
 		v := body[name]
 		below, known := j.property(o, name)
 		_, container := v.(map[string]any)
+		elsewhere := j.elsewhere(o, name)
 		switch {
 		// Not all that a new resource can be given is a property of it, and HPE's
 		// examples call parameters of actions otherwise than its schemas.
-		case j.method != http.MethodPost && !known && o.node.closed && len(below.now()) == 0:
-			j.report(below, "PropertyUnknown", "is no property here"+Suggest(name, slices.Sorted(maps.Keys(o.node.properties))), v, nil)
+		case j.method != http.MethodPost && len(below.now()) == 0 && (elsewhere != "" || !known && o.node.closed):
+			if elsewhere == "" {
+				elsewhere = Suggest(name, slices.Sorted(maps.Keys(o.node.properties)))
+			}
+			j.report(below, "PropertyUnknown", "is no property here"+elsewhere, v, nil)
 		case j.method == http.MethodPatch && o.writeable != nil && !below.listed && !container:
 			j.report(below, "PropertyNotWritable", "is read-only; writeable here: "+strings.Join(o.writeable, ", "), v, nil)
 		default:
@@ -273,7 +280,7 @@ func (j *judge) alternatives(at place, v any) {
 		if n == nil {
 			return
 		}
-		one := &judge{ctx: j.ctx, c: j.c, method: j.method, visits: j.visits}
+		one := &judge{ctx: j.ctx, c: j.c, method: j.method, top: j.top, registry: j.registry, visits: j.visits}
 		merged := at
 		if merged.node = one.resolve(n); merged.node == nil {
 			j.err = one.err
