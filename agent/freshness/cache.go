@@ -212,7 +212,7 @@ func (c *Cache) pass(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	c.stats.Bypassed++
 	c.mu.Unlock()
-	resp, err := c.o.Next.RoundTrip(r)
+	resp, err := c.o.Next.RoundTrip(forServer(r))
 	if err != nil {
 		return nil, err
 	}

@@ -79,17 +79,3 @@ func ownRequest(r *http.Request) bool {
 	version := r.Header["Odata-Version"]
 	return len(version) > 0 && version[0] != "4.0" || r.Body != nil && r.Body != http.NoBody
 }
-
-// matches compares an If-None-Match with an ETag weakly (RFC 9110 §13.1.2).
-func matches(list []string, etag string) bool {
-	etag = strings.TrimPrefix(etag, "W/")
-	for _, v := range list {
-		for one := range strings.SplitSeq(v, ",") {
-			one = strings.TrimSpace(one)
-			if one == "*" || etag != "" && strings.TrimPrefix(one, "W/") == etag {
-				return true
-			}
-		}
-	}
-	return false
-}

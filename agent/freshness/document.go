@@ -23,8 +23,9 @@ type document struct {
 	header  http.Header // as the iLO sent it, less what concerns a connection
 	body    []byte      // as the iLO sent it
 	gzip    bool        // which is gzip
-	etag    string
-	fetched time.Time // when the request was sent: the body is no older
+	etag    string      // as the iLO sent it
+	tag     string      // what clients get instead; empty: the body has no validator
+	fetched time.Time   // when the request was sent: the body is no older
 }
 
 // notKept are the header fields that concern a connection or an exchange.
@@ -47,6 +48,7 @@ func readDocument(resp *http.Response, fetched time.Time) (*document, error) {
 		status: resp.StatusCode, header: resp.Header.Clone(), body: body, fetched: fetched,
 		etag: resp.Header.Get("ETag"), gzip: strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip"),
 	}
+	d.tag = validator(d.etag, body)
 	for _, name := range notKept {
 		d.header.Del(name)
 	}
@@ -111,7 +113,7 @@ func (*body) Close() error { return nil }
 // response makes the answer to r. age and status are the values of the header
 // fields; an empty age is left out.
 func (d *document) response(r *http.Request, age, status string) (*http.Response, error) {
-	h := make(http.Header, len(d.header)+4)
+	h := make(http.Header, len(d.header)+5)
 	for name, values := range d.header {
 		h[name] = values
 	}
@@ -130,6 +132,9 @@ func (d *document) response(r *http.Request, age, status string) (*http.Response
 		h["Age"] = []string{age}
 	}
 	h["Cache-Status"] = []string{status}
+	if d.tag != "" {
+		h["Etag"] = []string{d.tag}
+	}
 	a := &struct {
 		http.Response
 		body
@@ -138,7 +143,7 @@ func (d *document) response(r *http.Request, age, status string) (*http.Response
 	resp.StatusCode, resp.Proto, resp.ProtoMajor, resp.ProtoMinor = d.status, "HTTP/1.1", 1, 1
 	resp.Header, resp.Request, resp.ContentLength = h, r, int64(len(content))
 	resp.Body = http.NoBody
-	if none := r.Header["If-None-Match"]; len(none) > 0 && d.status == http.StatusOK && matches(none, d.etag) {
+	if none := r.Header["If-None-Match"]; len(none) > 0 && d.status == http.StatusOK && matches(none, d.tag) {
 		resp.StatusCode, resp.ContentLength = http.StatusNotModified, 0
 		delete(h, "Content-Type")
 		delete(h, "Content-Encoding")

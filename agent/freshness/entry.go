@@ -127,6 +127,7 @@ func decode(key string, b []byte, withBody bool) (*entry, *document, error) {
 			return nil, nil, err
 		}
 	}
+	d.tag = validator(d.etag, d.body)
 	return e, d, nil
 }
 

@@ -248,7 +248,7 @@ func (c *Cache) write(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	c.stats.Writes++
 	c.mu.Unlock()
-	resp, err := c.o.Next.RoundTrip(r)
+	resp, err := c.o.Next.RoundTrip(forServer(r))
 	if err != nil {
 		return nil, err
 	}

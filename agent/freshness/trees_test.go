@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -431,4 +432,52 @@ func BenchmarkSweep(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// On real trees, dozens of resources have the ETag of another one with another
+// body. The tags of this cache are as many as the bodies.
+func TestTagsOfRealTreesTellBodiesApart(t *testing.T) {
+	for _, file := range captured(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			tr := load(t, file)
+			c := freshness.New(freshness.Options{Next: serve{frozen(t, tr)}, Store: &store{}})
+			defer c.Close()
+			bodies, shared := map[string][]byte{}, map[string]bool{}
+			first := map[string][]byte{} // by the iLO's own ETag
+			for _, r := range tr.Resources() {
+				resp, err := c.RoundTrip(request(t, r.URI))
+				if err != nil {
+					t.Fatal(err)
+				}
+				tag := resp.Header.Get("ETag")
+				body, _ := io.ReadAll(resp.Body)
+				if tag == "" || resp.StatusCode != 200 || strings.Contains(resp.Header.Get("Cache-Status"), "bypass") {
+					continue
+				}
+				own := freshness.ServerTags(tag)
+				if was, ok := bodies[tag]; own == tag || ok && !bytes.Equal(was, body) {
+					t.Errorf("%s: the tag %s is another body's", r.URI, tag)
+				}
+				bodies[tag] = body
+				if was, ok := first[own]; ok && !bytes.Equal(was, body) {
+					shared[own] = true
+				} else {
+					first[own] = body
+				}
+			}
+			if len(shared) < 10 {
+				t.Errorf("that proves nothing: %d ETags of several bodies", len(shared))
+			}
+			t.Logf("%d ETags of several bodies", len(shared))
+		})
+	}
+}
+
+// serve is a handler as a RoundTripper.
+type serve struct{ http.Handler }
+
+func (s serve) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w.Result(), nil
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
@@ -90,7 +91,7 @@ func (m *Manager) read(ctx context.Context, uri string) (*resource, error) {
 // parse reads the answer to a successful GET.
 func parse(uri string, resp *http.Response, body []byte) (*resource, error) {
 	v, err := decode(body)
-	r := &resource{etag: resp.Header.Get("ETag")}
+	r := &resource{etag: freshness.ServerTags(resp.Header.Get("ETag"))} // bodies are compared apart
 	var ok bool
 	if r.body, ok = v.(map[string]any); err != nil || !ok {
 		return nil, fmt.Errorf("GET %s: the answer is no resource", uri)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/schema"
 )
@@ -148,7 +149,7 @@ func (m *Manager) prepare(r *http.Request, t *transaction, key string, w *write)
 	if err != nil || resp != nil {
 		return resp, err
 	}
-	if match := r.Header.Get("If-Match"); match != "" && match != "*" && w.base.etag != "" && !strings.Contains(match, strings.TrimPrefix(w.base.etag, "W/")) {
+	if match := freshness.ServerTags(r.Header.Get("If-Match")); match != "" && match != "*" && w.base.etag != "" && !strings.Contains(match, strings.TrimPrefix(w.base.etag, "W/")) {
 		return nil, ErrStale
 	}
 	if w.base.allow != nil && !w.base.allows(w.Method) {

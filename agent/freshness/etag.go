@@ -1,0 +1,63 @@
+package freshness
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// An iLO gives different bodies the same ETag: a sensor's reading, a collection's
+// members and much else take no part in it. So the ETag that a client gets here
+// has a second part, which is made of the body; and the iLO gets its own ETag back.
+//
+// tagMark is between the two parts: W/"570254F2" becomes
+// W/"570254F2.ilod-0123456789abcdef01234567".
+const tagMark = ".ilod-"
+
+var secondPart = regexp.MustCompile(regexp.QuoteMeta(tagMark) + `[0-9a-f]{24}"`)
+
+// validator is the ETag of a body, or empty if the iLO gave it none that can have
+// a second part.
+func validator(etag string, body []byte) string {
+	first, ok := strings.CutSuffix(etag, `"`)
+	if !ok || first == "" {
+		return ""
+	}
+	sum := sha256.Sum256(body)
+	return first + tagMark + hex.EncodeToString(sum[:12]) + `"`
+}
+
+// ServerTags takes the parts that a Cache added to ETags out of the value of a
+// header field, so that the iLO's own ETags are left.
+func ServerTags(value string) string { return secondPart.ReplaceAllString(value, `"`) }
+
+// matches tells whether the value of an If-None-Match names a validator. They are
+// compared weakly (RFC 9110 §13.1.2). "*" names none: whoever sends it may hold
+// any body or no body at all.
+func matches(list []string, validator string) bool {
+	opaque := strings.TrimPrefix(validator, "W/")
+	return opaque != "" && slices.ContainsFunc(list, func(v string) bool { return strings.Contains(v, opaque) })
+}
+
+// forServer returns the request as the iLO may get it: with its own ETags; and a
+// GET without If-None-Match, because an iLO's 304 proves nothing about the body.
+func forServer(r *http.Request) *http.Request {
+	if len(r.Header["If-Match"])+len(r.Header["If-None-Match"]) == 0 {
+		return r
+	}
+	own := *r
+	own.Header = r.Header.Clone()
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, "":
+		delete(own.Header, "If-None-Match")
+	}
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		for i, v := range own.Header[name] {
+			own.Header[name][i] = ServerTags(v)
+		}
+	}
+	return &own
+}
