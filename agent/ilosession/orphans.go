@@ -42,8 +42,12 @@ func (t TableEntry) mayBeOf(e entry, now, iloNow time.Time) bool {
 	return ok && timed && t.neverUsed() && !login.Before(from) && !login.After(to) && !slices.Contains(e.Before, t.ID)
 }
 
+// neverUsed reports a session of a host program that was not used since its login:
+// then the iLO shows the same two times, as one iLO 5 2.46 did for a session seven
+// minutes old. They are whole seconds, so this also holds for a session that was
+// used only within the second of its login.
 func (t TableEntry) neverUsed() bool {
-	return t.InBand && !t.Ours && !t.Current && t.Access.Sub(t.Login).Abs() <= clockSlack
+	return t.InBand && !t.Ours && !t.Current && !t.Login.IsZero() && t.Access.Equal(t.Login)
 }
 
 // searchOrphans looks for the sessions of logins that ended without a record.
