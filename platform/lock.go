@@ -25,17 +25,25 @@ var ErrLocked = errors.New("another ilod is at work")
 
 // LockedError is the ErrLocked of one file or directory.
 type LockedError struct {
-	Of  string // the file or directory whose lock is held
-	PID int    // the process that holds it; 0 if it does not tell
-	Err error  // why waiting ended: the error of a context
+	Of      string // the file or directory whose lock is held
+	PID     int    // the process that holds it; 0 if nobody tells. Never this one
+	Command string // what it was started as, such as "ilod agent"; empty if nobody tells
+	Err     error  // why waiting ended: the error of a context
 }
 
 func (e *LockedError) Error() string {
-	holder := ""
-	if e.PID != 0 {
-		holder = fmt.Sprintf(" (process %d)", e.PID)
+	return fmt.Sprintf("%v: %s holds the lock of %s", ErrLocked, e.Holder(), e.Of)
+}
+
+// Holder names the process that holds the lock, as far as it is known.
+func (e *LockedError) Holder() string {
+	switch {
+	case e.PID == 0:
+		return "a process that is not known"
+	case e.Command == "":
+		return fmt.Sprintf("process %d", e.PID)
 	}
-	return fmt.Sprintf("%v%s: it holds the lock of %s", ErrLocked, holder, e.Of)
+	return fmt.Sprintf("'%s' (process %d)", e.Command, e.PID)
 }
 
 // Is makes errors.Is(err, ErrLocked) true.
@@ -62,9 +70,6 @@ func AcquireLock(ctx context.Context, runtime, state string) (*Lock, error) {
 		if err := l.take(ctx, holder, holder.Name()); err != nil {
 			return nil, err
 		}
-		// Only for the text of LockedError, so that a full disk does not matter.
-		_ = holder.Truncate(0)
-		_, _ = holder.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if state != "" {
 		dir, err := openState(state)
@@ -75,6 +80,11 @@ func AcquireLock(ctx context.Context, runtime, state string) (*Lock, error) {
 			return nil, err
 		}
 		unusable = errors.Join(unusable, err)
+	}
+	if holder != nil && len(l.files) > 0 && l.files[0] == holder {
+		// Only for the text of LockedError, so that a full disk does not matter.
+		_ = holder.Truncate(0)
+		_, _ = holder.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if len(l.files) == 0 || errors.Is(unusable, ErrNotOurs) {
 		return nil, errors.Join(fmt.Errorf("instance lock: %w", unusable), l.Release())
@@ -105,11 +115,49 @@ func (l *Lock) take(ctx context.Context, file *os.File, teller string) error {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			content, _ := os.ReadFile(teller)
-			pid, _ := strconv.Atoi(strings.TrimSpace(string(content)))
-			return errors.Join(&LockedError{file.Name(), pid, context.Cause(ctx)}, l.Release())
+			return errors.Join(newLockedError(file, teller, context.Cause(ctx)), l.Release())
 		}
 	}
+}
+
+// newLockedError finds out who holds the lock of a file: the kernel knows, if it
+// tells; else the file teller says it, unless that is about this process, which has
+// taken the lock of teller and waits for another one.
+func newLockedError(file *os.File, teller string, why error) *LockedError {
+	pid := lockHolder(file)
+	if pid == 0 {
+		content, _ := os.ReadFile(teller)
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(content)))
+	}
+	if pid < 0 || pid == os.Getpid() {
+		pid = 0
+	}
+	e := &LockedError{Of: file.Name(), PID: pid, Err: why}
+	if pid != 0 {
+		e.Command = safeCommand(commandLine(pid))
+	}
+	return e
+}
+
+// safeCommand is the beginning of a command line in which no secret can be: the
+// program, up to three words, and the name of the first flag.
+func safeCommand(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	words := []string{filepath.Base(args[0])}
+	for _, arg := range args[1:] {
+		name, _, _ := strings.Cut(arg, "=")
+		flag := strings.HasPrefix(arg, "-")
+		if !flag && (len(words) > 3 || strings.Trim(arg, "abcdefghijklmnopqrstuvwxyz-") != "") {
+			break
+		}
+		words = append(words, name)
+		if flag { // the next word may be its value
+			break
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // Release gives the lock back.

@@ -29,3 +29,9 @@ func unlock(file *os.File) error {
 	at := lockedByte
 	return windows.UnlockFileEx(windows.Handle(file.Fd()), 0, 1, 0, &at)
 }
+
+// lockHolder is 0: Windows does not tell who has a lock.
+func lockHolder(*os.File) int { return 0 }
+
+// commandLine is nil: Windows shows it to administrators only, by undocumented ways.
+func commandLine(int) []string { return nil }

@@ -42,3 +42,22 @@ func DiskSpace(string) (free, total uint64, err error) { return 0, 0, unsupporte
 
 // Writable knows of nothing that forbids to write.
 func Writable(string) error { return nil }
+
+// Process is another process.
+type Process struct{}
+
+// OpenProcess fails with errors.ErrUnsupported.
+func OpenProcess(int) (*Process, error) { return nil, unsupported("another process") }
+
+// Wait fails with errors.ErrUnsupported.
+func (*Process) Wait(context.Context) error { return unsupported("another process") }
+
+// Terminate fails with errors.ErrUnsupported.
+func (*Process) Terminate() error { return unsupported("another process") }
+
+// Close does nothing.
+func (*Process) Close() error { return nil }
+
+func lockHolder(*os.File) int { return 0 }
+
+func commandLine(int) []string { return nil }

@@ -47,18 +47,7 @@ session. The agent stays in the foreground: systemd, the service manager of Wind
 				return a.withAgent(cmd.Context(), a.agentStatus)
 			},
 		},
-		&cobra.Command{
-			Use: "stop", Short: "Stop the agent and wait until its session is deleted", Args: noArguments,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				// That there is one is all that matters; an open connection would
-				// delay its end.
-				there := func(context.Context, http.RoundTripper) error { return nil }
-				if err := a.withAgent(cmd.Context(), there); err != nil {
-					return err
-				}
-				return a.bounded(cmd.Context(), a.stopAgent)
-			},
-		},
+		a.stopCommand(),
 	)
 	return cmd
 }
@@ -77,9 +66,7 @@ func (a *app) runAgent(ctx context.Context, manager agent.ServiceManager) error 
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, time.Duration(a.config.Timeout))
-	defer cancel()
-	lock, err := platform.AcquireLock(limited, a.config.RuntimeDir, a.config.DiskDir())
+	lock, err := a.lockForAgent(ctx)
 	if err != nil {
 		return err
 	}
@@ -190,28 +177,4 @@ func (a *app) agentStatus(ctx context.Context, rt http.RoundTripper) error {
 		s.Info["version"], s.Info["pid"], s.Started.Local().Format(time.DateTime), s.Info["device"], session,
 		s.Session.Logins, s.Session.Refusals, s.Cache.Entries, s.Cache.Hits, s.Cache.Misses, s.Cache.Stale)
 	return err
-}
-
-// stopAgent ends the process that has the instance lock, and waits until it has
-// given that back, which is the last thing that it does.
-func (a *app) stopAgent(ctx context.Context) error {
-	now, cancel := context.WithCancel(ctx)
-	cancel()
-	lock, err := platform.AcquireLock(now, a.config.RuntimeDir, a.config.DiskDir())
-	holder, held := errors.AsType[*platform.LockedError](err)
-	switch {
-	case err == nil:
-		return lock.Release() // it has just ended
-	case !held:
-		return err
-	case holder.PID <= 1:
-		return fmt.Errorf("%w, and does not tell which process it is", err)
-	}
-	if err := a.terminate(ctx, holder.PID); err != nil {
-		return fmt.Errorf("stop process %d: %w", holder.PID, err)
-	}
-	if lock, err = platform.AcquireLock(ctx, a.config.RuntimeDir, a.config.DiskDir()); err != nil {
-		return err
-	}
-	return lock.Release()
 }

@@ -36,6 +36,17 @@ func (c *agentClient) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, fmt.Errorf("%w: %w", chif.ErrOutcomeUnknown, err)
 }
 
+// server is the process that listens, by the connection that found it.
+func (c *agentClient) server() (platform.Peer, error) {
+	select {
+	case conn := <-c.first:
+		defer func() { c.first <- conn }()
+		return platform.PeerOf(conn)
+	default:
+		return platform.Peer{}, errors.ErrUnsupported
+	}
+}
+
 // close leaves no connection to the agent.
 func (c *agentClient) close() {
 	select {

@@ -161,26 +161,6 @@ func (a *app) withEngine(ctx context.Context, f func(context.Context, http.Round
 	return err
 }
 
-// lockUnlessAgent takes the instance lock, or fails with errAgentCame.
-func (a *app) lockUnlessAgent(ctx context.Context) (*platform.Lock, error) {
-	for {
-		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-		lock, err := platform.AcquireLock(short, a.config.RuntimeDir, a.config.DiskDir())
-		cancel()
-		if err == nil || !errors.Is(err, platform.ErrLocked) || ctx.Err() != nil {
-			return lock, err
-		}
-		client, err := a.dialAgent(ctx)
-		if client != nil || err != nil {
-			if client != nil {
-				client.close()
-				err = errAgentCame
-			}
-			return nil, err
-		}
-	}
-}
-
 // startGuardian starts the process that deletes the session if this one is
 // killed. It does not share the instance lock: with an iLO out of reach it may be
 // at work for minutes, and the ledger is made for both.

@@ -137,6 +137,8 @@ func classify(err error) (row exitCode, hint string) {
 		return row, e.Reason.Remedy()
 	}
 	switch {
+	case errors.Is(err, errAgentRuns):
+		return row, "commands use it by themselves; 'ilod agent stop' ends it"
 	case errors.Is(err, selection.ErrSelector):
 		return row, "see 'ilod types'"
 	case errors.Is(err, selection.ErrFilter):

@@ -61,7 +61,7 @@ func (a *app) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lock, err := platform.AcquireLock(ctx, a.config.RuntimeDir, a.config.DiskDir())
+	lock, err := a.waitForLock(ctx, func(*platform.LockedError) error { return nil })
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/platform"
+)
+
+func (a *app) stopCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "stop", Short: "Stop the agent and wait until it has ended", Args: noArguments,
+		Long: `Have the agent stop that listens on the socket: it finishes what it is doing,
+deletes its session on the iLO and ends. The command waits for that. An admin of
+the agent may do this, and the user whose process it is.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.bounded(cmd.Context(), a.stopAgent)
+		},
+	}
+}
+
+// stopAgent has the agent of the socket end, and waits until its process is gone.
+func (a *app) stopAgent(ctx context.Context) error {
+	client, err := a.dialAgent(ctx)
+	if err != nil {
+		return err
+	}
+	if client == nil {
+		return a.noAgent()
+	}
+	defer client.close()
+	pid, ours := a.processOf(ctx, client)
+	var process *platform.Process
+	if pid != 0 && pid != os.Getpid() {
+		// Opened before it is asked, so that no other process is waited for.
+		if process, err = platform.OpenProcess(pid); err == nil {
+			defer func() { _ = process.Close() }()
+		}
+	}
+	if err := a.askToStop(ctx, client, process, ours); err != nil {
+		return err
+	}
+	// An open connection would delay its end.
+	client.close()
+	if process == nil {
+		fmt.Fprintln(a.stderr, "ilod: the agent was asked to stop; from here it cannot be seen when it has ended")
+		return nil
+	}
+	if err := process.Wait(ctx); err != nil {
+		return fmt.Errorf("the agent (process %d) was asked to stop and still runs: %w", pid, err)
+	}
+	fmt.Fprintf(a.stderr, "ilod: the agent (process %d) has ended\n", pid)
+	return nil
+}
+
+// askToStop asks the agent. One that refuses gets a signal, if its process is the
+// user's own: it may know no role for that user, or want a client session.
+func (a *app) askToStop(ctx context.Context, client *agentClient, process *platform.Process, ours bool) error {
+	_, err := a.ask(ctx, a.inSession(client), http.MethodPost, "/ilod/v1/stop")
+	refused, _ := errors.AsType[*redfisherror.Error](err)
+	if process == nil || !ours || refused == nil || refused.Status != http.StatusUnauthorized && refused.Status != http.StatusForbidden {
+		return err
+	}
+	if signalling := process.Terminate(); signalling != nil {
+		return fmt.Errorf("%w; %w", err, signalling)
+	}
+	return nil
+}
+
+// processOf finds the process of the agent, and whether it is the user's own. The
+// kernel knows who listens, unless that is the service manager, who has passed the
+// socket on; then the agent itself says it. 0 is unknown.
+func (a *app) processOf(ctx context.Context, client *agentClient) (pid int, ours bool) {
+	if p, err := client.server(); err == nil && p.PID > 1 {
+		return int(p.PID), int(p.UID) == os.Geteuid()
+	}
+	var s agent.Status
+	body, err := a.ask(ctx, client, http.MethodGet, "/ilod/v1/status")
+	if err != nil || json.Unmarshal(body, &s) != nil {
+		return 0, false
+	}
+	number, _ := s.Info["pid"].(float64)
+	return int(number), os.Geteuid() == 0
+}

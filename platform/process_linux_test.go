@@ -1,0 +1,69 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// both runs a test with pidfd_open(2), and as on a kernel without it.
+func both(t *testing.T, test func(*testing.T, func(int) (*Process, error))) {
+	t.Run("pidfd", func(t *testing.T) { test(t, OpenProcess) })
+	t.Run("proc", func(t *testing.T) {
+		test(t, func(pid int) (*Process, error) {
+			if ended(pid) {
+				return nil, fs.ErrNotExist
+			}
+			return &Process{pid: pid, fd: -1}, nil
+		})
+	})
+}
+
+func TestWaitsUntilProcessHasEnded(t *testing.T) {
+	both(t, func(t *testing.T, open func(int) (*Process, error)) {
+		cmd := exec.Command("sleep", "600")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		p, err := open(cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := p.Wait(over); !errors.Is(err, context.Canceled) {
+			t.Errorf("it still runs: %v", err)
+		}
+		if err := p.Terminate(); err != nil {
+			t.Error(err)
+		}
+		// Nobody has waited for it yet: it is a zombie, which does nothing any more.
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); cmd.ProcessState.String() != "signal: terminated" {
+			t.Errorf("ended by %v, %v", cmd.ProcessState, err)
+		}
+	})
+}
+
+func TestNoProcess(t *testing.T) {
+	both(t, func(t *testing.T, open func(int) (*Process, error)) {
+		cmd := exec.Command("true")
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := open(cmd.Process.Pid); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%+v, %v", p, err)
+		}
+	})
+	for _, pid := range []int{0, -1, -os.Getpid()} {
+		if p, err := OpenProcess(pid); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%d: %+v, %v", pid, p, err)
+		}
+	}
+}
