@@ -4,31 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
 // Changes reports whether a PATCH would make a body another one.
-func Changes(body, change map[string]any) bool {
-	for name, v := range change {
-		had, there := body[name]
-		object, isObject := v.(map[string]any)
-		inner, wasObject := had.(map[string]any)
-		switch {
-		case isObject && wasObject:
-			if Changes(inner, object) {
-				return true
-			}
-		case !there || !reflect.DeepEqual(had, v):
-			return true
-		}
-	}
-	return false
-}
+func Changes(body, change map[string]any) bool { return !equal.Asked(body, change) }
 
 // Difference is a property that has a value now and another in a resource's
 // settings.
@@ -61,7 +46,7 @@ func differences(all []Difference, at string, current, pending any) []Difference
 		}
 		return all
 	}
-	if current != nil && !reflect.DeepEqual(current, pending) {
+	if current != nil && !equal.Same(current, pending) {
 		all = append(all, Difference{at, current, pending})
 	}
 	return all

@@ -1,6 +1,7 @@
 package selection
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
@@ -248,4 +249,32 @@ func TestRealTrees(t *testing.T) {
 			t.Errorf("%d sections, %v", len(all), err)
 		}
 	})
+}
+
+// TestChangesAsksWhatIsEqual: set and load leave out what package equal takes for
+// what was asked.
+func TestChangesAsksWhatIsEqual(t *testing.T) {
+	has := func(text string) map[string]any {
+		var v map[string]any
+		d := json.NewDecoder(strings.NewReader(text))
+		d.UseNumber()
+		if err := d.Decode(&v); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	body := has(`{"StaticNTPServers":["ntp.example",""],"Oem":{"Hpe":{"Interval":240}}}`)
+	for change, want := range map[string]bool{
+		`{"StaticNTPServers":["ntp.example"],"Oem":{"Hpe":{"Interval":240.0}}}`: false,
+		`{"StaticNTPServers":["other.example"]}`:                                true,
+		`{"Oem":{"Hpe":{"Interval":241}}}`:                                      true,
+		`{"Invented":1}`:                                                        true,
+	} {
+		if Changes(body, has(change)) != want {
+			t.Errorf("%s: %v", change, !want)
+		}
+		if rest := minimal(body, has(change)); (len(rest) > 0) != want {
+			t.Errorf("%s leaves %v", change, rest)
+		}
+	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
@@ -140,11 +141,11 @@ func (w *write) unchanged(now *resource) bool {
 	case w.Method == http.MethodPost:
 		return true
 	case w.Method == http.MethodDelete:
-		return same(w.base.body, now.body)
+		return equal.Same(w.base.body, now.body)
 	}
 	ok := true
 	eachLeaf(w.base.body, w.change, "", func(pointer string, _ any) {
-		ok = ok && same(at(w.base.body, pointer), at(now.body, pointer))
+		ok = ok && equal.Same(at(w.base.body, pointer), at(now.body, pointer))
 	})
 	return ok
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/ilopath"
 )
 
 // Diff is what a commit would change, property by property, as the iLO is now.
-// Properties that a write would leave as they are do not count. Errors are
+// Properties that are what the writes ask for, as package equal says, do not
+// count. Errors are
 // ErrNone, ErrCommitting and those of reading.
 func (m *Manager) Diff(ctx context.Context, session string) ([]Change, error) {
 	t, err := m.acknowledge(session)
@@ -53,7 +55,7 @@ func (m *Manager) Diff(ctx context.Context, session string) ([]Change, error) {
 func (w *write) changes(now map[string]any) (all []Change) {
 	eachLeaf(now, w.change, "", func(pointer string, to any) {
 		from := at(now, pointer)
-		if same(from, to) || pointer == "" {
+		if equal.Asked(from, to) || pointer == "" {
 			return
 		}
 		c := Change{Number: w.Number, Path: w.Path, Property: pointer}

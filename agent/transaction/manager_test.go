@@ -419,3 +419,20 @@ func TestSessionEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestDiffLeavesOutWhatTheILOFillsUp: a list that the iLO has filled up, and a
+// number in another spelling, are as they were asked for.
+func TestDiffLeavesOutWhatTheILOFillsUp(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.ilo.do("PATCH", subscriptions+"/1", `{"EventTypes":["10.1.1.1","0.0.0.0","0.0.0.0","fd00::1","::"]}`)
+	f.begin()
+	f.stage("PATCH", subscriptions+"/1", `{"EventTypes":["10.1.1.1","FD00::1"]}`)
+	f.stage("PATCH", network, `{"HTTPS":{"Port":443.0}}`)
+	if changes, err := f.Diff(context.Background(), "s"); err != nil || len(changes) != 0 {
+		t.Errorf("%s %v", text(changes), err)
+	}
+	f.stage("PATCH", subscriptions+"/1", `{"EventTypes":["10.1.1.2"]}`)
+	if changes, err := f.Diff(context.Background(), "s"); err != nil || len(changes) != 1 {
+		t.Errorf("%s %v", text(changes), err)
+	}
+}

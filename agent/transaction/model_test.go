@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -261,7 +262,7 @@ func (m *model) compare(r *rapid.T, f *fixture) {
 			_, bodies[p.path] = f.ilo.do(http.MethodGet, p.path, "")
 		}
 		got := at(bodies[p.path], p.pointer)
-		if want, _ := decode([]byte(m.values[p])); !same(got, want) {
+		if want, _ := decode([]byte(m.values[p])); !equal.Same(got, want) {
 			r.Fatalf("%s %s is %v, want %v", p.path, p.pointer, got, want)
 		}
 	}

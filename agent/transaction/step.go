@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+
+	"github.com/ilod/ilod/agent/equal"
 )
 
 // step is a write in a commit, as far as it is needed to find out what became of
@@ -35,7 +37,7 @@ type sealer []byte
 
 func (key sealer) seal(pointer string, v any) []byte {
 	h := hmac.New(sha256.New, key)
-	_, _ = h.Write([]byte(pointer + "\x00" + canonical(v))) // a hash takes everything
+	_, _ = h.Write([]byte(pointer + "\x00" + equal.Canonical(v))) // a hash takes everything
 	return h.Sum(nil)[:16]
 }
 
@@ -49,7 +51,7 @@ func (key sealer) applied(l *leaf, v any) bool { return key.is(l, v, l.To, l.Aft
 func (key sealer) before(l *leaf, v any) bool  { return key.is(l, v, l.Prior) || l.former(v) }
 
 // former tells whether a value is that from before the commit.
-func (l *leaf) former(v any) bool { return canonical(l.value()) == canonical(v) }
+func (l *leaf) former(v any) bool { return equal.Same(l.value(), v) }
 
 func (l *leaf) value() any {
 	v, err := decode(l.From)

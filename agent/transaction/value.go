@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -18,45 +17,6 @@ func decode(data []byte) (v any, err error) {
 		err = errors.New("something follows the JSON value")
 	}
 	return v, err
-}
-
-// canonical is the same for values that mean the same: numbers of any spelling,
-// names in any order, and a property that is null or not there at all.
-func canonical(v any) string { return string(appendCanonical(nil, v)) }
-
-func same(a, b any) bool { return canonical(a) == canonical(b) }
-
-func appendCanonical(b []byte, v any) []byte {
-	switch v := v.(type) {
-	case bool:
-		return strconv.AppendBool(b, v)
-	case string:
-		return strconv.AppendQuote(b, v)
-	case json.Number:
-		f, err := v.Float64()
-		if strings.ContainsAny(v.String(), ".eE") && err == nil {
-			return strconv.AppendFloat(b, f, 'f', -1, 64)
-		}
-		return append(b, v...)
-	case []any:
-		b = append(b, '[')
-		for _, e := range v {
-			b = append(appendCanonical(b, e), ',')
-		}
-		return append(b, ']')
-	case map[string]any:
-		start := len(b)
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			if value := canonical(v[name]); value != "null" {
-				b = append(append(strconv.AppendQuote(append(b, ','), name), ':'), value...)
-			}
-		}
-		if len(b) > start {
-			b[start] = '{'
-			return append(b, '}')
-		}
-	}
-	return append(b, "null"...)
 }
 
 // merge is what a PATCH makes of a value (DSP0266, modification of objects and

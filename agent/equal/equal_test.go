@@ -1,0 +1,124 @@
+package equal_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ilod/ilod/agent/equal"
+	"github.com/ilod/ilod/chif/chiftest/tree"
+)
+
+func parse(t *testing.T, text string) (v any) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return v
+}
+
+// TestAsked: what needs no write, and what does.
+func TestAsked(t *testing.T) {
+	for _, c := range []struct {
+		present, asked string
+		want           bool
+	}{
+		{`240`, `240.0`, true}, {`240.0`, `240`, true}, {`2.4e2`, `240`, true}, {`240`, `241`, false}, {`0`, `-0`, true}, {`-0.5`, `-0.50`, true},
+		{`9007199254740993`, `9007199254740992`, false}, {`9007199254740993.0`, `9007199254740993`, true},
+		{`"240"`, `240`, false}, {`true`, `"true"`, false}, {`"a"`, `"A"`, false},
+		{`null`, `null`, true}, {`""`, `null`, true}, {`"0.0.0.0"`, `null`, true}, {`"x"`, `null`, false}, {`0`, `null`, false}, {`false`, `null`, false},
+		{`null`, `"x"`, false}, {`null`, `[]`, false}, {`null`, `""`, false},
+		{`"fd00::1"`, `"FD00:0:0::1"`, true}, {`"10.0.0.1"`, `"10.0.0.2"`, false},
+		// Two NTP servers, six name servers, three of DNS.
+		{`["ntp.example",""]`, `["ntp.example"]`, true}, {`["10.1.1.1","0.0.0.0"]`, `["10.1.1.1"]`, true}, {`["",""]`, `[]`, true},
+		{`["10.1.1.1","0.0.0.0","0.0.0.0","::","::","::"]`, `["10.1.1.1"]`, true},
+		{`["10.1.1.1","0.0.0.0","0.0.0.0","fd00::1","::","::"]`, `["10.1.1.1","fd00::1"]`, true},
+		{`["10.1.1.1","10.1.1.2","0.0.0.0","fd00::1","::","::"]`, `["10.1.1.1","fd00::1"]`, false},
+		{`["10.1.1.1","0.0.0.0"]`, `["10.1.1.1","","",""]`, true}, {`["10.1.1.1"]`, `["10.1.1.1","0.0.0.0"]`, true},
+		{`["a","b",""]`, `["a"]`, false}, {`["a"]`, `["a","b"]`, false}, {`["a","b"]`, `["b","a"]`, false},
+		{`["","a"]`, `["a",""]`, false}, {`["","a"]`, `["a"]`, false}, {`["a"]`, `["","a"]`, false}, {`["0.0.0.0","a"]`, `["0.0.0.0","a"]`, true},
+		{`["b"]`, `[null,"b"]`, true}, {`["a","b"]`, `[null,"b"]`, false},
+		{`[0,0]`, `[]`, false}, {`[false]`, `[]`, false},
+		{`[{"Address":"fd00::1","PrefixLength":64},{"Address":"::","PrefixLength":null}]`, `[{"Address":"fd00::1","PrefixLength":64}]`, true},
+		{`[{"Address":"fd00::1","PrefixLength":64}]`, `[{"Address":"fd00::1"}]`, true},
+		{`[{"Address":"fd00::1","PrefixLength":64}]`, `[]`, false}, {`[{"AllocationPercent":0}]`, `[]`, false},
+		{`{"a":1,"b":{"c":["x",""],"d":2}}`, `{"b":{"c":["x"]}}`, true}, {`{"a":1}`, `{"a":1,"b":2}`, false}, {`{"a":1}`, `{"b":null}`, true},
+		{`7`, `{"a":1}`, false}, {`7`, `[7]`, false}, {`{"a":1}`, `{}`, true},
+	} {
+		if got := equal.Asked(parse(t, c.present), parse(t, c.asked)); got != c.want {
+			t.Errorf("%s is what was asked with %s: %v", c.present, c.asked, got)
+		}
+	}
+}
+
+// TestCanonical: what the journal compares without seeing it.
+func TestCanonical(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{`{"a":1,"b":null}`, `{"a":1.0}`, true}, {`["a","",null,"::"]`, `["a"]`, true}, {`["","a"]`, `["a"]`, false}, {`{"a":"b"}`, `{"a":"c"}`, false},
+		{`["a","b"]`, `["ab"]`, false}, {`[["a"],"b"]`, `[["a","b"]]`, false}, {`1e400`, `1e400`, true}, {`0.1`, `0.10`, true}, {`[]`, `null`, false},
+		{`{}`, `null`, true},
+	} {
+		if got := equal.Same(parse(t, c.a), parse(t, c.b)); got != c.want {
+			t.Errorf("%s and %s: %v", c.a, c.b, got)
+		}
+	}
+	if !equal.Same(parse(t, `2.5`), 2.5) {
+		t.Error("a number that was read as a float")
+	}
+}
+
+// TestRealTreesAreWhatTheyAre: every body of the real trees is what was asked, and
+// each list of it still is if what fills it up is left out.
+func TestRealTreesAreWhatTheyAre(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(tree.Testdata(t), "trees", "*.jsonl.gz"))
+	if err != nil || len(files) != 4 {
+		t.Fatal(files, err)
+	}
+	filled := 0
+	var strip func(v any) any
+	strip = func(v any) any {
+		switch v := v.(type) {
+		case map[string]any:
+			o := map[string]any{}
+			for name, inner := range v {
+				o[name] = strip(inner)
+			}
+			return o
+		case []any:
+			list := []any{}
+			for _, inner := range v {
+				list = append(list, strip(inner))
+			}
+			for len(list) > 0 && (list[len(list)-1] == "" || list[len(list)-1] == "0.0.0.0" || list[len(list)-1] == "::") {
+				list = list[:len(list)-1]
+				filled++
+			}
+			return list
+		}
+		return v
+	}
+	for _, file := range files {
+		captured, err := tree.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range captured.Resources() {
+			if strings.Contains(r.URI, "chema") || strings.Contains(r.URI, "egistr") {
+				continue
+			}
+			body := parse(t, string(r.Body))
+			if !equal.Asked(body, body) || !equal.Asked(body, strip(body)) {
+				t.Errorf("%s %s", filepath.Base(file), r.URI)
+			}
+		}
+	}
+	if filled < 40 {
+		t.Errorf("only %d values fill up lists", filled)
+	}
+}
