@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/ilod/ilod/agent/redfisherror"
@@ -245,7 +246,7 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 	if err != nil {
 		switch {
 		case mayRemain(err):
-			e.End = k.now()
+			e.End, e.Answered = k.now(), answered(err)
 			k.o.Ledger.put(e)
 			k.mu.Lock()
 			delete(k.owned, e.Nonce)
@@ -266,14 +267,24 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 	return &held{session: s, entry: e}, credentials, nil
 }
 
-// mayRemain reports a login after which there may be a session. An iLO that
-// answers 5xx, but for a full table, is not trusted to have done nothing.
+// mayRemain reports a login after which there may be a session. Only an answer that
+// is a plain refusal proves that there is none, or says that the table is full: not
+// one that says that the iLO has failed.
 func mayRemain(err error) bool {
 	if errors.Is(err, ErrMayRemain) {
 		return true
 	}
 	e, ok := errors.AsType[*redfisherror.Error](err)
-	return ok && e.Status >= 500 && !errors.Is(err, ErrSessionLimit)
+	if !ok || errors.Is(err, ErrSessionLimit) {
+		return false
+	}
+	return e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Has("InternalError")
+}
+
+// answered reports a login that the iLO has answered, with whatever.
+func answered(err error) bool {
+	_, status := errors.AsType[*redfisherror.Error](err)
+	return status || errors.Is(err, errUnusable)
 }
 
 // forget removes the entry of a session that is certainly gone.

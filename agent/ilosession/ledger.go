@@ -62,6 +62,7 @@ type entry struct {
 	ILOTime  time.Time `json:"iloTime,omitzero"`   // the same by the iLO's
 	End      time.Time `json:"end,omitzero"`       // when the answer to the login was given up, or its process known to be dead, by the host's clock
 	Guardian bool      `json:"guardian,omitempty"` // a guardian's own login
+	Answered bool      `json:"answered,omitempty"` // the iLO answered, and not with a session that can be used
 	Before   []string  `json:"before,omitempty"`   // ids known to have existed before the login
 	Path     string    `json:"path,omitempty"`     // of the session, escaped
 	Opened   time.Time `json:"opened,omitzero"`    // by the host's clock

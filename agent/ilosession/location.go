@@ -30,3 +30,17 @@ func locationPath(location string) (string, error) {
 	}
 	return path, nil
 }
+
+// sessionPath is locationPath for what must be a member of the collection of
+// sessions: the path is one that will be deleted.
+func sessionPath(location string) (string, error) {
+	path, err := locationPath(location)
+	if err != nil {
+		return "", err
+	}
+	steps := strings.Split(strings.TrimRight(path, "/"), "/")
+	if n := len(steps); n < 2 || steps[n-1] == "" || !strings.EqualFold(steps[n-2], "sessions") || strings.ContainsAny(path, "?#") {
+		return "", fmt.Errorf("the Location %q is not the path of a session", location)
+	}
+	return path, nil
+}

@@ -26,6 +26,8 @@ var (
 	// iLO may hold a session that nobody can delete. The iLO ends it by its
 	// idle timeout.
 	ErrMayRemain = errors.New("a session may be left on the iLO until its idle timeout")
+	// errUnusable: the iLO accepted a login and did not say which session it is.
+	errUnusable = errors.New("the iLO's answer cannot be used")
 )
 
 const (
@@ -92,17 +94,48 @@ func Login(ctx context.Context, rt http.RoundTripper, o Options) (*Session, erro
 		return nil, fmt.Errorf("log in: %w", err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusOK {
+	if resp.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("log in: %w", refusal(resp))
 	}
-	s, err := newSession(rt, resp.Header)
+	s, err := newSession(ctx, rt, resp)
 	if err != nil {
-		return nil, fmt.Errorf("log in: %w: %w", ErrMayRemain, err)
+		return nil, fmt.Errorf("log in: %w: %w: %w", ErrMayRemain, errUnusable, err)
 	}
-	// The headers say it all: the body is the session or a message
-	// (ilo-behaviour §4.1), and a damaged one changes nothing.
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
 	return s, nil
+}
+
+// newSession makes a session of a login's answer. Its token is in a header, its
+// path in Location. Failing that newer firmware has the path in the body, which is
+// the session, and older firmware a message there; then the session itself is asked
+// which one it is. A damaged body changes nothing.
+func newSession(ctx context.Context, rt http.RoundTripper, resp *http.Response) (*Session, error) {
+	token := resp.Header.Get(tokenHeader)
+	if token == "" {
+		return nil, errors.New("it has no " + tokenHeader)
+	}
+	var body struct {
+		Link string `json:"@odata.id"`
+	}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	_ = json.Unmarshal(text, &body)
+	s := &Session{rt: rt, authorize: authorizer(token)}
+	var err error
+	if s.path, err = sessionPath(resp.Header.Get("Location")); err == nil {
+		return s, nil
+	}
+	if path, inBody := sessionPath(body.Link); inBody == nil {
+		s.path = path
+		return s, nil
+	}
+	var list sessionCollection
+	if _, asked := getJSON(ctx, s, collection, &list); asked != nil {
+		return nil, errors.Join(err, asked)
+	}
+	if path, own := sessionPath(list.mine()); own == nil {
+		s.path = path
+		return s, nil
+	}
+	return nil, err
 }
 
 // outlast returns a context that ends loginGrace after ctx, or after
@@ -127,7 +160,7 @@ func loginBody(c *Credentials) []byte {
 	return body
 }
 
-// refusal types a login answer other than 200 and 201. Neither status nor
+// refusal types a login answer other than 2xx. Neither status nor
 // registry version is reliable: 400, 401, 403 and 503 all occur
 // (ilo-behaviour §3, §4.1).
 func refusal(resp *http.Response) error {

@@ -99,7 +99,7 @@ func (k *Keeper) searchOrphans(ctx context.Context, iloNow time.Time) (again tim
 		}
 		for _, e := range group {
 			// Without a session the login may still come to be executed.
-			if found == len(group) || found == len(sessions) && (!e.oldAt().After(now) || e.Time.After(now)) {
+			if found == len(group) || found == len(sessions) && !e.oldAt().After(now) {
 				k.settled(e)
 			}
 		}
@@ -161,16 +161,25 @@ func (e entry) clockSet(now, iloNow time.Time) bool {
 }
 
 // ripe reports whether it is worth a look at the table: a session of the intent
-// may have been there for long enough, or will not come any more; or the clocks do
-// not tell, and looking twice must.
+// may have been there for long enough, or will not come any more; or a clock was
+// set, and looking twice must tell.
 func (e entry) ripe(now, iloNow time.Time) bool {
+	if e.ILOTime.IsZero() || iloNow.IsZero() {
+		return !e.oldAt().After(now)
+	}
 	return e.clockSet(now, iloNow) || iloNow.Sub(e.ILOTime) > lateness || !e.oldAt().After(now)
 }
 
-// oldAt is when the iLO will not execute an intent's login any more. An intent
-// from the future is that of another clock, and old.
+// lost reports an intent whose session cannot be told from others: nobody knows when
+// it was opened.
+func (e entry) lost(now, iloNow time.Time) bool {
+	_, _, known := e.window(now, iloNow)
+	return !known && !e.oldAt().After(now)
+}
+
+// oldAt is when the iLO will not execute an intent's login any more.
 func (e entry) oldAt() time.Time {
-	if e.End.After(e.Time) {
+	if !e.End.IsZero() {
 		return e.End.Add(lateness)
 	}
 	return e.Time.Add(lateness)

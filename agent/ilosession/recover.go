@@ -25,6 +25,8 @@ const (
 	elsewhereFor = 30 * 24 * time.Hour
 
 	retryPause, retryPauseMax = 15 * time.Second, 10 * time.Minute
+	// maxLoginPause is the longest wait for a login for the sake of recovery.
+	maxLoginPause = 24 * time.Hour
 )
 
 // schedule is when to try again; the zero value is never.
@@ -131,8 +133,12 @@ func (k *Keeper) settle(ctx context.Context, resume bool) (again time.Time, err 
 	}
 	var errs []error
 	var intents, records []entry
+	now := k.now()
 	for _, e := range k.unsettled() {
 		switch {
+		case e.Path == "" && e.lost(now, iloNow):
+			k.log.WithField("tried", e.Time).Warn("the iLO does not tell the time: a session of a login without a record may be left to its idle timeout")
+			k.forget(e.Nonce)
 		case e.Path == "":
 			intents = append(intents, e)
 		case e.authorize == nil:
@@ -146,6 +152,13 @@ func (k *Keeper) settle(ctx context.Context, resume bool) (again time.Time, err 
 			k.settled(e)
 		}
 	}
+	ripe := slices.ContainsFunc(intents, func(e entry) bool { return e.ripe(now, iloNow) })
+	if len(records) == 0 && !ripe {
+		return again, errors.Join(errs...)
+	}
+	if at := k.mayLogInAgain(); at.After(now) {
+		return at, errors.Join(errs...)
+	}
 	for _, e := range records {
 		if err := k.deleteRecord(ctx, e); err != nil {
 			errs = append(errs, fmt.Errorf("delete session %s: %w", e.Path, err))
@@ -153,12 +166,34 @@ func (k *Keeper) settle(ctx context.Context, resume bool) (again time.Time, err 
 		}
 		k.settled(e)
 	}
-	now := k.now()
-	if slices.ContainsFunc(intents, func(e entry) bool { return e.ripe(now, iloNow) }) {
+	if ripe {
 		again, err = k.searchOrphans(ctx, iloNow)
 		errs = append(errs, err)
 	}
 	return again, errors.Join(errs...)
+}
+
+// mayLogInAgain is when the next login for the sake of recovery alone is due: each
+// that the iLO answers without a session that can be used leaves one more, and the
+// ledger knows those of other processes, too. The zero time: now, as when there is
+// a session.
+func (k *Keeper) mayLogInAgain() (at time.Time) {
+	entries := k.o.Ledger.entries()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.current != nil {
+		return at
+	}
+	pause := lateness
+	for _, e := range entries {
+		if e.Answered && e.Path == "" && e.Identity.is(k.identity) {
+			if end := e.End.Add(pause); end.After(at) {
+				at = end
+			}
+			pause = min(4*pause, maxLoginPause)
+		}
+	}
+	return at
 }
 
 // noteEnds notes the end of logins whose processes are dead, so that no session

@@ -41,19 +41,6 @@ type Session struct {
 	deleted bool       // guarded by closing
 }
 
-// newSession makes a session of the headers of a login's answer.
-func newSession(rt http.RoundTripper, h http.Header) (*Session, error) {
-	token := h.Get(tokenHeader)
-	if token == "" {
-		return nil, errors.New("the iLO's answer has no " + tokenHeader)
-	}
-	path, err := locationPath(h.Get("Location"))
-	if err != nil {
-		return nil, err
-	}
-	return &Session{rt: rt, path: path, authorize: authorizer(token)}, nil
-}
-
 // authorizer returns a function that adds the token to a request.
 func authorizer(token string) func(http.Header) {
 	return func(h http.Header) { h.Set(tokenHeader, token) }
