@@ -178,15 +178,19 @@ func serverMetrics(r *health.Report) []gateway.Metric {
 	judge(state, r.State, "server")
 	for _, p := range r.Parts {
 		judge(state, p.State, p.Name)
-		count.set(float64(p.Count), p.Name)
-		bad.set(float64(len(p.Unhealthy)), p.Name)
+		if p.Count > 0 || p.State != health.Unknown { // else they could not be read, and are not none
+			count.set(float64(p.Count), p.Name)
+			bad.set(float64(len(p.Unhealthy)), p.Name)
+		}
 	}
 	for _, p := range r.Processors {
 		judge(processor, p.State, p.Name, p.Model)
 	}
 	for _, m := range r.Memory {
 		judge(memory, m.State, m.Name)
-		memorySize.set(float64(m.CapacityMiB<<20), m.Name)
+		if m.CapacityMiB > 0 {
+			memorySize.set(float64(m.CapacityMiB)*(1<<20), m.Name)
+		}
 	}
 	for _, d := range r.Drives {
 		judge(drive, d.State, d.Name, d.Model)

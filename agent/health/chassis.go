@@ -1,13 +1,16 @@
 package health
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // chassis reads what cools, feeds and measures one chassis.
 func (r *reader) chassis(link string, fans, sensors, supplies names) {
 	type ext struct {
 		SmartStorageBattery []struct {
 			ProductName string
-			Index       int
+			Index       number
 			Status      status
 		}
 	}
@@ -19,9 +22,9 @@ func (r *reader) chassis(link string, fans, sensors, supplies names) {
 	if !r.read("system", link, &c) {
 		return
 	}
-	for _, b := range c.Oem.get().SmartStorageBattery {
+	for i, b := range c.Oem.get().SmartStorageBattery {
 		if !b.Status.absent() {
-			r.add("storage", b.Status.component(fmt.Sprintf("%s %d", first(b.ProductName, "battery"), b.Index), link))
+			r.add("storage", b.Status.component(fmt.Sprintf("%s %d", first(b.ProductName, "battery"), cmp.Or(b.Index.whole(), int64(i+1))), link))
 		}
 	}
 	r.summarise("system", c.Status.component("chassis "+last(link), link))

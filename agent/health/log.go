@@ -22,7 +22,7 @@ type entry struct {
 
 type entryExt struct {
 	Updated, Severity string
-	Count             int
+	Count             number
 }
 
 func (e *entry) critical() bool {
@@ -46,9 +46,9 @@ func (r *reader) log(services ref) {
 
 type entries struct {
 	Members []entry
-	Total   int                                   `json:"Members@odata.count"`
-	Next    string                                `json:"Members@odata.nextLink"`
-	Links   struct{ NextPage struct{ Page int } } // of an iLO 4
+	Total   number                                   `json:"Members@odata.count"`
+	Next    string                                   `json:"Members@odata.nextLink"`
+	Links   struct{ NextPage struct{ Page number } } // of an iLO 4
 }
 
 // criticals reads the entries of a log, in which the newest are the last. All of
@@ -67,9 +67,9 @@ func (r *reader) criticals(link string) {
 			return
 		}
 	}
-	all := log.Members
-	if n := len(all); log.Links.NextPage.Page > 1 && n > 0 {
-		pages := (log.Total + n - 1) / n
+	all, whole := log.Members, true
+	if n := int64(len(all)); log.Links.NextPage.Page.whole() > 1 && n > 0 {
+		pages := max(log.Links.NextPage.Page.whole(), (log.Total.whole()+n-1)/n)
 		log = entries{}
 		if !r.read("log", fmt.Sprintf("%s?page=%d", link, pages), &log) {
 			return
@@ -83,27 +83,60 @@ func (r *reader) criticals(link string) {
 		next := log.Next
 		log = entries{}
 		if !r.read("log", next, &log) {
+			whole = false
 			break
 		}
 		all = append(all, log.Members...)
 	}
 	if log.Next != "" {
 		r.fail("log", log.Next, ErrTooMany)
+		whole = false
 	}
 	single := maxEntries
-	var found []LogEntry
+	var found []LogEntry // the newest first
 	for _, e := range slices.Backward(all) {
 		if e.Message == "" { // only a link
-			if single--; single < 0 || !r.read("log", e.ID, &e) {
+			if single--; single < 0 {
 				break
+			}
+			if !r.read("log", e.ID, &e) {
+				whole = false
+				continue
 			}
 		}
 		if e.critical() {
-			found = append(found, LogEntry{e.when(), e.Message, e.Oem.get().Count})
+			found = append(found, LogEntry{e.when(), e.Message, int(e.Oem.get().Count.whole())})
 		}
 	}
-	slices.SortStableFunc(found, func(a, b LogEntry) int { return b.Time.Compare(a.Time) })
-	r.report.Log = found[:min(len(found), LogEntries)]
+	if found = newest(found); found == nil && whole {
+		found = []LogEntry{}
+	}
+	r.report.Log = found
+}
+
+// newest are the newest entries of a log, of which the last are given first. They
+// go by their times, since an entry gets a new one when its event happens again.
+// An entry without a time is newer than those before it in the log.
+func newest(found []LogEntry) []LogEntry {
+	type dated struct {
+		LogEntry
+		after time.Time
+	}
+	all := make([]dated, len(found))
+	var before time.Time
+	for i, e := range slices.Backward(found) {
+		if all[i] = (dated{e, e.Time}); e.Time.IsZero() {
+			all[i].after = before
+		} else if e.Time.After(before) {
+			before = e.Time
+		}
+	}
+	slices.SortStableFunc(all, func(a, b dated) int { return b.after.Compare(a.after) })
+	found = nil
+	for _, e := range all[:min(len(all), LogEntries)] {
+		found = append(found, e.LogEntry)
+	}
+	return found
 }
 
 // when is the time of an entry; zero if it has none.

@@ -20,13 +20,13 @@ type redundancy struct {
 }
 
 type bay struct {
-	BayNumber         int
+	BayNumber         number
 	PowerSupplyStatus struct{ State string }
 }
 
 type supply struct {
-	LastPowerOutputWatts, PowerOutputWatts *float64
-	PowerCapacityWatts                     *float64
+	LastPowerOutputWatts, PowerOutputWatts number
+	PowerCapacityWatts                     number
 	Metrics                                ref
 	Status                                 status
 	Oem                                    oem[bay]
@@ -36,7 +36,7 @@ type supply struct {
 func (p *power) classic(link string) {
 	var body struct {
 		PowerControl []struct {
-			PowerConsumedWatts, PowerCapacityWatts *float64
+			PowerConsumedWatts, PowerCapacityWatts number
 		}
 		PowerSupplies []supply
 		Redundancy    []redundancy
@@ -56,37 +56,40 @@ func (p *power) classic(link string) {
 // subsystem reads PowerSubsystem, which takes the place of Power.
 func (p *power) subsystem(link string) {
 	var body struct {
-		CapacityWatts         *float64
+		CapacityWatts         number
 		PowerSupplies         ref
 		PowerSupplyRedundancy []redundancy
 	}
 	if !p.read("power", link, &body) {
 		return
 	}
-	total, measured := 0.0, false
+	total, measured, missing := 0.0, false, false
 	for i, member := range p.members("power", body.PowerSupplies) {
 		var s supply
 		if !p.read("power", member, &s) {
+			missing = true
 			continue
 		}
-		var metrics struct{ InputPowerWatts, OutputPowerWatts struct{ Reading *float64 } }
+		var metrics struct{ InputPowerWatts, OutputPowerWatts struct{ Reading number } }
 		if s.Metrics.ID != "" && p.read("power", s.Metrics.ID, &metrics) {
 			s.LastPowerOutputWatts = metrics.OutputPowerWatts.Reading
-			if w := either(metrics.InputPowerWatts.Reading, metrics.OutputPowerWatts.Reading); w != nil {
-				total, measured = total+*w, true
-			}
+		}
+		if w := either(metrics.InputPowerWatts.Reading, metrics.OutputPowerWatts.Reading); w.v != nil {
+			total, measured = total+*w.v, true
+		} else if !s.Status.absent() {
+			missing = true
 		}
 		p.supply(member, i, s)
 	}
-	if measured {
-		p.consumption(&total, body.CapacityWatts)
+	if measured && !missing { // else the sum would be too small
+		p.consumption(number{&total}, body.CapacityWatts)
 	}
 	p.redundant("power", link, body.PowerSupplyRedundancy)
 }
 
-func (p *power) consumption(watts, capacity *float64) {
-	if watts != nil {
-		p.report.Power = append(p.report.Power, Power{p.id, *watts, capacity})
+func (p *power) consumption(watts, capacity number) {
+	if watts.v != nil {
+		p.report.Power = append(p.report.Power, Power{p.id, *watts.v, capacity.v})
 	}
 }
 
@@ -96,10 +99,10 @@ func (p *power) supply(path string, i int, s supply) {
 		return
 	}
 	oem := s.Oem.get()
-	name := fmt.Sprint("Power supply ", cmp.Or(oem.BayNumber, i+1))
+	name := fmt.Sprint("Power supply ", cmp.Or(oem.BayNumber.whole(), int64(i+1)))
 	x := PowerSupply{
 		Component: s.Status.component(p.names.unique(name), path), Chassis: p.id,
-		Watts: either(s.LastPowerOutputWatts, s.PowerOutputWatts), CapacityWatts: s.PowerCapacityWatts,
+		Watts: either(s.LastPowerOutputWatts, s.PowerOutputWatts).v, CapacityWatts: s.PowerCapacityWatts.v,
 	}
 	if !x.State.healthy() && oem.PowerSupplyStatus.State != "" {
 		x.Reason = oem.PowerSupplyStatus.State

@@ -31,7 +31,8 @@ type Report struct {
 	PowerSupplies []PowerSupply `json:"powerSupplies"`
 	Power         []Power       `json:"power"` // one for each chassis that measures it
 	// Log are the last critical entries of the Integrated Management Log, the
-	// newest first, LogEntries at most.
+	// newest first, LogEntries at most. It is null if the log was not read, and
+	// empty if it was and has none.
 	Log []LogEntry `json:"log"`
 	// Problems are the resources that could not be read.
 	Problems []Problem `json:"problems"`
@@ -45,7 +46,7 @@ var PartNames = []string{"system", "processors", "memory", "storage", "fans", "t
 type Part struct {
 	Name  string `json:"name"` // one of PartNames
 	State State  `json:"state"`
-	Count int    `json:"count"` // how many components there are
+	Count int    `json:"count"` // how many components there are of which the iLO told
 	// Unhealthy are those components that are neither OK nor silent, the worst
 	// first.
 	Unhealthy []Component `json:"unhealthy,omitempty"`

@@ -118,9 +118,9 @@ func (s *inventory) volumes(collection ref) {
 func (s *inventory) drive(link string) {
 	var d struct {
 		Name, Model, SerialNumber                                        string
-		CapacityBytes, CapacityMiB                                       int64
+		CapacityBytes, CapacityMiB                                       number
 		FailurePredicted                                                 bool
-		PredictedMediaLifeLeftPercent, SSDEnduranceUtilizationPercentage *float64
+		PredictedMediaLifeLeftPercent, SSDEnduranceUtilizationPercentage number
 		Location                                                         json.RawMessage // a string, or a list in the standard
 		PhysicalLocation                                                 struct{ PartLocation struct{ ServiceLabel string } }
 		DiskDriveStatusReasons                                           []string
@@ -143,15 +143,15 @@ func (s *inventory) drive(link string) {
 		c.Reason = ""
 		c.because(Warning, "failure predicted")
 	}
-	life := d.PredictedMediaLifeLeftPercent
-	if used := d.SSDEnduranceUtilizationPercentage; life == nil && used != nil {
+	life := d.PredictedMediaLifeLeftPercent.v
+	if used := d.SSDEnduranceUtilizationPercentage.v; life == nil && used != nil {
 		left := max(0, 100-*used)
 		life = &left
 	}
 	s.add("storage", c)
 	s.report.Drives = append(s.report.Drives, Drive{
 		Component: c, Model: first(d.Model), SerialNumber: first(d.SerialNumber),
-		CapacityBytes: max(d.CapacityBytes, d.CapacityMiB<<20), LifeLeftPercent: life,
+		CapacityBytes: bytes(d.CapacityBytes, d.CapacityMiB), LifeLeftPercent: life,
 	})
 }
 

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"strings"
 	"sync"
 )
@@ -27,7 +28,7 @@ func (r *reader) system(link string) (rollup State) {
 	var s struct {
 		Manufacturer, Model, SKU, SerialNumber, HostName, PowerState, BiosVersion string
 		Status                                                                    status
-		MemorySummary                                                             struct{ TotalSystemMemoryGiB float64 }
+		MemorySummary                                                             struct{ TotalSystemMemoryGiB number }
 		ProcessorSummary                                                          struct{ Model string }
 		Processors, Memory, Storage, LogServices                                  ref
 		Oem                                                                       oem[systemExt]
@@ -40,7 +41,7 @@ func (r *reader) system(link string) (rollup State) {
 		r.report.System = System{
 			Manufacturer: s.Manufacturer, Model: s.Model, SKU: s.SKU, SerialNumber: s.SerialNumber, HostName: s.HostName,
 			PowerState: s.PowerState, PostState: ext.PostState, Processor: strings.TrimSpace(s.ProcessorSummary.Model),
-			MemoryGiB: int(s.MemorySummary.TotalSystemMemoryGiB),
+			MemoryGiB: int(s.MemorySummary.TotalSystemMemoryGiB.whole()),
 		}
 	}
 	r.firmware("bios", first(s.BiosVersion, ext.Bios.Current.VersionString))
@@ -120,7 +121,7 @@ func (r *reader) memory(collection ref) {
 	for _, link := range r.members("memory", collection) {
 		var m struct {
 			DeviceLocator, SocketLocator, Name string
-			CapacityMiB, SizeMB                int64
+			CapacityMiB, SizeMB                number
 			DIMMStatus                         string // here on an iLO 4
 			Status                             status
 			Oem                                oem[ext]
@@ -138,6 +139,6 @@ func (r *reader) memory(collection ref) {
 			c.because(c.State, dimm)
 		}
 		r.add("memory", c)
-		r.report.Memory = append(r.report.Memory, Module{c, max(m.CapacityMiB, m.SizeMB)})
+		r.report.Memory = append(r.report.Memory, Module{c, cmp.Or(m.CapacityMiB.whole(), m.SizeMB.whole())})
 	}
 }

@@ -13,14 +13,14 @@ type thermal struct {
 
 type fan struct {
 	Name, FanName, ReadingUnits, Units string
-	Reading, CurrentReading            *float64
+	Reading, CurrentReading            number
 	Status                             status
 }
 
 type temperature struct {
 	Name                                                                   string
-	ReadingCelsius, CurrentReading                                         *float64
-	UpperThresholdNonCritical, UpperThresholdCritical, UpperThresholdFatal *float64
+	ReadingCelsius, CurrentReading                                         number
+	UpperThresholdNonCritical, UpperThresholdCritical, UpperThresholdFatal number
 	Status                                                                 status
 }
 
@@ -38,7 +38,7 @@ func (t *thermal) classic(link string) {
 		return
 	}
 	for i, f := range body.Fans[:min(len(body.Fans), maxMembers)] {
-		reading := either(f.Reading, f.CurrentReading)
+		reading := either(f.Reading, f.CurrentReading).v
 		x := Fan{Percent: reading}
 		if first(f.ReadingUnits, f.Units) == "RPM" {
 			x = Fan{RPM: reading}
@@ -63,21 +63,21 @@ func (t *thermal) subsystem(link, sensors ref) {
 			for _, member := range t.members("fans", body.Fans) {
 				var f struct {
 					Name         string
-					SpeedPercent struct{ Reading, SpeedRPM *float64 }
+					SpeedPercent struct{ Reading, SpeedRPM number }
 					Status       status
 				}
 				if t.read("fans", member, &f) {
-					t.fan(Fan{Percent: f.SpeedPercent.Reading, RPM: f.SpeedPercent.SpeedRPM}, first(f.Name, last(member)), member, f.Status)
+					t.fan(Fan{Percent: f.SpeedPercent.Reading.v, RPM: f.SpeedPercent.SpeedRPM.v}, first(f.Name, last(member)), member, f.Status)
 				}
 			}
 			t.redundant("fans", link.ID, body.FanRedundancy)
 		}
 	}
 	for _, member := range t.members("temperatures", sensors) {
-		type threshold struct{ Reading *float64 }
+		type threshold struct{ Reading number }
 		var s struct {
 			Name, ReadingType, ReadingUnits string
-			Reading                         *float64
+			Reading                         number
 			Thresholds                      struct{ UpperCaution, UpperCritical, UpperFatal threshold }
 			Status                          status
 		}
@@ -100,15 +100,22 @@ func (t *thermal) fan(f Fan, name, path string, s status) {
 	t.report.Fans = append(t.report.Fans, f)
 }
 
-// temperature takes a sensor that measures. An iLO gives -1 as the threshold of a
+// temperature takes a sensor that measures, or that is not well. An iLO gives -1 as the threshold of a
 // place with nothing in it that could be measured, and 0 as its temperature.
 func (t *thermal) temperature(path string, s temperature) {
-	if s.Status.absent() || s.ReadingCelsius == nil ||
-		*s.ReadingCelsius == 0 && s.UpperThresholdCritical != nil && *s.UpperThresholdCritical < 0 {
+	now, critical := s.ReadingCelsius.v, s.UpperThresholdCritical.v
+	if s.Status.absent() || now != nil && *now == 0 && critical != nil && *critical < 0 {
+		return
+	}
+	if now == nil {
+		if c := s.Status.component(first(s.Name, last(path)), path); !c.State.healthy() {
+			c.Name = t.sensors.unique(c.Name)
+			t.add("temperatures", c)
+		}
 		return
 	}
 	x := Temperature{
-		Component: s.Status.component(t.sensors.unique(first(s.Name, last(path))), path), Chassis: t.id, Celsius: *s.ReadingCelsius,
+		Component: s.Status.component(t.sensors.unique(first(s.Name, last(path))), path), Chassis: t.id, Celsius: *now,
 		Caution: threshold(s.UpperThresholdNonCritical), Critical: threshold(s.UpperThresholdCritical), Fatal: threshold(s.UpperThresholdFatal),
 	}
 	for _, limit := range []struct {
@@ -133,19 +140,9 @@ func (t *thermal) temperature(path string, s temperature) {
 
 // threshold is a threshold that is one: an iLO has 0, -1 and 65535 in places of
 // none.
-func threshold(v *float64) *float64 {
-	if v != nil && (*v <= 0 || *v >= 65535) {
+func threshold(n number) *float64 {
+	if n.v != nil && (*n.v <= 0 || *n.v >= 65535) {
 		return nil
 	}
-	return v
-}
-
-// either is the first value that is there.
-func either(values ...*float64) *float64 {
-	for _, v := range values {
-		if v != nil {
-			return v
-		}
-	}
-	return nil
+	return n.v
 }
