@@ -312,3 +312,45 @@ func TestHealthResource(t *testing.T) {
 		t.Errorf("%d logins, %d sessions left", s.Logins, s.Sessions)
 	}
 }
+
+// TestNoMetricIsInvented puts another JSON type in the place of every number of a
+// real server: metrics of readings and sizes are absent, and not 0.
+func TestNoMetricIsInvented(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(tree.Testdata(t), "trees", "*.jsonl.gz"))
+	if err != nil || len(files) != 4 {
+		t.Fatalf("%d trees: %v", len(files), err)
+	}
+	number := regexp.MustCompile(`("(Reading\w*|Capacity\w*|Last\w*Watts|Power\w*Watts|Upper\w*|SpeedRPM|\w+LifeLeftPercent|SSDEndurance\w+|SizeMB)": ?)-?[0-9.]+`)
+	for _, file := range files {
+		tr, err := tree.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resources := slices.DeleteFunc(slices.Clone(tr.Resources()), func(r tree.Resource) bool { return useless.MatchString(r.URI) })
+		for i := range resources {
+			resources[i].Body = number.ReplaceAll(resources[i].Body, []byte(`$1"N/A"`))
+		}
+		if tr, err = tree.New(resources); err != nil {
+			t.Fatal(err)
+		}
+		r, err := health.Read(t.Context(), serveTree(t, tr), health.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id := range checkMetrics(t, serverMetrics(&r)) {
+			if name, _, _ := strings.Cut(id, ","); regexp.MustCompile("_(celsius|percent|rpm|watts|bytes)$").MatchString(name) {
+				t.Errorf("%s: %s", filepath.Base(file), id)
+			}
+		}
+	}
+	// Components that could not be read are not none.
+	series := checkMetrics(t, serverMetrics(&health.Report{Parts: []health.Part{{Name: "memory", State: health.Unknown}, {Name: "fans", State: health.Unknown, Count: 2}, {Name: "network"}}}))
+	for id, want := range map[string]bool{
+		`ilod_server_components,component="memory"`: false, `ilod_server_components_unhealthy,component="memory"`: false,
+		`ilod_server_components,component="fans"`: true, `ilod_server_components,component="network"`: true,
+	} {
+		if _, there := series[id]; there != want {
+			t.Errorf("%s is there: %t", id, there)
+		}
+	}
+}

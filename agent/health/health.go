@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -35,7 +36,7 @@ var ErrNothing = errors.New("the service describes no server")
 // takes about a hundred requests, several at a time.
 //
 // It fails only if the service root cannot be read, if there is no server in the
-// tree, or if ctx ends.
+// tree or nothing of it can be read, or if ctx ends.
 func Read(ctx context.Context, rt http.RoundTripper, o Options) (Report, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -77,8 +78,24 @@ func Read(ctx context.Context, rt http.RoundTripper, o Options) (Report, error) 
 	if ctx.Err() != nil {
 		return Report{}, context.Cause(ctx)
 	}
+	if r.nothing() {
+		first := slices.MinFunc(r.report.Problems, byPath)
+		return Report{}, fmt.Errorf("nothing of the server can be read: %w", first.err)
+	}
 	return r.finish(rollup), nil
 }
+
+// nothing reports that all reading was in vain.
+func (r *reader) nothing() bool {
+	for _, p := range r.parts {
+		if p.Count > 0 {
+			return false
+		}
+	}
+	return len(r.report.Problems) > 0
+}
+
+func byPath(a, b Problem) int { return cmp.Compare(a.Path, b.Path) }
 
 // finish puts the worst first.
 func (r *reader) finish(rollup State) Report {
@@ -109,6 +126,6 @@ func (r *reader) finish(rollup State) Report {
 	}
 	slices.SortStableFunc(report.Parts, func(a, b Part) int { return worst(a.State, b.State) })
 	slices.SortFunc(report.Firmware, func(a, b Firmware) int { return cmp.Compare(b.Name, a.Name) })
-	slices.SortFunc(report.Problems, func(a, b Problem) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(report.Problems, byPath)
 	return *report
 }

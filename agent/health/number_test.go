@@ -3,6 +3,7 @@ package health_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ilod/ilod/agent/health"
+	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
@@ -246,5 +248,21 @@ func TestEntryWithoutDate(t *testing.T) {
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("%s: %v, want %s", name, got, c.want)
 		}
+	}
+}
+
+// TestNothingIsNoReport answers with an error whatever is asked below the root.
+func TestNothingIsNoReport(t *testing.T) {
+	_, err := health.Read(t.Context(), &service{Handler: log{
+		"/redfish/v1/": `{"Systems":{"@odata.id":"/S"},"Chassis":{"@odata.id":"/C"},"Managers":{"@odata.id":"/M"}}`, "/M": "<html>",
+	}}, health.Options{})
+	if e, ok := errors.AsType[*redfisherror.Error](err); !ok || e.Path != "/C" {
+		t.Error(err)
+	}
+	r, err := health.Read(t.Context(), &service{Handler: log{
+		"/redfish/v1/": `{"Systems":{"@odata.id":"/S"},"Managers":{"@odata.id":"/M"}}`, "/M": `{"Members":[{"@odata.id":"/M/1"}]}`, "/M/1": `{}`,
+	}}, health.Options{})
+	if err != nil || len(r.Problems) != 1 {
+		t.Error(r, err)
 	}
 }

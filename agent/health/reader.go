@@ -137,7 +137,7 @@ func (r *reader) readAs(part, link, directives string, v any) bool {
 func (r *reader) fail(part, link string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.report.Problems = append(r.report.Problems, Problem{part, link, err.Error()})
+	r.report.Problems = append(r.report.Problems, Problem{part, link, err.Error(), err})
 	r.unknown(part)
 }
 

@@ -164,4 +164,6 @@ type Problem struct {
 	Part  string `json:"part"` // one of PartNames, or firmware, license, log
 	Path  string `json:"path"`
 	Error string `json:"error"`
+
+	err error
 }

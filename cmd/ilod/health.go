@@ -38,6 +38,9 @@ With --watch a report is made every 5 seconds, or as often as it says: in place
 on a terminal, one after the other elsewhere, until a signal ends it, which is no
 error. Without agent this holds the iLO for all that time: other commands wait.
 
+Times are those of this host's time zone. What could not be read is named, and its
+part is Unknown; if nothing could be read there is no report.
+
 The exit code is 0 when a report was made. With --exit-code it is, as monitoring
 plugins have it, that of the last report: 0 OK, 1 Warning, 2 Critical, 3 unknown
 or no report. Colours are for terminals, and not with NO_COLOR.`,

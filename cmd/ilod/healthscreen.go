@@ -26,7 +26,7 @@ func (s *screen) render(r *health.Report) string {
 		age = fmt.Sprintf("the oldest datum %s before", time.Duration(r.Age)*time.Second)
 	}
 	s.line("", "%s", join(", ", r.System.Model, r.System.SerialNumber, r.System.HostName))
-	s.line(r.State, "%s, read at %s, %s", r.State, r.Time.Local().Format(time.DateTime), age)
+	s.line(r.State, "%s, read at %s, %s", r.State, r.Time.Local().Format(time.DateTime+" MST"), age)
 	s.line("", "")
 	for _, p := range r.Parts {
 		s.row(p.Name, p.State, p.Count, detail(p.Name, r))
@@ -48,15 +48,11 @@ func (s *screen) render(r *health.Report) string {
 	}
 	s.line("", "%-15s %s", "firmware", orNothing(firmware))
 	s.line("", "%-15s %s", "licence", orNothing(licenses))
-	if len(r.Log) == 0 {
-		s.line("", "%-15s %s", "critical events", "none in the log")
-	} else {
-		s.line("", "%-15s %s", "critical events", "the last of the log")
-	}
+	s.line("", "%-15s %s", "critical events", events(r))
 	for _, e := range r.Log {
 		when := "at an unknown time"
 		if !e.Time.IsZero() {
-			when = e.Time.Format("2006-01-02 15:04")
+			when = e.Time.Local().Format("2006-01-02 15:04 MST")
 		}
 		s.line("", "  %s  %s", when, e.Message)
 	}
@@ -71,6 +67,19 @@ func (s *screen) render(r *health.Report) string {
 		s.line("", "  %s: %s", p.Path, p.Error)
 	}
 	return s.text.String()
+}
+
+// events says what is known of the log.
+func events(r *health.Report) string {
+	switch {
+	case len(r.Log) > 0:
+		return "the last of the log"
+	case r.Log != nil:
+		return "none in the log"
+	case slices.ContainsFunc(r.Problems, func(p health.Problem) bool { return p.Part == "log" }):
+		return "the log could not be read"
+	}
+	return "not reported"
 }
 
 // detail is what there is to tell of a part.
@@ -89,13 +98,7 @@ func detail(part string, r *health.Report) string {
 			return fmt.Sprintf("%d GiB", r.System.MemoryGiB)
 		}
 	case "storage":
-		var bytes int64
-		for _, d := range r.Drives {
-			bytes += d.CapacityBytes
-		}
-		if len(r.Drives) > 0 {
-			return fmt.Sprintf("%d drives, %.1f TB", len(r.Drives), float64(bytes)/1e12)
-		}
+		return drives(r.Drives)
 	case "fans":
 		return speeds(r.Fans)
 	case "temperatures":
@@ -112,6 +115,21 @@ func detail(part string, r *health.Report) string {
 		return strings.Join(all, ", ")
 	}
 	return ""
+}
+
+// drives tells how many there are, and the sum of their sizes if all are known.
+func drives(all []health.Drive) string {
+	if len(all) == 0 {
+		return ""
+	}
+	text, bytes := fmt.Sprintf("%d drives", len(all)), 0.0
+	for _, d := range all {
+		if d.CapacityBytes == 0 {
+			return text
+		}
+		bytes += float64(d.CapacityBytes)
+	}
+	return fmt.Sprintf("%s, %.1f TB", text, bytes/1e12)
 }
 
 // speeds are from which to which the fans turn.

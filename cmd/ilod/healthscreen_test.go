@@ -80,7 +80,7 @@ func TestHealthScreenUnwell(t *testing.T) {
 	}
 	got := new(screen).render(&r)
 	want := `
-Critical, read at ` + r.Time.Local().Format(time.DateTime) + `, the oldest datum 1m15s before
+Critical, read at ` + r.Time.Local().Format(time.DateTime+" MST") + `, the oldest datum 1m15s before
 
 temperatures    Critical       2  nearest to a limit: 45 of 42 °C, Inlet
                 Critical          Inlet: 45 °C, critical at 42 °C
@@ -108,5 +108,40 @@ not read
 	narrow := (&screen{width: 20}).render(&r)
 	if !strings.Contains(narrow, "\ntemperatures    Cri…\n") {
 		t.Errorf("narrow:\n%s", narrow)
+	}
+}
+
+// TestOneTimeZone shows all times in the zone of this host, with its name.
+func TestOneTimeZone(t *testing.T) {
+	zone := time.Local
+	defer func() { time.Local = zone }()
+	time.Local = time.FixedZone("EAST", 5*3600)
+	text := new(screen)
+	got := text.render(&health.Report{
+		Time: time.Date(2026, 11, 21, 22, 0, 0, 0, time.UTC),
+		Log: []health.LogEntry{
+			{Time: time.Date(2026, 11, 21, 20, 30, 0, 0, time.UTC), Message: "of an iLO in UTC"},
+			{Time: time.Date(2026, 11, 21, 20, 30, 0, 0, time.FixedZone("", -6*3600)), Message: "of one in America"},
+		},
+	})
+	for _, want := range []string{", read at 2026-11-22 03:00:00 EAST,", "\n  2026-11-22 01:30 EAST  of an iLO in UTC\n", "\n  2026-11-22 07:30 EAST  of one in America\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+}
+
+// TestWhatTheScreenDoesNotKnow is not told as nothing, or as zero.
+func TestWhatTheScreenDoesNotKnow(t *testing.T) {
+	for want, r := range map[string]health.Report{
+		"critical events none in the log\n":           {Log: []health.LogEntry{}},
+		"critical events not reported\n":              {},
+		"critical events the log could not be read\n": {Problems: []health.Problem{{Part: "log", Path: "/L"}}},
+		"2 drives\n":         {Parts: []health.Part{{Name: "storage"}}, Drives: []health.Drive{{CapacityBytes: 1e12}, {}}},
+		"2 drives, 1.5 TB\n": {Parts: []health.Part{{Name: "storage"}}, Drives: []health.Drive{{CapacityBytes: 1e12}, {CapacityBytes: 5e11}}},
+	} {
+		if got := new(screen).render(&r); !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
 	}
 }
