@@ -24,7 +24,7 @@ func wholeOptions(config Config, log *logrus.Logger, lock *platform.Lock, device
 			return diskStore{s}, err
 		},
 		Transport: func(onReset func()) (Transport, error) {
-			return chif.NewTransport(device, chif.TransportOptions{MaxChannels: config.Channels, OnReset: onReset}), nil
+			return chif.NewTransport(device, chif.TransportOptions{MaxChannels: config.Channels, OnReset: onReset})
 		},
 		NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
 		Problem: func(error) gateway.Problem { return gateway.Problem{} },

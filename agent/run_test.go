@@ -113,7 +113,7 @@ func (h *host) options(t *testing.T) Options {
 		Config: h.config, Log: log, Unlock: lock.Release,
 		Store: func(context.Context) (Store, error) { return &mapStore{m: map[string][]byte{}}, nil },
 		Transport: func(onReset func()) (Transport, error) {
-			return chif.NewTransport(h.server.Device(), chif.TransportOptions{OnReset: onReset}), nil
+			return chif.NewTransport(h.server.Device(), chif.TransportOptions{OnReset: onReset})
 		},
 		NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
 		Problem: func(error) gateway.Problem { return gateway.Problem{} },

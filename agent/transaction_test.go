@@ -241,8 +241,9 @@ func TestTransactionCrash(t *testing.T) {
 				return true
 			}}
 			o.Transport = func(onReset func()) (Transport, error) {
-				m.Transport = chif.NewTransport(h.server.Device(), chif.TransportOptions{OnReset: onReset})
-				return m, nil
+				transport, err := chif.NewTransport(h.server.Device(), chif.TransportOptions{OnReset: onReset})
+				m.Transport = transport
+				return m, err
 			}
 			r := h.run(t, o)
 			_, handle := r.session(t)

@@ -169,7 +169,7 @@ func newTransport(b *testing.B, address string) *chif.Transport {
 	if err != nil {
 		b.Fatal(err)
 	}
-	t := chif.NewTransport(dev, chif.TransportOptions{})
+	t := chiftest.NewTransport(b, dev, chif.TransportOptions{})
 	b.Cleanup(func() { t.Close() })
 	return t
 }
@@ -215,7 +215,7 @@ func BenchmarkBlobGet(b *testing.B) {
 		b.Fatal(err)
 	}
 	var packets [][]byte
-	t := chif.NewTransport(recorder{Device: dev, sent: &packets}, chif.TransportOptions{})
+	t := chiftest.NewTransport(b, recorder{Device: dev, sent: &packets}, chif.TransportOptions{})
 	if _, err := get(t, "/big"); err != nil {
 		b.Fatal(err)
 	}

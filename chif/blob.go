@@ -6,25 +6,25 @@ import (
 	"fmt"
 )
 
-// Operation is the u32 at offset 8 of a BlobStore2 request (chif-protocol §3.1).
-type Operation uint32
+// operation is the u32 at offset 8 of a BlobStore2 request (chif-protocol §3.1).
+type operation uint32
 
 // The operations of BlobStore2.
 const (
-	OpCreate   Operation = 1
-	OpWrite    Operation = 2
-	OpInfo     Operation = 3
-	OpRead     Operation = 4
-	OpDelete   Operation = 5
-	OpFinalize Operation = 6
-	OpREST     Operation = 7
+	opCreate   operation = 1
+	opWrite    operation = 2
+	opInfo     operation = 3
+	opRead     operation = 4
+	opDelete   operation = 5
+	opFinalize operation = 6
+	opREST     operation = 7
 )
 
 var operationNames = [...]string{"", "CREATE", "WRITE", "INFO", "READ", "DELETE", "FINALIZE", "REST"}
 
 // String is the operation's name, such as "CREATE".
-func (o Operation) String() string {
-	if o >= OpCreate && o <= OpREST {
+func (o operation) String() string {
+	if o >= opCreate && o <= opREST {
 		return operationNames[o]
 	}
 	return fmt.Sprintf("operation %d", uint32(o))
@@ -41,33 +41,32 @@ const (
 	finalizeSize = 64
 	restSize     = 68
 	restBlobSize = 116
-	listSize     = 41
 )
 
 // Limits in bytes (chif-protocol §3.1, derived from the sizes that HPE's
 // library reports).
 const (
-	MaxWrite     = 3304 // data of one WRITE
-	MaxRead      = 3868 // count of one READ
-	MaxImmediate = 3567 // HTTP request carried inside a REST packet
-	MaxNamespace = 15   // characters; 16 with the NUL
-	MaxKey       = 31   // characters; 32 with the NUL
+	maxWrite     = 3304 // data of one WRITE
+	maxReadCount = 3868 // count of one READ
+	maxImmediate = 3567 // HTTP request carried inside a REST packet
+	maxNamespace = 15   // characters; 16 with the NUL
+	maxKey       = 31   // characters; 32 with the NUL
 )
 
 // blobName is the address of a blob in the iLO's blob store, padded with zeros
 // as it stands in a packet.
 type blobName struct {
-	namespace [MaxNamespace + 1]byte
-	key       [MaxKey + 1]byte
+	namespace [maxNamespace + 1]byte
+	key       [maxKey + 1]byte
 }
 
 // makeBlobName refuses, with ErrInvalidRequest, what does not fit with its NUL:
 // HPE's library copies keys without a limit and damages the packet (chif-captures
 // §2).
 func makeBlobName(namespace, key string) (n blobName, err error) {
-	if len(namespace) > MaxNamespace || len(key) > MaxKey {
+	if len(namespace) > maxNamespace || len(key) > maxKey {
 		return n, fmt.Errorf("%w: blob name %q/%q is longer than %d/%d characters",
-			ErrInvalidRequest, namespace, key, MaxNamespace, MaxKey)
+			ErrInvalidRequest, namespace, key, maxNamespace, maxKey)
 	}
 	copy(n.namespace[:], namespace)
 	copy(n.key[:], key)
@@ -99,8 +98,8 @@ func appendUint32(dst []byte, v uint32) []byte { return binary.LittleEndian.Appe
 // appendNamed adds the prefix that all operations but REST share: header,
 // operation, namespace @12, key @28 (chif-protocol §3.2). size is cut to 16
 // bits, as HPE's library does.
-func appendNamed(dst []byte, seq uint16, size uint32, op Operation, n blobName) []byte {
-	dst = Header{Size: uint16(size), Sequence: seq, Command: CommandBlob}.append(dst)
+func appendNamed(dst []byte, seq uint16, size uint32, op operation, n blobName) []byte {
+	dst = Header{Size: uint16(size), Sequence: seq, Command: commandBlob}.append(dst)
 	dst = appendUint32(dst, uint32(op))
 	return n.append(dst)
 }
@@ -108,7 +107,7 @@ func appendNamed(dst []byte, seq uint16, size uint32, op Operation, n blobName) 
 // appendCreate adds a CREATE request. The five strings are constants of HPE's
 // library whose meaning is not known (chif-protocol §3.3).
 func appendCreate(dst []byte, seq uint16, n blobName) []byte {
-	dst = appendNamed(dst, seq, createSize, OpCreate, n)
+	dst = appendNamed(dst, seq, createSize, opCreate, n)
 	dst = appendUint32(dst, 2)
 	dst = appendString(dst, "text/plain", 64)
 	dst = appendString(dst, "ascii", 32)
@@ -120,7 +119,7 @@ func appendCreate(dst []byte, seq uint16, n blobName) []byte {
 // appendWrite adds a WRITE request up to its data: the count bytes themselves
 // must follow (chif-protocol §3.4).
 func appendWrite(dst []byte, seq uint16, n blobName, offset, count uint32) []byte {
-	dst = appendNamed(dst, seq, writeSize+count, OpWrite, n)
+	dst = appendNamed(dst, seq, writeSize+count, opWrite, n)
 	dst = appendZeros(dst, 64)
 	dst = appendUint32(dst, offset)
 	dst = appendUint32(dst, count)
@@ -129,14 +128,14 @@ func appendWrite(dst []byte, seq uint16, n blobName, offset, count uint32) []byt
 
 // appendInfo adds an INFO request (chif-protocol §3.5).
 func appendInfo(dst []byte, seq uint16, n blobName) []byte {
-	return appendNamed(dst, seq, infoSize, OpInfo, n)
+	return appendNamed(dst, seq, infoSize, opInfo, n)
 }
 
 // appendRead adds the 132 bytes of a READ request that carry information. Its
 // size field promises count bytes more, which HPE's library fills from its heap
 // and we with zeros (chif-protocol §3.6, chif-captures §2).
 func appendRead(dst []byte, seq uint16, n blobName, offset, count uint32) []byte {
-	dst = appendNamed(dst, seq, readSize+count, OpRead, n)
+	dst = appendNamed(dst, seq, readSize+count, opRead, n)
 	dst = appendUint32(dst, offset)
 	dst = appendUint32(dst, count)
 	return appendZeros(dst, 64)
@@ -144,19 +143,19 @@ func appendRead(dst []byte, seq uint16, n blobName, offset, count uint32) []byte
 
 // appendDelete adds a DELETE request (chif-protocol §3.7).
 func appendDelete(dst []byte, seq uint16, n blobName) []byte {
-	return appendUint32(appendNamed(dst, seq, deleteSize, OpDelete, n), 0)
+	return appendUint32(appendNamed(dst, seq, deleteSize, opDelete, n), 0)
 }
 
 // appendFinalize adds a FINALIZE request (chif-protocol §3.7).
 func appendFinalize(dst []byte, seq uint16, n blobName) []byte {
-	return appendUint32(appendNamed(dst, seq, finalizeSize, OpFinalize, n), 0)
+	return appendUint32(appendNamed(dst, seq, finalizeSize, opFinalize, n), 0)
 }
 
 // appendREST adds what both forms of REST share: operation, mode, response
 // namespace @16, response key @32, length @64 (chif-protocol §3.8).
 func appendREST(dst []byte, seq uint16, size, mode uint32, rsp blobName, length uint32) []byte {
-	dst = Header{Size: uint16(size), Sequence: seq, Command: CommandBlob}.append(dst)
-	dst = appendUint32(dst, uint32(OpREST))
+	dst = Header{Size: uint16(size), Sequence: seq, Command: commandBlob}.append(dst)
+	dst = appendUint32(dst, uint32(opREST))
 	dst = appendUint32(dst, mode)
 	return appendUint32(rsp.append(dst), length)
 }
@@ -173,20 +172,9 @@ func appendRESTBlob(dst []byte, seq uint16, req, rsp blobName) []byte {
 	return req.append(appendREST(dst, seq, restBlobSize, 1, rsp, 0))
 }
 
-// appendList adds a LIST request. Nothing sends it: its answer's layout is not
-// known and an iLO is reported to refuse it for the namespace that REST uses
-// (chif-protocol §3.9). It is here so that the packers cover every builder of
-// HPE's library.
-func appendList(dst []byte, seq uint16, n blobName) []byte {
-	dst = Header{Size: listSize, Sequence: seq, Command: CommandList}.append(dst)
-	dst = append(dst, 7, 0, 25, 0, 0, 0, 0, 0)
-	dst = append(dst, n.namespace[:12]...)
-	return appendZeros(appendUint32(dst, 9), 9)
-}
-
 // answerCode returns the return code of a BlobStore2 answer's message, the u32
 // at packet offset 8, and what follows it.
-func answerCode(op Operation, msg []byte) (Code, []byte, error) {
+func answerCode(op operation, msg []byte) (Code, []byte, error) {
 	if len(msg) < 4 {
 		return 0, nil, fmt.Errorf("%w: %s answer has no return code", ErrProtocol, op)
 	}

@@ -51,7 +51,7 @@ func forPackets(ctx context.Context, n int) (context.Context, context.CancelFunc
 }
 
 // ask exchanges one BlobStore2 request and splits the code off its answer.
-func (c *Conn) ask(ctx context.Context, op Operation, request []byte) (Code, []byte, error) {
+func (c *Conn) ask(ctx context.Context, op operation, request []byte) (Code, []byte, error) {
 	msg, err := c.exchange(ctx, request)
 	if err != nil {
 		return 0, nil, c.opError(op.String(), err)
@@ -64,7 +64,7 @@ func (c *Conn) ask(ctx context.Context, op Operation, request []byte) (Code, []b
 }
 
 // demand is ask for requests whose answer is a code that must be success.
-func (c *Conn) demand(ctx context.Context, op Operation, request []byte) error {
+func (c *Conn) demand(ctx context.Context, op operation, request []byte) error {
 	code, _, err := c.ask(ctx, op, request)
 	if err == nil && !code.ok() {
 		err = c.opError(op.String(), code)
@@ -72,7 +72,7 @@ func (c *Conn) demand(ctx context.Context, op Operation, request []byte) error {
 	return err
 }
 
-// restImmediate sends an HTTP request of at most MaxImmediate bytes inside a
+// restImmediate sends an HTTP request of at most maxImmediate bytes inside a
 // REST packet.
 func (c *Conn) restImmediate(ctx context.Context, request []byte, rsp blobName) (restAnswer, error) {
 	packet := appendRESTImmediate(c.out[:0], c.next(), rsp, uint32(len(request)))
@@ -101,14 +101,14 @@ func (c *Conn) create(ctx context.Context) (blobName, error) {
 	defer cancel()
 	for second := false; ; second = true {
 		name := newBlobName()
-		code, _, err := c.ask(ctx, OpCreate, appendCreate(c.out[:0], c.next(), name))
+		code, _, err := c.ask(ctx, opCreate, appendCreate(c.out[:0], c.next(), name))
 		switch {
 		case err != nil:
 			return name, err
 		case code == CodeSuccess || second && code.ok():
 			return name, nil
 		case second:
-			return name, c.opError(OpCreate.String(), code)
+			return name, c.opError(opCreate.String(), code)
 		case code.ok():
 			c.discard(ctx, name)
 		}
@@ -117,25 +117,25 @@ func (c *Conn) create(ctx context.Context) (blobName, error) {
 
 // store fills a new blob and finalizes it.
 func (c *Conn) store(ctx context.Context, name blobName, data []byte) error {
-	ctx, cancel := forPackets(ctx, len(data)/MaxWrite)
+	ctx, cancel := forPackets(ctx, len(data)/maxWrite)
 	defer cancel()
-	for offset := 0; offset < len(data); offset += MaxWrite {
-		piece := data[offset:min(offset+MaxWrite, len(data))]
+	for offset := 0; offset < len(data); offset += maxWrite {
+		piece := data[offset:min(offset+maxWrite, len(data))]
 		packet := appendWrite(c.out[:0], c.next(), name, uint32(offset), uint32(len(piece)))
-		if err := c.demand(ctx, OpWrite, append(packet, piece...)); err != nil {
+		if err := c.demand(ctx, opWrite, append(packet, piece...)); err != nil {
 			return err
 		}
 	}
-	return c.demand(ctx, OpFinalize, appendFinalize(c.out[:0], c.next(), name))
+	return c.demand(ctx, opFinalize, appendFinalize(c.out[:0], c.next(), name))
 }
 
 // rest exchanges a REST packet. Codes with which the iLO says that it did not
 // execute the request match ErrNotSent.
 func (c *Conn) rest(ctx context.Context, packet []byte) (restAnswer, error) {
-	op := OpREST.String()
+	op := opREST.String()
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()
-	code, body, err := c.ask(ctx, OpREST, packet)
+	code, body, err := c.ask(ctx, opREST, packet)
 	switch {
 	case err != nil:
 		return restAnswer{}, err
@@ -155,10 +155,10 @@ func (c *Conn) rest(ctx context.Context, packet []byte) (restAnswer, error) {
 
 // info asks for the size in bytes of a blob, waiting while it is busy.
 func (c *Conn) info(ctx context.Context, name blobName) (uint32, error) {
-	op := OpInfo.String()
+	op := opInfo.String()
 	for try := 0; ; try++ {
 		one, cancel := forPackets(ctx, 1)
-		code, body, err := c.ask(one, OpInfo, appendInfo(c.out[:0], c.next(), name))
+		code, body, err := c.ask(one, opInfo, appendInfo(c.out[:0], c.next(), name))
 		cancel()
 		switch {
 		case err != nil:
@@ -182,13 +182,13 @@ func (c *Conn) info(ctx context.Context, name blobName) (uint32, error) {
 // readBlob reads a blob to the size that INFO tells. have is what was read
 // before, of the same blob.
 func (c *Conn) readBlob(ctx context.Context, name blobName, have []byte) ([]byte, error) {
-	op := OpRead.String()
+	op := opRead.String()
 	size, err := c.info(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	if size > maxAnswer {
-		return nil, c.opError(OpInfo.String(), fmt.Errorf("%w: the answer's blob has %d bytes, the limit is %d", ErrTooLarge, size, maxAnswer))
+		return nil, c.opError(opInfo.String(), fmt.Errorf("%w: the answer's blob has %d bytes, the limit is %d", ErrTooLarge, size, maxAnswer))
 	}
 	ctx, cancel := forPackets(ctx, int(size)/maxRead)
 	defer cancel()
@@ -196,7 +196,7 @@ func (c *Conn) readBlob(ctx context.Context, name blobName, have []byte) ([]byte
 	for restarts := 0; len(data) < int(size); {
 		asked := min(size-uint32(len(data)), maxRead)
 		packet := appendRead(c.out[:0], c.next(), name, uint32(len(data)), asked)
-		code, body, err := c.ask(ctx, OpRead, appendZeros(packet, int(asked)))
+		code, body, err := c.ask(ctx, opRead, appendZeros(packet, int(asked)))
 		if err != nil {
 			return nil, err
 		}
@@ -230,7 +230,7 @@ func (c *Conn) discard(ctx context.Context, name blobName) (left []blobName) {
 	ctx, cancel := forPackets(ctx, deleteTries)
 	defer cancel()
 	for range deleteTries {
-		code, _, err := c.ask(ctx, OpDelete, appendDelete(c.out[:0], c.next(), name))
+		code, _, err := c.ask(ctx, opDelete, appendDelete(c.out[:0], c.next(), name))
 		if err != nil {
 			return []blobName{name}
 		}

@@ -242,7 +242,7 @@ func (c *libraryChannel) Receive(ctx context.Context, buf []byte) (int, error) {
 			size := int(binary.LittleEndian.Uint16(c.answer[:]))
 			return copy(buf, c.answer[:min(max(size, headerSize), MaxPacket)]), nil
 		case codeBadCommand: // what the answer was is known, whether it was stored is not
-			bad := Header{Size: headerSize, Sequence: binary.LittleEndian.Uint16(c.request[2:]), Command: CommandBad}
+			bad := Header{Size: headerSize, Sequence: binary.LittleEndian.Uint16(c.request[2:]), Command: commandBad}
 			return copy(buf, bad.append(nil)), nil
 		}
 		err := libraryError(c.library.name, o.code)

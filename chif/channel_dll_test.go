@@ -39,7 +39,7 @@ func (e *echo) exchange(_ uintptr, request, answer []byte, ms uint32) uint32 {
 		<-e.silent
 	}
 	h, _, _ := ParsePacket(request)
-	h.Size, h.Command = headerSize, h.Command|ResponseFlag
+	h.Size, h.Command = headerSize, h.Command|responseFlag
 	h.append(answer[:0])
 	return e.code
 }
@@ -83,7 +83,7 @@ func TestLibraryOneCallAtATime(t *testing.T) {
 			}
 			conn := NewConn(c)
 			for range exchanges {
-				_, failed := conn.Exchange(t.Context(), CommandBlob, 0, make([]byte, 52))
+				_, failed := conn.Exchange(t.Context(), commandBlob, 0, make([]byte, 52))
 				err = errors.Join(err, failed)
 			}
 			done <- errors.Join(err, conn.Close())
@@ -105,10 +105,10 @@ func TestLibraryHangs(t *testing.T) {
 		hanging, other := e.conn(l), e.conn(l)
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := hanging.Exchange(short, CommandBlob, 0, nil); !errors.Is(err, ErrTimeout) || errors.Is(err, ErrNotSent) {
+		if _, err := hanging.Exchange(short, commandBlob, 0, nil); !errors.Is(err, ErrTimeout) || errors.Is(err, ErrNotSent) {
 			t.Errorf("of the hanging call: %v", err)
 		}
-		if _, err := other.Exchange(t.Context(), CommandBlob, 0, nil); !errors.Is(err, ErrBusy) || !errors.Is(err, ErrNotSent) {
+		if _, err := other.Exchange(t.Context(), commandBlob, 0, nil); !errors.Is(err, ErrBusy) || !errors.Is(err, ErrNotSent) {
 			t.Errorf("of the next: %v", err)
 		}
 		if _, err := l.open(t.Context()); !errors.Is(err, ErrBusy) {
@@ -121,7 +121,7 @@ func TestLibraryHangs(t *testing.T) {
 		}
 		close(e.silent)
 		again := e.conn(l)
-		if _, err := again.Exchange(t.Context(), CommandBlob, 0, nil); err != nil {
+		if _, err := again.Exchange(t.Context(), commandBlob, 0, nil); err != nil {
 			t.Errorf("afterwards: %v", err)
 		}
 		again.Close()
@@ -139,7 +139,7 @@ func TestLibraryCodes(t *testing.T) {
 		l := e.start()
 		conn := e.conn(l)
 		e.code = code
-		_, exchanging := conn.Exchange(t.Context(), CommandBlob, 0, nil)
+		_, exchanging := conn.Exchange(t.Context(), commandBlob, 0, nil)
 		_, opening := l.open(t.Context())
 		for _, err := range []error{exchanging, opening} {
 			if err == nil || want != nil && !errors.Is(err, want) {
@@ -150,7 +150,7 @@ func TestLibraryCodes(t *testing.T) {
 	}
 	e := &echo{t: t, code: codeBadCommand}
 	conn := e.conn(e.start())
-	if _, err := conn.Exchange(t.Context(), CommandBlob, 0, nil); !errors.Is(err, ErrRefused) || conn.dead != nil {
+	if _, err := conn.Exchange(t.Context(), commandBlob, 0, nil); !errors.Is(err, ErrRefused) || conn.dead != nil {
 		t.Errorf("code 8: %v, channel %v", err, conn.dead)
 	}
 	conn.Close()

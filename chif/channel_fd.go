@@ -230,5 +230,5 @@ func (c *fdChannel) refused() bool {
 // sequence 0, which no request of ours carries. A node says it with EBUSY.
 func isBusyPacket(b []byte) bool {
 	h, msg, err := ParsePacket(b)
-	return err == nil && len(msg) == 0 && h.Sequence == 0 && h.Command == CommandBad
+	return err == nil && len(msg) == 0 && h.Sequence == 0 && h.Command == commandBad
 }

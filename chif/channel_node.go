@@ -17,23 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// NodeDirectory is where the hpilo driver's nodes d0ccb0, d0ccb1, … appear
-	// (hpilo.c ilo_probe; one iLO, so always d0).
-	NodeDirectory = "/dev/hpilo"
-	// DefaultSettle is how long a node is left alone after its open, so that the
-	// iLO takes note of it; HPE's library waits as long (chif-captures §3).
-	DefaultSettle = 100 * time.Millisecond
-	// maxNodes is the hardware's limit on channels (chif-protocol §1.1).
-	maxNodes = 32
-)
-
-// NodeDevice returns the device whose channels are the d0ccbN nodes in dir.
-// settle is the pause between the open of a node and its first packet; use
-// DefaultSettle on a real iLO.
-func NodeDevice(dir string, settle time.Duration) Device {
-	return &nodeDevice{dir: dir, settle: settle, sys: "/sys", proc: "/proc", open: openNode}
-}
+// maxNodes is the hardware's limit on channels (hpilo.h: "hw limited to 32";
+// the driver offers at most 24).
+const maxNodes = 32
 
 type nodeDevice struct {
 	dir       string

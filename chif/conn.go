@@ -90,9 +90,9 @@ func (c *Conn) exchange(ctx context.Context, request []byte) ([]byte, error) {
 		case err != nil:
 			return nil, c.kill(err)
 		case h.Sequence != sequence: // a late answer to an earlier owner of the channel
-		case h.Command == CommandBad:
+		case h.Command == commandBad:
 			return nil, ErrRefused
-		case h.Command != command|ResponseFlag:
+		case h.Command != command|responseFlag:
 			return nil, c.kill(fmt.Errorf("%w: command %#04x answered by %#04x", ErrProtocol, command, h.Command))
 		default:
 			return message, nil

@@ -1,10 +1,14 @@
 package chif
 
-const maxRead = MaxRead
+import "time"
 
-func platformDevice() (Device, error) { return platformNodes(NodeDirectory) }
+const maxRead = maxReadCount
 
-func platformNodes(dir string) (Device, error) { return NodeDevice(dir, DefaultSettle), nil }
+func platformDevice() (Device, error) { return platformNodes(NodeDirectory, DefaultSettle) }
+
+func platformNodes(dir string, settle time.Duration) (Device, error) {
+	return &nodeDevice{dir: dir, settle: settle, sys: "/sys", proc: "/proc", open: openNode}, nil
+}
 
 func platformSocket(path string) (Device, error) { return socketDevice{path}, nil }
 

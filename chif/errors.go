@@ -78,7 +78,7 @@ const (
 	NoDriver
 )
 
-// NoDeviceError is the ErrNoDevice of one address, with its cause and remedy.
+// NoDeviceError is the ErrNoDevice of one address, with its cause.
 type NoDeviceError struct {
 	Address string         // the device address that was tried
 	Reason  NoDeviceReason // why it has no channel
@@ -124,33 +124,6 @@ func (r NoDeviceReason) Cause() string {
 		return "HPE's channel interface driver is not installed, or this machine has no iLO 2 to 6"
 	}
 	return "unknown reason"
-}
-
-// Remedy is one sentence that says what to do about it.
-func (r NoDeviceReason) Remedy() string {
-	switch r {
-	case NoModule:
-		return "run 'modprobe hpilo'; some distributions ship hpilo in an extra-modules package"
-	case ModuleWithoutDevice:
-		return "on an iLO 7 use Redfish over the virtual NIC (https://16.1.15.1) with credentials; else see 'lspci -nn -d 103c:3307' and the kernel log"
-	case VirtualMachine:
-		return "run on the hypervisor's host, or hand a channel in with --device unix:PATH"
-	case NoSocket:
-		return "start the program that serves the socket, or correct the path after unix:"
-	case NotPacketSocket:
-		return "name the socket that carries CHIF packets; an HTTP socket is not one"
-	case NoDirectory:
-		return "correct the device path; the kernel's own directory is /dev/hpilo"
-	case NoFunction:
-		return "on an iLO 7 use Redfish over the virtual NIC (https://16.1.15.1) with credentials"
-	case NoNodes:
-		return "in a container, hand in /dev/hpilo; else see that devtmpfs is mounted on /dev"
-	case NoLibrary:
-		return "install HPE's RESTful Interface Tool, or copy its ilorest_chif.dll to the directory of ilod.exe"
-	case NoDriver:
-		return "install HPE's 'iLO Channel Interface Driver for Windows'; on an iLO 7 use Redfish over the virtual NIC (https://16.1.15.1) with credentials"
-	}
-	return ""
 }
 
 // Code is a BlobStore2 return code, the u32 at offset 8 of each answer. A Code

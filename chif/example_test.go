@@ -32,7 +32,11 @@ func simulatedILO() (dev chif.Device, stop func()) {
 func Example() {
 	dev, stop := simulatedILO() // on a server: chif.ParseDevice("auto")
 	defer stop()
-	transport := chif.NewTransport(dev, chif.TransportOptions{})
+	transport, err := chif.NewTransport(dev, chif.TransportOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer transport.Close()
 	client := &http.Client{Transport: transport}
 
@@ -56,7 +60,11 @@ func Example() {
 func Example_gofish() {
 	dev, stop := simulatedILO()
 	defer stop()
-	transport := chif.NewTransport(dev, chif.TransportOptions{})
+	transport, err := chif.NewTransport(dev, chif.TransportOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer transport.Close()
 
 	ilo, err := gofish.ConnectContext(context.Background(), gofish.ClientConfig{
@@ -85,7 +93,11 @@ func Example_gofish() {
 func ExampleTransport_Status() {
 	dev, stop := simulatedILO()
 	defer stop()
-	transport := chif.NewTransport(dev, chif.TransportOptions{})
+	transport, err := chif.NewTransport(dev, chif.TransportOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer transport.Close()
 
 	status, err := transport.Status(context.Background())

@@ -54,7 +54,7 @@ func inBubble(t *testing.T, o chif.TransportOptions, rules []chiftest.Rule, f fu
 		if err := i.SetFaults(chiftest.Faults{Rules: rules}); err != nil {
 			t.Fatal(err)
 		}
-		i.Transport = chif.NewTransport(i.Device(), o)
+		i.Transport = chiftest.NewTransport(t, i.Device(), o)
 		f(t, i)
 		if err := i.Transport.Close(); err != nil {
 			t.Error(err)
@@ -333,7 +333,7 @@ func TestSecurityStates(t *testing.T) {
 			status.SecurityState = state
 			s := chiftest.New(t, chiftest.Options{Handler: &web{}, Status: &status})
 			for ignore, want := range map[bool]error{false: want, true: nil} {
-				tr := chif.NewTransport(s.Device(), chif.TransportOptions{IgnoreSecurityState: ignore})
+				tr := chiftest.NewTransport(t, s.Device(), chif.TransportOptions{IgnoreSecurityState: ignore})
 				i := &ilo{Server: s, Transport: tr}
 				if _, _, err := i.do(t.Context(), "GET", "/small", nil); !errors.Is(err, want) {
 					t.Errorf("state %s: %v, want %v", state, err, want)
@@ -343,7 +343,7 @@ func TestSecurityStates(t *testing.T) {
 			if err := s.SetFaults(chiftest.Faults{Rules: []chiftest.Rule{{Fault: chiftest.FaultRefuse, Op: chiftest.OpREST}}}); err != nil {
 				t.Fatal(err)
 			}
-			tr := chif.NewTransport(s.Device(), chif.TransportOptions{})
+			tr := chiftest.NewTransport(t, s.Device(), chif.TransportOptions{})
 			defer tr.Close()
 			_, _, err := (&ilo{Server: s, Transport: tr}).do(t.Context(), "GET", "/small", nil)
 			if credentials := errors.Is(err, chif.ErrCredentialsRequired); credentials != (state >= chif.SecurityHigh) {

@@ -67,14 +67,14 @@ func FuzzPacket(f *testing.F) {
 // FuzzBlobAnswer feeds the readers of all answers that are not HTTP.
 func FuzzBlobAnswer(f *testing.F) {
 	for _, p := range capturedPackets(f, "rsp") {
-		f.Add(p[min(headerSize, len(p)):], uint32(MaxRead))
+		f.Add(p[min(headerSize, len(p)):], uint32(maxReadCount))
 	}
 	f.Fuzz(func(t *testing.T, message []byte, asked uint32) {
 		if s, err := parseStatus(message); err == nil {
 			_ = s.Generation()
 			_ = s.SecurityState.String()
 		}
-		code, body, err := answerCode(OpRead, message)
+		code, body, err := answerCode(opRead, message)
 		if err != nil {
 			return
 		}

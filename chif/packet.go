@@ -9,13 +9,12 @@ import (
 const headerSize = 8
 
 // Commands that this package knows (chif-protocol §2). An answer carries its
-// request's command with ResponseFlag set, or CommandBad.
+// request's command with responseFlag set, or commandBad.
 const (
-	CommandStatus uint16 = 0x0002 // SMIF: get status and security state
-	CommandBlob   uint16 = 0x011C // SMIF: BlobStore2
-	CommandList   uint16 = 0x0108 // SMIF: BlobStore2 LIST; known, never sent
-	CommandBad    uint16 = 0xFFFF // answer: unknown or refused command
-	ResponseFlag  uint16 = 0x8000
+	commandStatus uint16 = 0x0002 // SMIF: get status and security state
+	commandBlob   uint16 = 0x011C // SMIF: BlobStore2
+	commandBad    uint16 = 0xFFFF // answer: unknown or refused command
+	responseFlag  uint16 = 0x8000
 )
 
 // Header is the header of every CHIF packet: 8 bytes, little-endian

@@ -48,7 +48,7 @@ const minStatus = 73
 
 // appendStatus adds a status request, a bare header.
 func appendStatus(dst []byte, seq uint16) []byte {
-	return Header{Size: headerSize, Sequence: seq, Command: CommandStatus}.append(dst)
+	return Header{Size: headerSize, Sequence: seq, Command: commandStatus}.append(dst)
 }
 
 // parseStatus reads a status answer's message, little-endian. Offsets in the

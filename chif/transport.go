@@ -53,14 +53,14 @@ type Transport struct {
 	cleanup sync.WaitGroup // deletions of blobs; Add only while not closed
 }
 
-// NewTransport returns a Transport on a device. It opens nothing yet. It panics
-// if MaxChannels is over 4.
-func NewTransport(d Device, o TransportOptions) *Transport {
+// NewTransport returns a Transport on a device. It opens nothing yet. It fails
+// with ErrInvalidRequest if MaxChannels is below 0 or over 4.
+func NewTransport(d Device, o TransportOptions) (*Transport, error) {
 	if o.MaxChannels == 0 {
 		o.MaxChannels = 2
 	}
 	if o.MaxChannels < 0 || o.MaxChannels > 4 {
-		panic(fmt.Sprintf("chif: MaxChannels is %d, not 1 to 4", o.MaxChannels))
+		return nil, fmt.Errorf("%w: MaxChannels is %d, not 1 to 4", ErrInvalidRequest, o.MaxChannels)
 	}
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = 60 * time.Second
@@ -68,7 +68,7 @@ func NewTransport(d Device, o TransportOptions) *Transport {
 	if o.BusyTimeout <= 0 {
 		o.BusyTimeout = 30 * time.Second
 	}
-	return &Transport{pool: newPool(d, o)}
+	return &Transport{pool: newPool(d, o)}, nil
 }
 
 // Close ends what is in flight, with ErrClosed, closes all channels and waits
@@ -217,7 +217,7 @@ func (t *Transport) attempt(ctx context.Context, m *message) (*http.Response, er
 // send hands an HTTP request to the iLO, inside a packet or, if it is too large
 // for that, by blob.
 func (c *Conn) send(ctx context.Context, request []byte, rsp blobName) (a restAnswer, left []blobName, err error) {
-	if len(request) <= MaxImmediate {
+	if len(request) <= maxImmediate {
 		a, err = c.restImmediate(ctx, request, rsp)
 		return a, nil, err
 	}

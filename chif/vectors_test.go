@@ -75,8 +75,6 @@ func (v vector) pack() ([]byte, error) {
 		return appendRESTImmediate(nil, 0, rsp, a.DataLength), nil
 	case "rest_immediate_blobdesc":
 		return appendRESTBlob(nil, 0, req, rsp), nil
-	case "list_blob":
-		return appendList(nil, 0, name), nil
 	case "get_security_state":
 		return appendStatus(nil, 0), nil
 	}
@@ -95,6 +93,9 @@ func TestPackersReproduceHPEsPackets(t *testing.T) {
 		t.Fatalf("%d vectors, want 164", len(vectors))
 	}
 	for _, v := range vectors {
+		if v.Builder == "list_blob" { // another command, which ilod never sends
+			continue
+		}
 		packet, err := v.pack()
 		if !v.legal() {
 			if !errors.Is(err, ErrInvalidRequest) {

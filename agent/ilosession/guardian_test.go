@@ -57,8 +57,8 @@ func openTransport(device string) (http.RoundTripper, io.Closer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	t := chif.NewTransport(d, chif.TransportOptions{})
-	return t, t, nil
+	t, err := chif.NewTransport(d, chif.TransportOptions{})
+	return t, t, err
 }
 
 // order tells the victim what to do.
@@ -458,7 +458,7 @@ func TestServeGuardian(t *testing.T) {
 			err := ServeGuardian(t.Context(), strings.NewReader(c.pipe(told(m, s))), GuardianOptions{
 				Log: testLog(t),
 				Transport: func(string) (http.RoundTripper, io.Closer, error) {
-					transport := chif.NewTransport(m.server.Device(), chif.TransportOptions{})
+					transport := chiftest.NewTransport(t, m.server.Device(), chif.TransportOptions{})
 					return transport, transport, nil
 				},
 			})
@@ -497,7 +497,7 @@ func (m *machine) guard(ctx context.Context, pipe io.Reader, over ...func(http.R
 	return ServeGuardian(ctx, pipe, GuardianOptions{
 		Log: testLog(m.t), NotSent: notSent,
 		Transport: func(string) (http.RoundTripper, io.Closer, error) {
-			transport := chif.NewTransport(m.server.Device(), chif.TransportOptions{})
+			transport := chiftest.NewTransport(m.t, m.server.Device(), chif.TransportOptions{})
 			rt := http.RoundTripper(transport)
 			for _, f := range over {
 				rt = f(rt)
@@ -654,7 +654,7 @@ func TestServeGuardianGivesUp(t *testing.T) {
 		}
 		err = ServeGuardian(t.Context(), bytes.NewReader(text), GuardianOptions{
 			Transport: func(string) (http.RoundTripper, io.Closer, error) {
-				transport := chif.NewTransport(m.server.Device(), chif.TransportOptions{})
+				transport := chiftest.NewTransport(t, m.server.Device(), chif.TransportOptions{})
 				return transport, transport, nil
 			},
 		})

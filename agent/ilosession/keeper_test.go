@@ -97,7 +97,7 @@ func memoryDir(t *testing.T) string {
 // the end of the test.
 func (m *machine) keeper(set ...func(*KeeperOptions)) *Keeper {
 	m.t.Helper()
-	transport := chif.NewTransport(m.server.Device(), chif.TransportOptions{})
+	transport := chiftest.NewTransport(m.t, m.server.Device(), chif.TransportOptions{})
 	ledger, err := OpenLedger(m.state, m.runtime)
 	if err != nil {
 		m.t.Fatal(err)
@@ -308,7 +308,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 // service2 carries a request on a channel of its own.
 func (m *machine) service2(r *http.Request) (*http.Response, error) {
-	t := chif.NewTransport(m.server.Device(), chif.TransportOptions{})
+	t := chiftest.NewTransport(m.t, m.server.Device(), chif.TransportOptions{})
 	defer t.Close()
 	return t.RoundTrip(r)
 }

@@ -274,7 +274,7 @@ func (m *machine) leave(steps int) { m.process(&life{left: steps}, nil, m.get1) 
 // other is another program on the host: it logs in and stays.
 func (m *machine) other() *Session {
 	m.t.Helper()
-	transport := chif.NewTransport(m.server.Device(), chif.TransportOptions{})
+	transport := chiftest.NewTransport(m.t, m.server.Device(), chif.TransportOptions{})
 	m.t.Cleanup(func() { _ = transport.Close() })
 	s, err := Login(m.t.Context(), transport, Options{})
 	if err != nil {

@@ -22,7 +22,7 @@ func behind(tb testing.TB, tr *tree.Tree) (*schema.Checker, *redfish.Service) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	transport := chif.NewTransport(chiftest.New(tb, chiftest.Options{Handler: service}).Device(), chif.TransportOptions{})
+	transport := chiftest.NewTransport(tb, chiftest.New(tb, chiftest.Options{Handler: service}).Device(), chif.TransportOptions{})
 	store, err := cache.Open(tb.Context(), cache.Options{})
 	if err != nil {
 		tb.Fatal(err)

@@ -98,7 +98,7 @@ func newDozen(t *testing.T, tr *tree.Tree, seed uint64, session bool) *dozen {
 		i.do(http.MethodPost, accounts, fmt.Sprintf(`{"UserName":"user%d","Password":"12345678","Oem":{"Hpe":{"LoginName":"first"}}}`, n))
 	}
 	notSent := func(err error) bool { return errors.Is(err, chif.ErrNotSent) }
-	transport := chif.NewTransport(d.server.Device(), chif.TransportOptions{})
+	transport := chiftest.NewTransport(t, d.server.Device(), chif.TransportOptions{})
 	var next http.RoundTripper = transport
 	logout := func() error { return nil }
 	if session {

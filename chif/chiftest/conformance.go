@@ -81,7 +81,7 @@ type client struct {
 // client opens a Transport that is closed at the end of the test.
 func (c conformance) client(t *testing.T, o chif.TransportOptions) *client {
 	t.Helper()
-	tr := chif.NewTransport(c.dev, o)
+	tr := NewTransport(t, c.dev, o)
 	t.Cleanup(func() { tr.Close() })
 	return &client{Transport: tr}
 }

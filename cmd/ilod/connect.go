@@ -51,8 +51,11 @@ func signalled(ctx context.Context, err error) error {
 func (a *app) withTransport(d chif.Device, o chif.TransportOptions, f func(*chif.Transport) error) error {
 	o.BusyTimeout = min(cmp.Or(o.BusyTimeout, busyTimeout), time.Duration(a.config.Timeout))
 	o.OnReset = func() { a.log.Warn("the iLO was reset") }
-	t := chif.NewTransport(d, o)
-	err := f(t)
+	t, err := chif.NewTransport(d, o)
+	if err != nil {
+		return err
+	}
+	err = f(t)
 	if closing := t.Close(); err == nil {
 		err = closing
 	}

@@ -117,7 +117,7 @@ func (d *doctor) moduleRemedy(reason chif.NoDeviceReason) string {
 	if installed, kernel, err := platform.ModuleInstalled(d.root, driver); err == nil && !installed {
 		return "install hpilo.ko of kernel " + kernel + ": linux-modules-extra or kernel-modules-extra has it"
 	}
-	return reason.Remedy()
+	return remedy(reason)
 }
 
 // nodes describes the channel nodes.

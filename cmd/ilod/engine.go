@@ -50,7 +50,8 @@ func (a *app) engineOptions(log *logrus.Logger, level logrus.Level) (agent.Optio
 		Identity: freshness.Identity{Serial: strings.TrimSpace(serial + " " + device.String()), BootID: boot},
 		Store:    func(ctx context.Context) (agent.Store, error) { return a.openStore(ctx, log) },
 		Transport: func(onReset func()) (agent.Transport, error) {
-			transport = chif.NewTransport(device, chif.TransportOptions{
+			var err error
+			transport, err = chif.NewTransport(device, chif.TransportOptions{
 				MaxChannels: a.config.Channels,
 				BusyTimeout: min(busyTimeout, time.Duration(a.config.Timeout)),
 				OnReset: func() {
@@ -58,6 +59,9 @@ func (a *app) engineOptions(log *logrus.Logger, level logrus.Level) (agent.Optio
 					onReset()
 				},
 			})
+			if err != nil {
+				return nil, err
+			}
 			return closer{logged{transport, log, level}, transport}, nil
 		},
 		Credentials: func() (*ilosession.Credentials, error) { return a.config.Credentials(os.Getenv) },

@@ -134,7 +134,7 @@ func classify(err error) (row exitCode, hint string) {
 		return row, u.hint
 	}
 	if e, ok := errors.AsType[*chif.NoDeviceError](err); ok {
-		return row, e.Reason.Remedy()
+		return row, remedy(e.Reason)
 	}
 	switch {
 	case errors.Is(err, errAgentRuns):

@@ -82,7 +82,7 @@ func TestClassify(t *testing.T) {
 		}
 	}
 	for _, reason := range []chif.NoDeviceReason{chif.NoModule, chif.VirtualMachine, chif.NoSocket} {
-		if _, hint := classify(&chif.NoDeviceError{Reason: reason}); hint != reason.Remedy() {
+		if _, hint := classify(&chif.NoDeviceError{Reason: reason}); hint != remedy(reason) {
 			t.Errorf("hint %q", hint)
 		}
 	}

@@ -34,8 +34,8 @@ func (a *app) internalCommand() *cobra.Command {
 						if err != nil {
 							return nil, nil, err
 						}
-						t := chif.NewTransport(device, chif.TransportOptions{MaxChannels: 1})
-						return t, t, nil
+						t, err := chif.NewTransport(device, chif.TransportOptions{MaxChannels: 1})
+						return t, t, err
 					},
 				})
 			},

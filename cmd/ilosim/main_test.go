@@ -108,7 +108,10 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := chif.NewTransport(d, chif.TransportOptions{})
+	tr, err := chif.NewTransport(d, chif.TransportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer tr.Close()
 	st, err := tr.Status(t.Context())
 	if err != nil || st.SecurityState != chif.SecurityHigh || st.Generation() != 5 {
