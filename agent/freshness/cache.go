@@ -95,6 +95,7 @@ type Cache struct {
 	active   map[*flight]bool   // all of them
 	sweep    *sweep             // under way
 	dir      directory
+	settled  time.Time     // by then, what was asked for last has happened
 	early    bool          // the host discovers its devices: the tree is incomplete
 	debt     time.Duration // time spent since the last sweep on what a sweep would have renewed
 	stats    Stats
@@ -313,6 +314,10 @@ func (c *Cache) ttl(e *entry, now time.Time) time.Duration {
 		return negativeAge - age
 	}
 	l := c.limits(e.class)
+	if e.unsettled && e.class != Immutable {
+		v := c.ages[Volatile]
+		l.Fresh, l.Max = min(l.Fresh, v.Fresh), min(l.Max, v.Max)
+	}
 	return min(l.Fresh-now.Sub(e.validated), l.Max-age)
 }
 

@@ -424,67 +424,6 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestWriteInvalidates(t *testing.T) {
-	const bios, volume = "/redfish/v1/systems/1/bios", "/redfish/v1/Systems/1/Storage/A/Volumes/1"
-	all := map[string]string{
-		accounts:                          `{"Members":[{"@odata.id":"/redfish/v1/AccountService/Accounts/1"}]}`,
-		account:                           `{}`,
-		account + "/Keys":                 `{}`,
-		"/redfish/v1/AccountService":      `{}`,
-		bios:                              `{"@Redfish.Settings":{"SettingsObject":{"@odata.id":"/redfish/v1/systems/1/bios/settings/"}}}`,
-		bios + "/BaseConfigs":             `{}`,
-		volume:                            `{"@Redfish.Settings":{"SettingsObject":{"@odata.id":"/redfish/v1/pending/1"}}}`,
-		"/redfish/v1/pending/1":           `{}`,
-		"/redfish/v1/Chassis/1/Drives":    `{"Members":[{"@odata.id":"/redfish/v1/Systems/1/Storage/A/Drives/0"}]}`,
-		"/redfish/v1/Systems":             `{"Members":[{"@odata.id":"/redfish/v1/Systems/1/"}]}`,
-		"/redfish/v1/Systems/1/Processor": `{}`,
-		"/redfish/v1/Managers":            `{"Members":[]}`,
-	}
-	for _, s := range []struct {
-		method, uri string
-		dropped     []string
-	}{
-		{"PATCH", account, []string{account, account + "/Keys", accounts}},
-		{"DELETE", account + "/", []string{account, account + "/Keys", accounts}},
-		{"POST", accounts, []string{accounts, account, account + "/Keys", "/redfish/v1/AccountService"}},
-		{"PATCH", bios + "/settings/", []string{bios}},
-		{"PATCH", bios, []string{bios, bios + "/BaseConfigs"}},
-		{"PATCH", volume, []string{volume, "/redfish/v1/pending/1"}},
-		{"PUT", "/redfish/v1/pending/1", []string{"/redfish/v1/pending/1", volume}},
-		{"DELETE", "/redfish/v1/Systems/1/Storage/A/Drives/0", []string{"/redfish/v1/Chassis/1/Drives"}},
-		{"POST", "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset/", []string{"/redfish/v1/Systems", "/redfish/v1/Systems/1/Processor", bios, bios + "/BaseConfigs", volume}},
-		{"PATCH", "/rest/v1/AccountService/Accounts/1", []string{account, account + "/Keys", accounts}},
-		{"POST", "/redfish/v1/EventService/Subscriptions", nil},
-	} {
-		t.Run(s.method+" "+s.uri, func(t *testing.T) {
-			r := newResources()
-			for uri, body := range all {
-				r.set(uri, `W/"A"`, body)
-			}
-			for _, lost := range []bool{false, true} {
-				c, next, store := open(t, r)
-				for uri := range all {
-					ask(t, c, "GET", uri)
-				}
-				if lost {
-					next.setFail(errors.New("the outcome is unknown"))
-				}
-				_, err := try(t, c, s.method, s.uri)
-				if (err != nil) != lost {
-					t.Error(err)
-				}
-				for uri := range all {
-					dropped := ask(t, c, "GET", uri, "Cache-Control", "only-if-cached").status == 504
-					_, kept := store.Get(strings.ToLower(uri))
-					if want := slices.ContainsFunc(s.dropped, func(d string) bool { return strings.EqualFold(d, uri) }); dropped != want || kept == want {
-						t.Errorf("%s: dropped: %t, in the store: %t, want dropped: %t", uri, dropped, kept, want)
-					}
-				}
-			}
-		})
-	}
-}
-
 // A write to a path that could mean anything leaves nothing.
 func TestWriteToOddPath(t *testing.T) {
 	c, _, store := open(t, one())

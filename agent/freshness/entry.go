@@ -19,6 +19,7 @@ type entry struct {
 	wall      int64     // when it was read, Unix time in nanoseconds
 	fetched   time.Time // the same by the monotonic clock of this process
 	validated time.Time // the same, or when the last sweep that renewed it was sent
+	unsettled bool      // something that was asked for may not have happened yet
 	outline
 
 	listed    bool // the directory listed its resource when it was asked last
@@ -49,6 +50,7 @@ const (
 	flagGzip       = 1 << iota // the body is gzip as the iLO sent it
 	flagDeflated               // the body was made gzip here
 	flagCollection             // the resource is a collection
+	flagUnsettled              // entry.unsettled
 )
 
 // encode makes the stored form of an entry and its document. A body is deflated
@@ -63,6 +65,9 @@ func encode(e *entry, d *document) []byte {
 	}
 	if e.collection {
 		flags |= flagCollection
+	}
+	if e.unsettled {
+		flags |= flagUnsettled
 	}
 	b := make([]byte, 0, len(body)+512+8*len(e.members))
 	b = append(b, envelopeVersion, flags)
@@ -97,7 +102,7 @@ func decode(key string, b []byte, withBody bool) (*entry, *document, error) {
 	version, flags := r.byte(), r.byte()
 	e := &entry{key: key, path: pathOf(key), status: int(r.uint(2))}
 	e.epoch, e.wall, e.twin = r.uint(8), int64(r.uint(8)), r.uint(8)
-	e.collection = flags&flagCollection != 0
+	e.collection, e.unsettled = flags&flagCollection != 0, flags&flagUnsettled != 0
 	for range r.count(8) {
 		e.members = append(e.members, r.uint(8))
 	}

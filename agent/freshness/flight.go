@@ -144,7 +144,7 @@ func (c *Cache) settle(f *flight) {
 	}
 	var evicted []string
 	if keep {
-		e.epoch = c.epoch
+		e.epoch, e.unsettled = c.epoch, f.started.Before(c.settled)
 		c.dir.judge(e)
 		evicted = c.makeRoom()
 		c.entries[f.key] = e

@@ -3,12 +3,7 @@ package freshness
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/ilod/ilod/agent/ilopath"
 )
 
 // Identity is what an answer depends on beside its path. Empty fields are not
@@ -132,10 +127,7 @@ func (c *Cache) invalidate(reason string) {
 	c.meta.Epoch = c.epoch
 	c.dir, c.debt = directory{}, 0
 	c.stats.Invalidations++
-	for f := range c.active {
-		f.discard = true
-	}
-	clear(c.flights)
+	c.abandon()
 	var refusals []*entry
 	for _, e := range c.entries {
 		if e.negative() {
@@ -228,83 +220,5 @@ func (c *Cache) observe(path string, body []byte) {
 		c.invalidate("the host boots: " + o.PostState)
 	} else if err := c.saveMeta(); err != nil {
 		c.o.Log.WithError(err).Warn("the state of the host could not be kept")
-	}
-}
-
-// write carries a request that may change something. What it may have changed is
-// dropped before it is sent, in case this process ends before the answer comes,
-// and again when it is over, whatever the answer: a GET that ran meanwhile may
-// have seen the time before.
-func (c *Cache) write(r *http.Request) (*http.Response, error) {
-	var affected func(*entry) bool
-	key, ok := appendKey(nil, r.URL)
-	if ok {
-		affected = c.affected(pathOf(string(key)))
-	} else {
-		affected = func(*entry) bool { return true } // no telling what it is about
-	}
-	c.drop(affected)
-	defer c.drop(affected)
-	c.mu.Lock()
-	c.stats.Writes++
-	c.mu.Unlock()
-	resp, err := c.o.Next.RoundTrip(forServer(r))
-	if err != nil {
-		return nil, err
-	}
-	resp.Header.Set("Cache-Status", "ilod; fwd=method")
-	return resp, nil
-}
-
-// affected tells which entries a write to a path may have changed: the resource
-// with all below it, or for an action that on which it acts; the collection that
-// it is in; what names it as its settings, and what it names.
-func (c *Cache) affected(path string) func(*entry) bool {
-	path, _, _ = strings.Cut(path, "/actions/")
-	above := []string{directoryPath, parent(path)}
-	if strings.HasSuffix(path, "/settings") {
-		above = append(above, parent(parent(path)))
-	}
-	own := hash(path)
-	var twins []uint64
-	c.mu.Lock()
-	for _, e := range c.entries {
-		if e.path == path && e.twin != 0 {
-			twins = append(twins, e.twin)
-		}
-	}
-	c.mu.Unlock()
-	return func(e *entry) bool {
-		_, member := slices.BinarySearch(e.members, own)
-		return member || ilopath.Within(e.path, path) || slices.Contains(above, e.path) || e.twin == own ||
-			len(twins) > 0 && slices.Contains(twins, hash(e.path))
-	}
-}
-
-// drop takes entries out of index and store, and sees to it that no GET of them
-// under way is kept or joined.
-func (c *Cache) drop(which func(*entry) bool) {
-	c.disk.Lock()
-	defer c.disk.Unlock()
-	var keys []string
-	c.mu.Lock()
-	for _, e := range c.entries {
-		if which(e) {
-			c.forget(e)
-			keys = append(keys, e.key)
-		}
-	}
-	for f := range c.active {
-		// What it will read is not known yet; what was read before may tell.
-		if which(&entry{key: f.key, path: f.path}) || slices.Contains(keys, f.key) {
-			f.discard = true
-			if c.flights[f.key] == f {
-				delete(c.flights, f.key)
-			}
-		}
-	}
-	c.mu.Unlock()
-	for _, key := range keys {
-		c.o.Store.Drop(key)
 	}
 }

@@ -179,7 +179,7 @@ func (d *directory) judge(e *entry) {
 
 // couldRenew tells whether a sweep could make an old entry good again.
 func (c *Cache) couldRenew(e *entry, now time.Time) bool {
-	return e.renewable && e.epoch == c.epoch && now.Sub(e.fetched) <= c.limits(e.class).Max
+	return e.renewable && !e.unsettled && e.epoch == c.epoch && now.Sub(e.fetched) <= c.limits(e.class).Max
 }
 
 // watched are the resources that tell of another firmware or a booting host;
