@@ -76,7 +76,7 @@ type Store interface {
 
 // rooms are those that the engine itself has something to do with.
 type rooms struct {
-	gateway   http.Handler
+	gateway   *gateway.Gateway
 	freshness interface{ Sweep(context.Context) error }
 	keeper    interface{ Recover(context.Context) error }
 	journal   interface{ Recover(context.Context) error } // of transactions

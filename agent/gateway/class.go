@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ilod/ilod/agent/budget"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/schedule"
 )
@@ -57,7 +58,7 @@ func tag(c *call, class schedule.Class) context.Context {
 	if key := c.key(); c.who.peer == nil || key != c.who.owner {
 		ctx = schedule.WithPeer(ctx, key)
 	}
-	ctx = context.WithValue(ctx, roleKey{}, c.who.role)
+	ctx = budget.WithPurse(context.WithValue(ctx, roleKey{}, c.who.role), c.purse)
 	if c.lease != nil {
 		ctx = clients.WithSession(ctx, c.session)
 	}

@@ -14,10 +14,14 @@ import (
 )
 
 // maxConnections bounds the open connections of a Connections, and maxShare
-// those of one user among them.
+// those of one user among them. The last reserved ones are for admins.
 const (
 	maxConnections = 1024
-	maxShare       = maxConnections / 2
+	maxShare       = maxConnections / 4
+	reserved       = maxConnections / 8
+	// sendBuffer is what the kernel keeps of an answer that its client has not read,
+	// in bytes (unix(7), SO_SNDBUF): that memory is the agent's, too.
+	sendBuffer = 16 << 10
 	// maxExcess bounds the connections beyond these that are told so; further
 	// ones are just closed.
 	maxExcess = 64
@@ -27,11 +31,13 @@ const (
 )
 
 // Connections bounds the open connections of a server's listeners, in total and
-// for each user, so that no user can keep the others out; root always gets in.
+// for each user, so that no user can keep the others out, and no number of users
+// the admins; root always gets in.
 // It knows who is at their other ends. The zero value is not useful: use
 // NewConnections.
 type Connections struct {
 	identify func(net.Conn) (Peer, error)
+	admin    func(*Peer) bool // nil: root alone is one
 	log      logrus.FieldLogger
 
 	mu       sync.Mutex
@@ -43,9 +49,9 @@ type Connections struct {
 }
 
 // NewConnections makes a Connections that asks identify who has connected a Unix
-// socket or a named pipe.
-func NewConnections(identify func(net.Conn) (Peer, error), log logrus.FieldLogger) *Connections {
-	return &Connections{identify: identify, log: log, of: map[string]int{}, silent: map[net.Conn]bool{}}
+// socket or a named pipe, and admin whether that is an admin; nil: only root.
+func NewConnections(identify func(net.Conn) (Peer, error), admin func(*Peer) bool, log logrus.FieldLogger) *Connections {
+	return &Connections{identify: identify, admin: admin, log: log, of: map[string]int{}, silent: map[net.Conn]bool{}}
 }
 
 // connection is one that is counted.
@@ -87,18 +93,24 @@ func (l *counted) Accept() (net.Conn, error) {
 // count returns nil for a connection that is far too much.
 func (s *Connections) count(conn net.Conn) *connection {
 	c := &connection{Conn: conn}
-	owner, privileged := "", false // all that are not known are one user
+	if b, ok := conn.(interface{ SetWriteBuffer(int) error }); ok {
+		_ = b.SetWriteBuffer(sendBuffer)
+	}
+	owner, isRoot, most := "", false, maxConnections-reserved // all that are not known are one user
 	if network := conn.LocalAddr().Network(); network == "unix" || network == "pipe" {
 		if p, err := s.identify(conn); err != nil {
 			s.log.WithError(err).Warn("a client cannot be identified")
 		} else {
 			c.peer = known(p)
-			owner, privileged = c.peer.owner, p.UID == 0
+			owner, isRoot = c.peer.owner, p.UID == 0
+			if s.admin != nil && s.admin(&p) {
+				most = maxConnections
+			}
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.excess = !privileged && (s.open >= maxConnections || s.of[owner] >= maxShare); c.excess && s.excess >= maxExcess {
+	if c.excess = !isRoot && (s.open >= most || s.of[owner] >= maxShare); c.excess && s.excess >= maxExcess {
 		return nil
 	}
 	add := func(n int) {

@@ -33,7 +33,7 @@ func (p *pipes) connect(user Peer, n int) (clients []net.Conn) {
 }
 
 func serveCounted(t *testing.T, g *Gateway) (l *pipes, server *http.Server, all *Connections) {
-	all = NewConnections(func(c net.Conn) (Peer, error) { return c.(as).Peer, nil }, g.log)
+	all = NewConnections(func(c net.Conn) (Peer, error) { return c.(as).Peer, nil }, g.IsAdmin, g.log)
 	server = NewServer(g, nil, g.log)
 	all.Attach(server)
 	l = newPipes()
@@ -67,7 +67,9 @@ func status(t *testing.T, c net.Conn) string {
 // root.
 func TestTooManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, _, _ := serveCounted(t, newGateway(t, Options{}))
+		roles := testRoles
+		roles.Admin.Users = []string{"anna"}
+		l, _, _ := serveCounted(t, newGateway(t, Options{Roles: roles}))
 		mine := l.connect(operator, maxShare)
 		excess := l.connect(operator, 2)
 		if got := status(t, excess[0]); got != "503" {
@@ -83,8 +85,14 @@ func TestTooManyConnections(t *testing.T) {
 		if got := status(t, others[maxShare-1]); got != "200" {
 			t.Errorf("another user: %s", got)
 		}
+		for n := range 4 { // until the reserve
+			l.connect(Peer{UID: uint32(5000 + n)}, (maxConnections-reserved-2*maxShare)/4)
+		}
 		if got := status(t, l.connect(nobody, 1)[0]); got != "503" {
-			t.Errorf("when all are taken: %s", got)
+			t.Errorf("when all but the reserve are taken: %s", got)
+		}
+		if got := status(t, l.connect(Peer{UID: 1004, User: "anna"}, 1)[0]); got != "200" {
+			t.Errorf("an admin then: %s", got)
 		}
 		if got := status(t, l.connect(root, 1)[0]); got != "200" {
 			t.Errorf("root: %s", got)

@@ -18,11 +18,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/budget"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/transaction"
 )
@@ -44,6 +44,9 @@ type Options struct {
 	// Hosts are names for that listener in the Host header, in addition to
 	// localhost and the loopback addresses.
 	Hosts []string
+	// Budget bounds the memory of all bodies; nil: one of the defaults. Requests
+	// to Next have their Purse in the context.
+	Budget *budget.Budget
 	// Problem explains errors of Next and of the functions below that come from
 	// rooms which the gateway does not know, such as those of package chif. Nil,
 	// or Unknown, leaves them to the gateway.
@@ -85,8 +88,8 @@ type Gateway struct {
 	clients  *clients.Registry
 	log      logrus.FieldLogger
 
-	bodies  atomic.Int64 // bytes of request bodies in memory
-	warming sync.Mutex   // held while the cache is warmed
+	budget  *budget.Budget // of memory for bodies
+	warming sync.Mutex     // held while the cache is warmed
 	counts  counters
 }
 
@@ -100,6 +103,9 @@ func New(o Options) (*Gateway, error) {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)
 		o.Log = silent
+	}
+	if o.Budget == nil {
+		o.Budget = budget.New(budget.DefaultTotal, budget.DefaultReserve, budget.DefaultShare)
 	}
 	if o.LookupGroup == nil {
 		o.LookupGroup = lookupGroup
@@ -116,7 +122,7 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		next: o.Next, roles: roles, accounts: accounts, o: o, log: o.Log,
 		hosts:   map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true},
-		clients: o.Clients,
+		clients: o.Clients, budget: o.Budget,
 	}
 	for _, host := range o.Hosts {
 		g.hosts[strings.ToLower(host)] = true
@@ -141,14 +147,17 @@ type call struct {
 	path    string          // canonical, see canonicalPath
 	lease   *clients.Lease  // nil: it runs in no client session
 	session clients.Session // of the lease, as it was at the beginning
+	purse   *budget.Purse   // nil until the caller is known
 }
 
 // ServeHTTP answers one request. Nothing goes to Next unless the caller is known
 // and its role suffices.
 func (g *Gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w, c := &statusWriter{ResponseWriter: rw}, &call{Request: r}
+	w.pace.set = http.NewResponseController(rw).SetWriteDeadline
 	g.counts.inFlight.Add(1)
 	defer func() {
+		c.purse.Close()
 		if c.lease != nil {
 			c.lease.Release()
 		}
@@ -179,6 +188,7 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 		return bad
 	}
 	invalid := g.identify(c)
+	g.open(w, c)
 	if bad := g.checkHeaders(c); bad != nil {
 		return bad
 	}
@@ -259,6 +269,7 @@ func (g *Gateway) resolve(w http.ResponseWriter, c *call) (*route, *failure) {
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	pace   pace
 }
 
 func (w *statusWriter) WriteHeader(status int) {

@@ -68,7 +68,7 @@ func (g *Gateway) metrics() []Metric {
 	return []Metric{
 		requests,
 		{"ilod_gateway_requests_in_flight", "Requests of local clients that have no answer yet.", Gauge, []Sample{{nil, float64(g.counts.inFlight.Load())}}},
-		{"ilod_gateway_body_bytes", "Request bodies in memory, in bytes.", Gauge, []Sample{{nil, float64(g.bodies.Load())}}},
+		{"ilod_gateway_body_bytes", "Bodies of requests and answers in memory, in bytes.", Gauge, []Sample{{nil, float64(g.budget.Held())}}},
 		{"ilod_client_sessions", "Sessions of local clients with the agent.", Gauge, []Sample{
 			{[]Label{{"kind", "default"}}, float64(sessions.Defaults)}, {[]Label{{"kind", "explicit"}}, float64(sessions.Sessions - sessions.Defaults)},
 		}},

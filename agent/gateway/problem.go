@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ilod/ilod/agent/budget"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/agent/schedule"
@@ -83,7 +84,10 @@ func ownProblem(err error) Problem {
 	var full *schedule.QueueFullError
 	var limit *ilosession.SessionLimitError
 	var refusal *redfisherror.Error
+	var memory *budget.FullError
 	switch {
+	case errors.As(err, &memory):
+		return Problem{Cause: QueueFull, RetryAfter: memory.RetryAfter}
 	case errors.As(err, &full):
 		return Problem{Cause: QueueFull, RetryAfter: full.RetryAfter}
 	case errors.Is(err, schedule.ErrQueueFull):
@@ -316,6 +320,13 @@ func (g *Gateway) reply(w http.ResponseWriter, status int, v any) {
 	if err != nil {
 		g.log.WithError(err).Error("an answer cannot be encoded")
 		status, body = http.StatusInternalServerError, []byte(`{"error":{"code":"`+registry+`InternalError","message":"The answer cannot be encoded."}}`)
+	}
+	if s, ok := w.(*statusWriter); ok {
+		if err := s.pace.payOwn(len(body)); err != nil {
+			f := &failure{status: http.StatusServiceUnavailable, key: "ServiceTemporarilyUnavailable", text: err.Error(), retry: 5 * time.Second}
+			h.Set("Retry-After", f.retryAfter())
+			status, body = f.status, encode(f.body())
+		}
 	}
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -2,15 +2,12 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -22,9 +19,6 @@ const (
 	// classHeader lets a client that does not wait for the answer step back:
 	// "background" is its only value.
 	classHeader = "Ilod-Class"
-
-	maxBody   = 32 << 20    // bytes of one request's body
-	maxBodies = 2 * maxBody // of all that are in memory
 )
 
 // proxy hands the request on to the iLO and its answer back.
@@ -44,6 +38,9 @@ func (g *Gateway) proxy(w http.ResponseWriter, c *call) *failure {
 	resp, bad := g.roundTrip(c, c.Method, body)
 	if bad != nil {
 		return bad
+	}
+	if err := c.pay(resp); err != nil {
+		return g.explain(c, err)
 	}
 	defer resp.Body.Close()
 	if !isRead(c.Method) {
@@ -190,58 +187,4 @@ func bodyAllowed(status int) bool {
 
 func isRead(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
-}
-
-// readBody reads a body of at most limit bytes before anything else is done, so
-// that a client which stops in the middle holds no place at the iLO. release
-// gives its memory free.
-func (g *Gateway) readBody(w http.ResponseWriter, c *call, limit int64) (body []byte, release func(), bad *failure) {
-	if c.ContentLength > limit {
-		return nil, nil, tooLarge()
-	}
-	size := c.ContentLength
-	if size < 0 {
-		size = limit
-	}
-	if g.bodies.Add(size) > maxBodies {
-		g.bodies.Add(-size)
-		return nil, nil, &failure{status: http.StatusServiceUnavailable, key: "ServiceTemporarilyUnavailable", retry: 5 * time.Second}
-	}
-	kept := false
-	defer func() {
-		if !kept {
-			g.bodies.Add(-size)
-		}
-	}()
-	var buf bytes.Buffer
-	_, err := buf.ReadFrom(http.MaxBytesReader(unwrap(w), c.Body, limit))
-	var timeout net.Error
-	switch {
-	case err == nil:
-	case errors.As(err, new(*http.MaxBytesError)):
-		return nil, nil, tooLarge()
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return nil, nil, &failure{status: http.StatusRequestTimeout, key: "OperationTimeout", text: "The request's body did not come in time."}
-	case c.Context().Err() != nil, errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
-		panic(http.ErrAbortHandler)
-	default:
-		return nil, nil, &failure{status: http.StatusBadRequest, key: "MalformedJSON", text: "The request's body cannot be read: " + err.Error()}
-	}
-	// From here on the iLO takes its time.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	kept = true
-	return buf.Bytes(), func() { g.bodies.Add(-size) }, nil
-}
-
-// unwrap returns the server's own writer, which closes the connection after too
-// large a body.
-func unwrap(w http.ResponseWriter) http.ResponseWriter {
-	if s, ok := w.(*statusWriter); ok {
-		return s.ResponseWriter
-	}
-	return w
-}
-
-func tooLarge() *failure {
-	return &failure{status: http.StatusRequestEntityTooLarge, key: "PayloadTooLarge"}
 }

@@ -230,50 +230,8 @@ func TestBodies(t *testing.T) {
 			}
 		})
 	}
-	if got := g.bodies.Load(); got != 0 {
+	if got := g.budget.Held(); got != 0 {
 		t.Errorf("%d bytes are still accounted for", got)
-	}
-}
-
-// TestBodiesShareTheirMemory: more bodies at once than there is room for are put
-// off, and the place is given back.
-func TestBodiesShareTheirMemory(t *testing.T) {
-	release, inside := make(chan struct{}), make(chan struct{})
-	n := &next{answer: func(*http.Request) (*http.Response, error) {
-		inside <- struct{}{}
-		<-release
-		return respond(200, ""), nil
-	}}
-	g := newGateway(t, Options{Next: n})
-	client := unixClient(t, serveUnix(t, g, operator))
-	statuses := make(chan int)
-	for range 2 {
-		go func() {
-			resp, err := client.Post("http://ilod/redfish/v1/x", "", io.MultiReader(strings.NewReader("x")))
-			if err != nil {
-				t.Error(err)
-				statuses <- 0
-				return
-			}
-			resp.Body.Close()
-			statuses <- resp.StatusCode
-		}()
-		<-inside
-	}
-	w := ask(g, &operator, "POST", "/redfish/v1/x", "x")
-	wantFailure(t, w, 503, "ServiceTemporarilyUnavailable")
-	if w.Header().Get("Retry-After") == "" {
-		t.Error("no Retry-After")
-	}
-	close(release)
-	for range 2 {
-		if s := <-statuses; s != 200 {
-			t.Error(s)
-		}
-	}
-	go func() { <-inside }()
-	if w := ask(g, &operator, "POST", "/redfish/v1/x", "x"); w.Code != 200 {
-		t.Error(w.Code)
 	}
 }
 

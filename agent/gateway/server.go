@@ -20,7 +20,7 @@ const (
 )
 
 // maxHeader bounds the header of a request in bytes.
-const maxHeader = 64 << 10
+const maxHeader = 16 << 10
 
 // NewServer returns a server for h with limits in time and size, so that no
 // client can hold anything for ever: neither one that sends no request or half
@@ -42,12 +42,6 @@ func NewServer(h http.Handler, connContext func(context.Context, net.Conn) conte
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     stdlog.New(lineWriter{log}, "", 0),
 	}
-}
-
-// limitWriting starts the time in which the answer must be taken. It is called
-// when there is one: before that the iLO takes as long as it takes.
-func limitWriting(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
 // lineWriter logs what package log writes.

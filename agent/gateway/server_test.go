@@ -103,7 +103,7 @@ func TestClientsThatStall(t *testing.T) {
 				if got := g.counts.inFlight.Load(); got != 0 {
 					t.Errorf("%d requests in flight", got)
 				}
-				if got := g.bodies.Load(); got != 0 {
+				if got := g.budget.Held(); got != 0 {
 					t.Errorf("%d bytes of bodies", got)
 				}
 				_ = server.Close()
