@@ -164,7 +164,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 		return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats(), Transactions: transactions.Stats()}
 	}
 	front, err := gateway.New(gateway.Options{
-		Next:    reporting{&clients.Stage{Next: transactions, Registry: sessions, Allowed: gateway.Allowed}},
+		Next:    reporting{gateway.Way(transactions, sessions)},
 		Clients: sessions, Transactions: transactions, Roles: o.Config.Roles.gateway(), Accounts: accounts, Problem: o.problem,
 		Status: func(context.Context) any { return status() }, Stop: o.stop,
 		Metrics: func() []gateway.Metric {

@@ -85,6 +85,11 @@ func ownFailure(c *call, err error) *failure {
 		}
 		return f
 	}
+	if far, ok := errors.AsType[*ReachError](err); ok {
+		f := c.who.lacks(Admin)
+		f.text = sentence(far) + " " + f.text
+		return f
+	}
 	for _, row := range ownFailures {
 		if !errors.Is(err, row.err) {
 			continue

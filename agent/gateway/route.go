@@ -29,8 +29,8 @@ const (
 //
 // The roles follow the Redfish privilege registry (DSP8011): what needs Login
 // there is for readers, ConfigureComponents for operators, ConfigureManager and
-// ConfigureUsers for admins. Accounts are for admins even to read, since a
-// query option can unfold the users of the iLO from the service above them.
+// ConfigureUsers for admins. Accounts are for admins even to read;
+// reach sees to it that no query unfolds them from above.
 var routes = []route{
 	{reads, "/redfish", Anyone, nil},
 	{reads, "/redfish/v1", Anyone, nil},

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -220,4 +221,18 @@ func recordLog() (logrus.FieldLogger, *bytes.Buffer) {
 	log.SetOutput(out)
 	log.SetLevel(logrus.TraceLevel)
 	return log, out
+}
+
+func mustParse(tb testing.TB, text string) *url.URL {
+	tb.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return u
+}
+
+func readAll(resp *http.Response) ([]byte, error) {
+	defer resp.Body.Close()
+	return io.ReadAll(resp.Body)
 }
