@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/ilod/ilod/agent/gateway"
+	"github.com/ilod/ilod/agent/guard"
 )
 
 // RoundTrip has the engine serve a request of its own process, without socket,
@@ -37,7 +38,7 @@ func (e *Engine) RoundTrip(req *http.Request) (*http.Response, error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := guard("handler", func() error { e.handler.ServeHTTP(w, in); return nil })
+		err := guard.Do("handler", func() error { e.handler.ServeHTTP(w, in); return nil })
 		_ = in.Body.Close()
 		w.end(err)
 	}()

@@ -3,25 +3,11 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
-)
 
-// guard runs f and makes a panic in it an error, so that whatever has to be done
-// at the end is done.
-func guard(what string, f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: panic: %v\n%s", what, p, debug.Stack())
-		}
-	}()
-	if err := f(); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
-}
+	"github.com/ilod/ilod/agent/guard"
+)
 
 // lifecycle is what has been acquired, to be given back in the opposite order,
 // and the goroutines that run meanwhile.
@@ -56,7 +42,7 @@ func (l *lifecycle) onStop(what string, do func() error) { l.stops = append(l.st
 // spawn runs a goroutine. If it fails or panics, ctx ends.
 func (l *lifecycle) spawn(what string, f func(context.Context) error) {
 	l.tasks.Go(func() {
-		err := guard(what, func() error { return f(l.ctx) })
+		err := guard.Do(what, func() error { return f(l.ctx) })
 		if err == nil || context.Cause(l.ctx) == errStopping {
 			return
 		}
@@ -81,7 +67,7 @@ func (l *lifecycle) stopTasks() error {
 func (l *lifecycle) stop() error {
 	var errs []error
 	for _, s := range slices.Backward(l.stops) {
-		errs = append(errs, guard(s.what, s.do))
+		errs = append(errs, guard.Do(s.what, s.do))
 	}
 	l.stops = nil
 	return errors.Join(errs...)

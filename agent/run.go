@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/gateway"
+	"github.com/ilod/ilod/agent/guard"
 )
 
 // Times of the stop. Their sum, and that of a log-out (20 s), is what a service
@@ -59,7 +60,7 @@ func Start(ctx context.Context, o Options) (*Engine, error) { return start(ctx, 
 func start(ctx context.Context, o Options, serves bool) (*Engine, error) {
 	e := &Engine{o: o, log: o.Log, serves: serves, life: newLifecycle(ctx), started: time.Now()}
 	e.life.onStop("instance lock", o.Unlock)
-	if err := guard("start", func() error { return e.start(ctx) }); err != nil {
+	if err := guard.Do("start", func() error { return e.start(ctx) }); err != nil {
 		return nil, errors.Join(err, e.Stop())
 	}
 	return e, nil
@@ -91,7 +92,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	err = guard("serve", func() error { return e.serve(ctx) })
+	err = guard.Do("serve", func() error { return e.serve(ctx) })
 	o.Manager.Stopping()
 	return errors.Join(err, e.Stop())
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/ilod/ilod/agent/guard"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -32,6 +33,7 @@ type refused struct {
 // ends the waiting and not the login. release must follow.
 func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
 	for patience := loginPatience; ; {
+		others := k.otherCredentials()
 		k.mu.Lock()
 		if h := k.current; h != nil {
 			h.users++
@@ -40,7 +42,7 @@ func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
 		}
 		c := k.change
 		if c == nil {
-			if err := k.mayLogin(use); err != nil {
+			if err := k.mayLogin(use, others); err != nil {
 				pause := k.refusal.until.Sub(k.now())
 				k.mu.Unlock()
 				if patience -= pause; !use || patience < 0 || !k.sleep(ctx, pause) {
@@ -49,7 +51,7 @@ func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
 				continue
 			}
 			c = k.begin()
-			k.background.Go(func() { k.end(c, k.login()) })
+			k.background.Go(func() { k.end(c, guard.Panics(k.login)) })
 		}
 		k.mu.Unlock()
 		select {
@@ -121,19 +123,27 @@ func (k *Keeper) poke() {
 	}
 }
 
+// otherCredentials reports whether the credentials, which are read from a file, are
+// others than those that the iLO refused last.
+func (k *Keeper) otherCredentials() bool {
+	k.mu.Lock()
+	r := k.refusal
+	k.mu.Unlock()
+	if !errors.Is(r.err, ErrCredentials) {
+		return false
+	}
+	c, err := k.credentials()
+	return err == nil && !same(c, r.credentials)
+}
+
 // mayLogin is the error of the last login while it is too early for another; mu
 // is held. Other credentials may be tried at once, those that the iLO refused
 // only for somebody who asks for it.
-func (k *Keeper) mayLogin(use bool) error {
+func (k *Keeper) mayLogin(use, others bool) error {
 	r := &k.refusal
-	if r.err == nil {
-		return nil
-	}
 	wrong := errors.Is(r.err, ErrCredentials)
-	if wrong {
-		if c, err := k.credentials(); err == nil && !same(c, r.credentials) {
-			return nil
-		}
+	if r.err == nil || wrong && others {
+		return nil
 	}
 	if (use || !wrong) && !k.now().Before(r.until) {
 		return nil
@@ -176,17 +186,22 @@ func (k *Keeper) login() error {
 			h, c, err = k.attempt(ctx)
 		}
 	}
-	now := k.now()
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	if err != nil {
+		k.log.WithError(err).Warn("login to the iLO")
+		k.mu.Lock()
+		defer k.mu.Unlock()
 		k.refuse(c, err)
 		return err
 	}
+	now := k.now()
+	k.mu.Lock()
 	k.refusal = refused{pause: k.refusal.pause} // until it has worked
+	k.loginError = ""
 	k.hold(h)
 	k.retry.soon(now) // there may be entries that only now can be dealt with
 	k.reapAt = now
+	k.mu.Unlock()
+	k.learn(h, h.session.shown)
 	return nil
 }
 
@@ -194,7 +209,7 @@ func (k *Keeper) login() error {
 func (k *Keeper) hold(h *held) {
 	now := k.now()
 	h.checking = make(chan struct{}, 1)
-	h.since, h.lastUse, h.lastTraffic, h.keepAlive = now, now, now, k.o.KeepAlive
+	h.since, h.lastUse, h.lastTraffic, h.keepAlive = now, now, now, min(k.o.KeepAlive, defaultKeepAlive)
 	k.owned[h.entry.Nonce] = true
 	k.current = h
 	k.poke()
@@ -203,8 +218,7 @@ func (k *Keeper) hold(h *held) {
 // refuse notes a login that failed; mu is held.
 func (k *Keeper) refuse(c *Credentials, err error) {
 	k.counts.Refusals++
-	k.counts.LastError = err.Error()
-	k.log.WithError(err).Warn("login to the iLO")
+	k.loginError = err.Error()
 	first, longest := refusedPause, refusedPauseMax
 	r := refused{err: err}
 	switch {
@@ -238,11 +252,21 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 	k.mu.Lock()
 	e.Before, e.Guardian = k.known, k.only != nil
 	k.owned[e.Nonce] = true
+	k.attempts++
 	k.mu.Unlock()
 	k.o.Guardian.note(e, credentials) // first: it must know of each entry
 	k.o.Ledger.put(e)
 
-	s, err := Login(ctx, k.o.Next, Options{Credentials: credentials, NotSent: k.o.NotSent})
+	var s *Session
+	returned := false
+	err = guard.Panics(func() (err error) {
+		s, err = Login(ctx, k.o.Next, Options{Credentials: credentials, NotSent: k.o.NotSent})
+		returned = true
+		return err
+	})
+	if !returned { // it panicked
+		err = fmt.Errorf("log in: %w: %w", ErrMayRemain, err)
+	}
 	if err != nil {
 		switch {
 		case mayRemain(err):

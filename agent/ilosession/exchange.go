@@ -19,6 +19,33 @@ func (i internal) RoundTrip(req *http.Request) (*http.Response, error) {
 	return i.k.exchange(req, false)
 }
 
+// lent is the Keeper's own way into one session, which neither counts as use of it
+// nor starts another when the iLO has ended it.
+type lent struct {
+	k *Keeper
+	h *held
+}
+
+func (l lent) RoundTrip(req *http.Request) (*http.Response, error) {
+	l.k.mu.Lock()
+	if l.k.current != l.h {
+		l.k.mu.Unlock()
+		closeBody(req)
+		return nil, ErrNoLogin
+	}
+	l.h.users++
+	l.k.mu.Unlock()
+	resp, err := l.h.session.RoundTrip(req)
+	refused := err == nil && resp.StatusCode == http.StatusUnauthorized
+	l.k.release(l.h, false, err == nil && !refused)
+	if refused {
+		if dead, asked := l.k.isDead(req.Context(), l.h); asked == nil && dead {
+			l.k.discard(l.h)
+		}
+	}
+	return resp, err
+}
+
 // exchange sends a request in the session, and again if the session proves to be
 // dead. use tells that somebody uses the session by it.
 func (k *Keeper) exchange(req *http.Request, use bool) (*http.Response, error) {
@@ -38,11 +65,11 @@ func (k *Keeper) exchange(req *http.Request, use bool) (*http.Response, error) {
 		resp, err := h.session.RoundTrip(send)
 		refused := err == nil && resp.StatusCode == http.StatusUnauthorized
 		k.release(h, use, err == nil && !refused)
-		if !refused || again == nil {
+		if !refused {
 			return resp, err
 		}
 		dead, err := k.isDead(req.Context(), h)
-		if err == nil && !dead && replays > 0 {
+		if err == nil && !dead && (replays > 0 || again == nil) {
 			return resp, nil
 		}
 		_ = resp.Body.Close()
@@ -51,6 +78,9 @@ func (k *Keeper) exchange(req *http.Request, use bool) (*http.Response, error) {
 		}
 		if dead {
 			k.discard(h)
+		}
+		if again == nil {
+			return nil, fmt.Errorf("%w: it had ended before this request, which was not executed and may be sent again", ErrNoLogin)
 		}
 		if replays == maxReplays {
 			return nil, fmt.Errorf("%w: it has ended %d of them during one request", ErrNoLogin, replays+1)
@@ -136,6 +166,9 @@ func (k *Keeper) discard(h *held) {
 	}
 	k.mu.Unlock()
 	if current {
+		if !h.worked {
+			k.log.WithError(errForgotten).Warn("login to the iLO")
+		}
 		k.log.WithField("session", h.session.path).Info("the iLO has ended the session")
 		k.forget(h.entry.Nonce)
 		k.o.OnLost("the iLO has ended the session")

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/guard"
 )
 
 // KeeperOptions are the settings of a Keeper; Next is required.
@@ -34,9 +36,9 @@ type KeeperOptions struct {
 	// 10 min.
 	Linger time.Duration
 	// KeepAlive is after what time without traffic a session in use is refreshed
-	// until its idle timeout is known; default 5 min, a third of the shortest
-	// timeout that an iLO has. Then it is a third of that timeout, and never if
-	// there is none.
+	// until its idle timeout is known; at most, and by default, 5 min, a third of the
+	// shortest timeout that an iLO has. Then it is a third of that timeout, and never
+	// if there is none.
 	KeepAlive time.Duration
 	// Resume makes Recover take over a session whose token still works instead of
 	// deleting it.
@@ -124,7 +126,11 @@ type Keeper struct {
 	refusal  refused
 	retry    schedule // of Recover
 	reapAt   time.Time
+	told     time.Duration // the idle timeout that KeepAlive was said to exceed
 	counts   Status
+	attempts int // logins that were begun
+	// Why the last login failed, and why sessions are left; empty: it did not, none are.
+	loginError, leftError string
 }
 
 // held is the session in use.
@@ -228,7 +234,7 @@ func closeBody(req *http.Request) {
 // logout deletes the session. It is one half of a change, begun when nobody used
 // the session.
 func (k *Keeper) logout(h *held) error {
-	err := h.session.Close(context.Background())
+	err := guard.Panics(func() error { return h.session.Close(context.Background()) })
 	if err == nil {
 		k.forget(h.entry.Nonce)
 		return nil
@@ -237,9 +243,9 @@ func (k *Keeper) logout(h *held) error {
 	k.log.WithError(err).Warn("delete the iLO session")
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.counts.LastError = err.Error()
+	k.leftError = err.Error()
 	delete(k.owned, h.entry.Nonce)
-	k.retry.later(k.now())
+	k.retry.later(k.now(), retryPauseMax)
 	return err
 }
 

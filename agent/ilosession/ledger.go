@@ -43,12 +43,34 @@ type Ledger struct {
 
 	state, runtime string // the ledger's own directories, empty: none
 
-	mu         sync.Mutex
+	mu         sync.Mutex       // held while files are written
 	memory     map[string]entry // what could not be written
-	err        error            // why the state directory is not used
 	reapedBoot bool             // see reaped
 	warn       func(msg string, err error)
 	step       func(op, name string) error // called before each change of a file; tests let it fail
+
+	view ledgerView
+}
+
+// ledgerView is what can be told of a Ledger while it waits for the disk.
+type ledgerView struct {
+	mu     sync.Mutex
+	nonces map[string]bool // of its entries, as far as this process knows
+	err    error           // why the state directory is not used
+}
+
+func (v *ledgerView) set(nonce string, present bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if delete(v.nonces, nonce); present {
+		v.nonces[nonce] = true
+	}
+}
+
+func (v *ledgerView) setErr(err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.err = err
 }
 
 // entry is one login of ours. It is an intent as long as Path is empty.
@@ -82,6 +104,7 @@ func OpenLedger(stateDir, runtimeDir string) (*Ledger, error) {
 		return nil, fmt.Errorf("session ledger: state and runtime directory are both %s", stateDir)
 	}
 	l := &Ledger{memory: map[string]entry{}, warn: func(string, error) {}}
+	l.view.nonces = map[string]bool{}
 	var errs []error
 	for _, d := range []struct {
 		parent string
@@ -94,16 +117,33 @@ func OpenLedger(stateDir, runtimeDir string) (*Ledger, error) {
 		errs = append(errs, prepare(d.parent, *d.dir))
 	}
 	// Even of a directory that cannot be written the entries can be read.
-	l.err = errors.Join(errs...)
+	l.view.err = errors.Join(errs...)
+	for _, dir := range []string{l.state, l.runtime} {
+		files, _ := filepath.Glob(filepath.Join(dir, "*"+entrySuffix)) // none in no directory
+		for _, name := range files {
+			if nonce := strings.TrimSuffix(filepath.Base(name), entrySuffix); dir != "" && !strings.HasPrefix(nonce, tempPrefix) {
+				l.view.nonces[nonce] = true
+			}
+		}
+	}
 	return l, nil
 }
 
 // Err is why entries are not where they should be, nil if they are: the error of
-// the last attempt to prepare or write a file of the ledger.
+// the last attempt to prepare or write a file of the ledger. It does not wait for the
+// disk.
 func (l *Ledger) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
+	l.view.mu.Lock()
+	defer l.view.mu.Unlock()
+	return l.view.err
+}
+
+// count is how many entries there are, as far as this process knows: it has read
+// them, or knows of them by their names. It does not wait for the disk.
+func (l *Ledger) count() int {
+	l.view.mu.Lock()
+	defer l.view.mu.Unlock()
+	return len(l.view.nonces)
 }
 
 func (l *Ledger) setWarn(warn func(msg string, err error)) {
@@ -118,7 +158,8 @@ func (l *Ledger) put(e entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.Version = ledgerVersion
-	l.err = nil
+	l.view.setErr(nil)
+	l.view.set(e.Nonce, true)
 	l.memory[e.Nonce] = e
 	// The token first: a crash in between leaves it beside an intent.
 	inRuntime := e.authorize != nil && l.write(l.runtime, e) == nil
@@ -135,6 +176,7 @@ func (l *Ledger) put(e entry) {
 func (l *Ledger) remember(e entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.view.set(e.Nonce, true)
 	l.memory[e.Nonce] = e
 }
 
@@ -143,6 +185,7 @@ func (l *Ledger) remove(nonce string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.memory, nonce)
+	defer l.view.set(nonce, false)
 	for _, dir := range []string{l.state, l.runtime} {
 		if dir == "" {
 			continue
@@ -175,6 +218,12 @@ func (l *Ledger) entries() []entry {
 	for nonce, e := range l.memory {
 		all[nonce] = merge(all[nonce], e)
 	}
+	l.view.mu.Lock()
+	l.view.nonces = map[string]bool{}
+	for nonce := range all {
+		l.view.nonces[nonce] = true
+	}
+	l.view.mu.Unlock()
 	return slices.SortedFunc(maps.Values(all), func(a, b entry) int {
 		return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.Nonce, b.Nonce))
 	})

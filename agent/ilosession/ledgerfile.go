@@ -79,7 +79,7 @@ func (l *Ledger) write(dir string, e entry) error {
 
 func (l *Ledger) failed(err error) error {
 	l.warn("session ledger: a file cannot be written", err)
-	l.err = err
+	l.view.setErr(err)
 	return err
 }
 

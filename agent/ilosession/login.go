@@ -113,12 +113,10 @@ func newSession(ctx context.Context, rt http.RoundTripper, resp *http.Response) 
 	if token == "" {
 		return nil, errors.New("it has no " + tokenHeader)
 	}
-	var body struct {
-		Link string `json:"@odata.id"`
-	}
+	var body sessionResource
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	_ = json.Unmarshal(text, &body)
-	s := &Session{rt: rt, authorize: authorizer(token)}
+	s := &Session{rt: rt, authorize: authorizer(token), shown: body}
 	var err error
 	if s.path, err = sessionPath(resp.Header.Get("Location")); err == nil {
 		return s, nil

@@ -37,8 +37,8 @@ type schedule struct {
 
 func (s *schedule) soon(now time.Time) { s.at = now }
 
-func (s *schedule) later(now time.Time) {
-	s.pause = min(max(2*s.pause, retryPause), retryPauseMax)
+func (s *schedule) later(now time.Time, longest time.Duration) {
+	s.pause = min(max(2*s.pause, retryPause), longest)
 	s.at = now.Add(s.pause)
 }
 
@@ -73,6 +73,7 @@ func (k *Keeper) recover(ctx context.Context, resume bool) error {
 	}
 	k.mu.Lock()
 	k.retry.at = time.Time{} // an event from now on asks for another round
+	attempts := k.attempts
 	k.mu.Unlock()
 	again, err := k.settle(ctx, resume)
 	err = errors.Join(err, k.reapBeforeBoot(ctx))
@@ -89,7 +90,11 @@ func (k *Keeper) recover(ctx context.Context, resume bool) error {
 	}
 	switch {
 	case stuck:
-		k.retry.later(now)
+		longest := retryPauseMax
+		if k.attempts > attempts { // each is a session for nobody else
+			longest = maxLoginPause
+		}
+		k.retry.later(now, longest)
 		if !again.IsZero() && again.Before(k.retry.at) {
 			k.retry.at = again
 		}
@@ -98,8 +103,8 @@ func (k *Keeper) recover(ctx context.Context, resume bool) error {
 	case k.retry.at.IsZero():
 		k.retry = schedule{}
 	}
-	if err != nil {
-		k.counts.LastError = err.Error()
+	if k.leftError = ""; err != nil {
+		k.leftError = err.Error()
 	}
 	k.poke()
 	return err
@@ -245,12 +250,12 @@ func (k *Keeper) resume(ctx context.Context) {
 	}
 	c := k.begin()
 	k.mu.Unlock()
+	defer k.end(c, nil)
 	if h := k.adopt(ctx); h != nil {
 		k.mu.Lock()
 		k.hold(h)
 		k.mu.Unlock()
 	}
-	k.end(c, nil)
 }
 
 // adopt finds the youngest session in the ledger whose token works; nil if there

@@ -35,6 +35,7 @@ type Session struct {
 	// authorize adds the token to a request. The token lives in this closure
 	// alone, where no verb of fmt, no encoder and no reflection reaches it.
 	authorize func(http.Header)
+	shown     sessionResource // in the answer to the login; empty from older firmware
 
 	closed  atomic.Bool
 	closing sync.Mutex // held while deleting

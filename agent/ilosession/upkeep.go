@@ -3,6 +3,8 @@ package ilosession
 import (
 	"context"
 	"time"
+
+	"github.com/ilod/ilod/agent/guard"
 )
 
 // run does what becomes due: it deletes an unused session, keeps one in use
@@ -17,7 +19,12 @@ func (k *Keeper) run() {
 		case <-k.wake:
 		case <-timer.C:
 		}
-		if next := k.due(); !next.IsZero() {
+		var next time.Time
+		if err := guard.Do("upkeep of the iLO session", func() error { next = k.due(); return nil }); err != nil {
+			k.log.WithError(err).Error("it goes on")
+			next = k.now().Add(retryPause)
+		}
+		if !next.IsZero() {
 			timer.Reset(max(next.Sub(k.now()), 0))
 		}
 	}
@@ -41,8 +48,8 @@ func (k *Keeper) due() (next time.Time) {
 			c := k.begin()
 			k.current = nil
 			k.mu.Unlock()
+			defer k.end(c, nil)
 			_ = k.logout(h) // it is logged and counted
-			k.end(c, nil)
 			return now
 		}
 		alive = h.keepAlive > 0 && plan(h.lastTraffic.Add(h.keepAlive))
@@ -60,7 +67,7 @@ func (k *Keeper) due() (next time.Time) {
 	case alive:
 		k.refresh(ctx, h)
 	case reap:
-		if err := k.reap(ctx, internal{k}); err != nil && k.ctx.Err() == nil {
+		if err := k.reap(ctx, lent{k, h}); err != nil && k.ctx.Err() == nil {
 			k.log.WithError(err).Warn("reap foreign iLO sessions")
 		}
 		k.mu.Lock()
@@ -72,25 +79,50 @@ func (k *Keeper) due() (next time.Time) {
 	return k.now() // look again
 }
 
-// refresh reads the session itself, in it, and learns the idle timeout: what
-// UserExpires is after AccessTime, nothing without a timeout (ilo-behaviour §0.4,
-// §0.5).
+// refresh reads the session itself, in it, and learns the idle timeout. It never logs
+// in: a session that the iLO has ended is one that nobody needs now.
 func (k *Keeper) refresh(ctx context.Context, h *held) {
 	var own sessionResource
-	_, err := getJSON(ctx, internal{k}, h.session.path, &own)
+	_, err := getJSON(ctx, lent{k, h}, h.session.path, &own)
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	h.lastTraffic = k.now() // also when it failed: not in a loop
+	k.mu.Unlock()
 	if err != nil {
 		k.log.WithError(err).Info("keep the iLO session alive")
 		return
 	}
-	ext := own.Oem.Hpe
-	if ext == nil {
-		ext = own.Oem.Hp
-	}
-	if ext == nil || ext.AccessTime.IsZero() || ext.UserExpires.IsZero() {
+	k.learn(h, own)
+}
+
+// learn takes the idle timeout from what the iLO shows of the session, and has it
+// kept alive accordingly.
+func (k *Keeper) learn(h *held, own sessionResource) {
+	timeout, ok := own.idleTimeout()
+	if !ok {
 		return
 	}
-	h.keepAlive = max(ext.UserExpires.Sub(ext.AccessTime.Time)/3, 0)
+	k.mu.Lock()
+	h.keepAlive = timeout / 3
+	tell := timeout > 0 && k.o.KeepAlive >= timeout && k.told != timeout
+	if tell {
+		k.told = timeout
+	}
+	k.mu.Unlock()
+	if tell {
+		k.log.WithField("keep-alive", k.o.KeepAlive).WithField("idle timeout", timeout).
+			Warn("keep-alive is not shorter than the iLO's idle timeout: the session is kept alive every third of that")
+	}
+}
+
+// idleTimeout is what UserExpires is after AccessTime: 0 without a timeout
+// (ilo-behaviour §0.4, §0.5). ok is false if the iLO does not tell.
+func (m *sessionResource) idleTimeout() (timeout time.Duration, ok bool) {
+	ext := m.Oem.Hpe
+	if ext == nil {
+		ext = m.Oem.Hp
+	}
+	if ext == nil || ext.AccessTime.IsZero() || ext.UserExpires.IsZero() {
+		return 0, false
+	}
+	return max(ext.UserExpires.Sub(ext.AccessTime.Time), 0), true
 }
