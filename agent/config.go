@@ -52,7 +52,7 @@ type CacheConfig struct {
 // SessionConfig is about the one session on the iLO.
 type SessionConfig struct {
 	Linger         Duration `toml:"session-linger"`   // unused for so long it is deleted
-	KeepAlive      Duration `toml:"keep-alive"`       // in use it is refreshed so often
+	KeepAlive      Duration `toml:"keep-alive"`       // in use it is refreshed so often, until its idle timeout is known
 	ReapForeign    Duration `toml:"reap-foreign"`     // at start, delete other programs' in-band sessions idle for longer; 0: never
 	ReapBeforeBoot bool     `toml:"reap-before-boot"` // at the first start after a boot, delete in-band sessions from before it
 	LimitPolicy    string   `toml:"limit-policy"`     // when the iLO's table is full: one of LimitPolicies
@@ -224,12 +224,7 @@ func (c *Config) Validate() error {
 	if c.Cache.MaxSize < 1<<20 {
 		wrong("cache.max-size", c.Cache.MaxSize, "at least 1MiB")
 	}
-	if r := c.Session.ReapForeign; r != 0 && r < Duration(time.Minute) {
-		wrong("session.reap-foreign", r, "0 or at least 1m")
-	}
-	if !slices.Contains(LimitPolicies, c.Session.LimitPolicy) {
-		wrong("session.limit-policy", c.Session.LimitPolicy, "one of "+strings.Join(LimitPolicies, ", "))
-	}
+	c.Session.validate(wrong)
 	for _, n := range []struct {
 		key   string
 		value int64
@@ -255,6 +250,22 @@ func (c *Config) Validate() error {
 		wrong("tls", "a certificate without key or a key without certificate", "both or none")
 	}
 	return errors.Join(errs...)
+}
+
+// maxIdleTimeout is the longest idle timeout that an iLO can be given, after the
+// enumeration of IdleConnectionTimeoutMinutes in its schema.
+const maxIdleTimeout = Duration(2 * time.Hour)
+
+func (c *SessionConfig) validate(wrong func(key string, value any, want string)) {
+	if c.KeepAlive >= maxIdleTimeout {
+		wrong("session.keep-alive", c.KeepAlive, "less than 2h, the longest idle timeout of an iLO")
+	}
+	if r := c.ReapForeign; r != 0 && r < Duration(time.Minute) {
+		wrong("session.reap-foreign", r, "0 or at least 1m")
+	}
+	if !slices.Contains(LimitPolicies, c.LimitPolicy) {
+		wrong("session.limit-policy", c.LimitPolicy, "one of "+strings.Join(LimitPolicies, ", "))
+	}
 }
 
 // isLoopback reports an address that only this host can reach.

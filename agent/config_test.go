@@ -123,6 +123,8 @@ func TestConfigValidate(t *testing.T) {
 		"channels is 5":              func(c *Config) { c.Channels = 5 },
 		"max-size is 1KiB":           func(c *Config) { c.Cache.MaxSize = 1 << 10 },
 		"reap-foreign is 1s":         func(c *Config) { c.Session.ReapForeign = Duration(time.Second) },
+		"keep-alive is 2h":           func(c *Config) { c.Session.KeepAlive = Duration(2 * time.Hour) },
+		"keep-alive is 0s":           func(c *Config) { c.Session.KeepAlive = 0 },
 		"limit-policy is fifo":       func(c *Config) { c.Session.LimitPolicy = "fifo" },
 		"max-sessions is negative":   func(c *Config) { c.Clients.MaxSessions = -1 },
 		"lifetime is negative":       func(c *Config) { c.Clients.Lifetime = -1 },
