@@ -39,6 +39,9 @@ func validID(id string) bool {
 	return ok && len(id) == idSize && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
+// IsHandle tells whether a text looks like a handle, good or not.
+func IsHandle(text string) bool { return len(text) > idSize && validID(text[:idSize]) }
+
 // macKey makes the MACs of handles. It is HMAC-SHA-256 (RFC 2104) on the stack:
 // that of crypto/hmac allocates, and forged handles are to cost nothing.
 type macKey struct{ inner, outer [sha256.BlockSize]byte }

@@ -20,7 +20,7 @@ func TestHealth(t *testing.T) {
 		return map[string]string{"asked": strings.Join(header["Cache-Control"], ", ")}, fail
 	}})
 	const path = "/ilod/v1/health"
-	if w := ask(g, &reader, "GET", path, "", "Cache-Control", "max-age=5", "Authorization", "x"); w.Code != http.StatusOK || w.Body.String() != `{"asked":"max-age=5"}` {
+	if w := ask(g, &reader, "GET", path, "", "Cache-Control", "max-age=5", "Authorization", "Basic YTpi"); w.Code != http.StatusOK || w.Body.String() != `{"asked":"max-age=5"}` {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	if w := ask(g, &reader, "GET", "/ilod/v1", ""); !strings.Contains(w.Body.String(), `"Health":{"@odata.id":"/ilod/v1/health"}`) {

@@ -241,32 +241,58 @@ func (c *caller) asOwner() clients.Owner {
 func (c *caller) sees(s clients.Session) bool { return c.role == Admin || s.Owner == c.owner }
 
 // identify fills in who, and begins the use of the client session whose handle
-// the request has. It fails for a handle that is not good, or is one of somebody
-// else: a session of the Unix socket belongs to its user, one of the TLS
-// listener stays there. Without a handle the TLS listener takes HTTP Basic
-// authentication as well (DSP0266, Authentication); on the Unix socket the
-// kernel has said who it is.
+// the request has, in X-Auth-Token or as a Bearer. It fails for a handle that is
+// not good, or is one of somebody else: a session of the Unix socket belongs to
+// its user, one of the TLS listener stays there. Whoever names a session and does
+// not get it gets none, not even the default one.
+//
+// Without a handle the TLS listener takes HTTP Basic authentication as well
+// (DSP0266, Authentication). On the Unix socket the kernel has said who it is, so
+// that name and password of Basic say nothing, as in the body of a login.
 func (g *Gateway) identify(c *call) *failure {
 	peer, _ := c.Context().Value(peerKey{}).(*knownPeer)
 	if peer != nil {
 		c.who = caller{known: true, role: g.roles.of(&peer.Peer), name: peer.name(), owner: peer.owner, peer: &peer.Peer}
 	}
-	handles, given := c.Header[tokenHeader]
-	switch name, password, basic := c.BasicAuth(); {
-	case given && len(handles) != 1:
-		return g.explain(c, clients.ErrHandle)
-	case given:
+	handles, logins := credentials(c.Header)
+	name, password, basic := c.BasicAuth()
+	switch {
+	case len(handles) == 1:
 		return g.use(c, handles[0])
-	case peer != nil || !basic:
+	case len(handles) > 1:
+		return g.explain(c, clients.ErrHandle)
+	case logins == 0:
 		return nil
-	default:
-		a, ok := g.login(name, password)
-		if !ok {
-			return noValidSession()
-		}
-		c.who.be(a)
+	case logins > 1 || !basic:
+		f := noValidSession()
+		f.text = "The header Authorization has neither a handle as Bearer nor one Basic login."
+		return f
+	case peer != nil && (clients.IsHandle(name) || clients.IsHandle(password)):
+		f := g.explain(c, clients.ErrHandle)
+		f.text = "A handle belongs into the header " + tokenHeader + "."
+		return f
+	case peer != nil:
 		return nil
 	}
+	a, ok := g.login(name, password)
+	if !ok {
+		return noValidSession()
+	}
+	c.who.be(a)
+	return nil
+}
+
+// credentials are the handles in a header, and how often it has others.
+func credentials(h http.Header) (handles []string, logins int) {
+	handles = h[tokenHeader]
+	for _, value := range h["Authorization"] {
+		if scheme, handle, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Bearer") {
+			handles = append(slices.Clip(handles), strings.TrimSpace(handle))
+		} else {
+			logins++
+		}
+	}
+	return handles, logins
 }
 
 // use begins the use of the client session of a handle.

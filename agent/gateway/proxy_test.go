@@ -113,7 +113,7 @@ func TestRequestHeaders(t *testing.T) {
 	n := &next{}
 	g := newGateway(t, Options{Next: n})
 	ask(g, &operator, "PATCH", "/redfish/v1/Systems/1", `{"a":1}`,
-		"Authorization", "Basic c2VjcmV0", "Cookie", "sessionKey=secret", "Connection", "x-mine, close", "X-Mine", "1", "Keep-Alive", "1",
+		"Authorization", "Basic YTpzZWNyZXQ=", "Cookie", "sessionKey=secret", "Connection", "x-mine, close", "X-Mine", "1", "Keep-Alive", "1",
 		"Te", "trailers", "Upgrade", "h2c", "Proxy-Authorization", "Basic c2VjcmV0", "Expect", "100-continue", "Referer", "http://a/", "Ilod-Class", "background",
 		"Content-Type", "application/json", "If-Match", `W/"1"`, "Odata-Version", "4.0", "Accept-Encoding", "gzip", "Cache-Control", "max-age=5", "X-Two", "a", "X-Two", "b")
 	r, body := n.last()
