@@ -130,9 +130,10 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	e.life.onStop("refresher", cache.Close)
 	cache.SetIdentity(o.Identity)
 
+	used := using{cache, &e.used}
 	disk := o.Config.DiskDir()
 	transactions, err := transaction.New(transaction.Options{
-		Next: cache, Check: schema.NewChecker(cache).Check, Dir: filepath.Join(cmp.Or(disk, o.Config.RuntimeDir), "transactions"),
+		Next: used, Check: schema.NewChecker(used).Check, Dir: filepath.Join(cmp.Or(disk, o.Config.RuntimeDir), "transactions"),
 		Timeout: func() time.Duration { return time.Duration(sessions.Limits().TransactionTimeout) },
 		Unknown: o.mayHaveArrived, Log: o.Log.WithField(component, "transaction"),
 	})
@@ -171,7 +172,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 			return append(metrics(keeper.Status(), scheduler.Stats(), cache.Stats(), transactions.Stats()), watch.metrics(time.Now())...)
 		},
 		Health: func(ctx context.Context, header http.Header) (any, error) {
-			return health.Read(ctx, cache, health.Options{Header: header})
+			return health.Read(ctx, used, health.Options{Header: header})
 		},
 		Cache: &gateway.Cache{
 			Stats: func() any {

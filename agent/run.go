@@ -50,7 +50,7 @@ type Engine struct {
 	handler http.Handler
 	serves  bool // others than this process
 	started time.Time
-	used    atomic.Bool // since the last sweep
+	used    atomic.Bool // the cache or the iLO, since the last sweep
 }
 
 // Start stacks the rooms for the requests of this process. Nothing goes to the iLO
@@ -116,7 +116,7 @@ func (e *Engine) serve(ctx context.Context) error {
 		}
 		listeners = append(listeners, l)
 	}
-	server := gateway.NewServer(http.HandlerFunc(e.serveHTTP), nil, e.log)
+	server := gateway.NewServer(e.handler, nil, e.log)
 	connections.Attach(server)
 	var accepting sync.WaitGroup
 	e.life.onStop("server", func() error {
@@ -166,9 +166,16 @@ func shutdown(s *http.Server) error {
 	return s.Close()
 }
 
-func (e *Engine) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	e.used.Store(true)
-	e.handler.ServeHTTP(w, r)
+// using is a way to the cache and the iLO for those who use the agent. What is
+// answered or refused before it, and what the agent does by itself, is no use.
+type using struct {
+	next http.RoundTripper
+	used *atomic.Bool
+}
+
+func (u using) RoundTrip(r *http.Request) (*http.Response, error) {
+	u.used.Store(true)
+	return u.next.RoundTrip(r)
 }
 
 // Recover deletes the sessions that an engine left which was killed, and finishes

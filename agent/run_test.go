@@ -600,6 +600,47 @@ func TestSweepOnlyInUse(t *testing.T) {
 	})
 }
 
+// Only what reaches the cache or the iLO is use of the agent: who asks for its state
+// or is refused does not make it log in.
+func TestUseIsWhatReachesTheCache(t *testing.T) {
+	h := newHost(t, redfish.Options{})
+	h.config.Cache.SweepInterval = Duration(10 * time.Millisecond)
+	r := h.run(t, h.options(t))
+	for range 30 {
+		for path, want := range map[string]int{
+			"/ilod/v1/status": 200, "/ilod/v1/sessions": 200, "/ilod/v1/limits": 200, "/ilod/v1/none": 404,
+		} {
+			if a := r.ask(t, "", "GET", path, ""); a.status != want {
+				t.Fatalf("%s: %d", path, a.status)
+			}
+		}
+		if a := r.ask(t, "no.good.handle", "GET", "/redfish/v1/Systems/1/", ""); a.status != 401 {
+			t.Fatalf("a handle that is not good: %d", a.status)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if asked := h.gate.requests(); len(asked) > 0 {
+		t.Errorf("the iLO was asked: %q", asked)
+	}
+	// A scrape has the server's health read, and no more.
+	r.ask(t, "", "GET", "/ilod/v1/metrics", "").want(t, 200, "")
+	time.Sleep(100 * time.Millisecond)
+	if slices.ContainsFunc(h.gate.requests(), func(s string) bool { return strings.Contains(s, "ResourceDirectory") }) {
+		t.Error("a scrape had the cached tree compared with the iLO's")
+	}
+	if status, _, err := r.get("/redfish/v1/Systems/1/"); status != 200 || err != nil {
+		t.Fatal(status, err)
+	}
+	for end := time.Now().Add(2 * time.Minute); !slices.ContainsFunc(h.gate.requests(), func(s string) bool { return strings.Contains(s, "ResourceDirectory") }); {
+		if time.Now().After(end) {
+			t.Fatal("the cached tree is not compared with the iLO's")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.end(t)
+}
+
 type sweeper func()
 
 func (s sweeper) Sweep(context.Context) error { s(); return errors.New("it fails, and goes on") }
