@@ -33,6 +33,11 @@ func TestParse(t *testing.T) {
 			`{"Messages":[{"MessageID":"Base.0.10.Success"}],"Name":"Extended Error Information","Type":"ExtendedError.0.9.6"}`,
 			[]redfisherror.Message{{ID: "Base.0.10.Success"}},
 		},
+		"iLO 4 in both forms": {
+			`{"error":{"code":"iLO.0.10.ExtendedInfo","@Message.ExtendedInfo":[{"MessageID":"Base.0.10.X"},{"MessageID":"Base.0.10.X"}]},` +
+				`"Messages":[{"MessageID":"Base.0.10:X","MessageArgs":[]},{"MessageID":"Base.0.10.X","MessageArgs":["a"]}],"Type":"ExtendedError.1.0.0"}`,
+			[]redfisherror.Message{{ID: "Base.0.10.X"}, {ID: "Base.0.10.X"}, {ID: "Base.0.10.X", Args: []string{"a"}}},
+		},
 		"no extended info": {
 			`{"error":{"code":"Base.1.0.GeneralError","message":"it broke"}}`,
 			[]redfisherror.Message{{ID: "Base.1.0.GeneralError", Text: "it broke"}},

@@ -5,6 +5,7 @@ package redfisherror
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,8 +17,14 @@ type Message struct {
 	Text string   // the service's own text; an iLO sends none (ilo-behaviour §5)
 }
 
-// Key is the ID without registry and version: "ResourceMissingAtURI".
-func (m Message) Key() string { return m.ID[strings.LastIndexByte(m.ID, '.')+1:] }
+// Key is the ID without registry and version: "ResourceMissingAtURI". An iLO 4
+// may write a colon before it.
+func (m Message) Key() string { return m.ID[strings.LastIndexAny(m.ID, ".:")+1:] }
+
+// same reports whether another message says the same.
+func (m Message) same(other Message) bool {
+	return m.Key() == other.Key() && m.Text == other.Text && slices.Equal(m.Args, other.Args)
+}
 
 // String is the ID and a readable text, if one is known, else the arguments.
 func (m Message) String() string {
@@ -99,6 +106,7 @@ func Parse(body []byte) []Message {
 	_ = json.Unmarshal(body, &doc)
 	var messages []Message
 	for _, list := range [][]info{doc.Error.Info, doc.Info, doc.Messages} {
+		before := messages
 		for _, i := range list {
 			if i.MessageID == "" && i.Message == "" {
 				continue
@@ -107,7 +115,9 @@ func Parse(body []byte) []Message {
 			for _, arg := range i.MessageArgs {
 				m.Args = append(m.Args, fmt.Sprint(arg))
 			}
-			messages = append(messages, m)
+			if !slices.ContainsFunc(before, m.same) { // an iLO 4 tells the same in two forms
+				messages = append(messages, m)
+			}
 		}
 	}
 	if len(messages) == 0 && doc.Error.Code != "" {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/ilod/ilod/agent/equal"
-	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -58,10 +57,11 @@ type Pending struct {
 	Differences []Difference
 }
 
-// Pending reads all resources that have settings, and compares.
+// Pending reads all resources that have settings, and compares. What cannot be
+// read is left out, as Unread tells, unless nothing can be.
 func (r *Reader) Pending(ctx context.Context) (all []Pending, err error) {
-	err = r.eachWithSettings(ctx, func(x *Resource, settings string) error {
-		d, err := r.Waiting(ctx, x, settings)
+	err = r.eachWithSettings(ctx, func(x *Resource) error {
+		d, err := r.Waiting(ctx, x, x.Settings())
 		if d != nil {
 			all = append(all, Pending{x.Path, x.Type, d})
 		}
@@ -79,34 +79,6 @@ func (r *Reader) Waiting(ctx context.Context, x *Resource, settings string) ([]D
 	return Differences(x.Shown(), will.Shown()), nil
 }
 
-// eachWithSettings runs f with the resources of the directory that have settings,
-// and the paths of those, until it fails.
-func (r *Reader) eachWithSettings(ctx context.Context, f func(x *Resource, settings string) error) error {
-	entries, err := r.Entries(ctx)
-	if err != nil {
-		return err
-	}
-	owners := map[string]Entry{}
-	for _, e := range entries {
-		owners[ilopath.Canonical(e.Path)] = e
-	}
-	for _, e := range entries {
-		base, isSettings := strings.CutSuffix(ilopath.Canonical(e.Path), "/settings")
-		owner, owned := owners[base]
-		if !isSettings || !owned {
-			continue
-		}
-		x, err := r.Read(ctx, owner.Path)
-		if err == nil {
-			err = f(x, e.Path)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Applied is what became of a resource's settings at the last reset of the server.
 type Applied struct {
 	Path, Type string // of the resource
@@ -114,9 +86,10 @@ type Applied struct {
 	Messages   []redfisherror.Message
 }
 
-// Results reads all resources that have settings, for what became of these.
+// Results reads all resources that have settings, for what became of these. What
+// cannot be read is left out, as Unread tells, unless nothing can be.
 func (r *Reader) Results(ctx context.Context) (all []Applied, err error) {
-	err = r.eachWithSettings(ctx, func(x *Resource, _ string) error {
+	err = r.eachWithSettings(ctx, func(x *Resource) error {
 		var body struct {
 			Settings json.RawMessage `json:"@Redfish.Settings"`
 			Result   json.RawMessage `json:"SettingsResult"` // up to iLO 4
@@ -127,6 +100,7 @@ func (r *Reader) Results(ctx context.Context) (all []Applied, err error) {
 			_ = json.Unmarshal(raw, &told)
 			if messages := redfisherror.Parse(raw); len(messages) > 0 {
 				all = append(all, Applied{x.Path, x.Type, told.Time, messages})
+				break // an iLO 4 tells the same in both
 			}
 		}
 		return nil

@@ -47,15 +47,24 @@ type Section struct {
 }
 
 // Inventory reads the sections with these names. Of components that are absent it
-// tells only if it is asked to. What a server has none of is left out.
+// tells only if it is asked to. What a server has none of is left out, and so is
+// what cannot be read, as Unread tells; the error is that of reading the directory,
+// or of reading anything, if nothing could be read.
 func (r *Reader) Inventory(ctx context.Context, names []string, absent bool) (all []Section, err error) {
+	if _, err := r.Entries(ctx); err != nil {
+		return nil, err
+	}
+	var failed error
 	for _, s := range sections {
 		if !slices.Contains(names, s.name) {
 			continue
 		}
 		found, err := r.Find(ctx, Selector{Type: s.odataType})
-		if err != nil && !errors.Is(err, ErrNoType) {
+		if err != nil && ctx.Err() != nil {
 			return nil, err
+		}
+		if err != nil && !errors.Is(err, ErrNoType) {
+			failed = err
 		}
 		part := Section{s.name, s.properties, nil}
 		for _, x := range found {
@@ -71,6 +80,9 @@ func (r *Reader) Inventory(ctx context.Context, names []string, absent bool) (al
 		if part.Components != nil {
 			all = append(all, part)
 		}
+	}
+	if len(all) == 0 {
+		return nil, failed
 	}
 	return all, nil
 }

@@ -52,10 +52,15 @@ func realTrees(t *testing.T, f func(t *testing.T, next http.RoundTripper)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			generation, _ := resources.Generation()
-			f(t, serve(t, redfish.Options{Tree: resources, Generation: min(generation, 6)}))
+			f(t, serveTree(t, resources))
 		})
 	}
+}
+
+// serveTree serves a tree of a real server.
+func serveTree(tb testing.TB, tr *tree.Tree) served {
+	generation, _ := tr.Generation()
+	return serve(tb, redfish.Options{Tree: tr, Generation: min(generation, 6)})
 }
 
 // resource is one with a body.

@@ -29,12 +29,60 @@ type Reader struct {
 	Progress func(done, total int)
 
 	entries []Entry
+	unread  []Unread
+}
+
+// Unread is a resource that could not be read, and why.
+type Unread struct {
+	Path string
+	Err  error
+}
+
+// Unread are the resources that were left out of all that was read, since they
+// could not be.
+func (r *Reader) Unread() []Unread { return r.unread }
+
+// Miss leaves a resource out. It returns the error if that is the end of all
+// reading, because ctx has ended.
+func (r *Reader) Miss(ctx context.Context, path string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	same := func(u Unread) bool { return ilopath.Canonical(u.Path) == ilopath.Canonical(path) }
+	if !slices.ContainsFunc(r.unread, same) {
+		r.unread = append(r.unread, Unread{path, err})
+	}
+	return nil
 }
 
 // Entry is a resource in the iLO's directory.
 type Entry struct {
 	Path string `json:"@odata.id"`
 	Type string `json:"@odata.type"` // such as "#Bios.v1_0_4.Bios"
+}
+
+// UnmarshalJSON reads an entry in the form of an iLO 4, too. Of something else it
+// makes an entry without path.
+func (e *Entry) UnmarshalJSON(b []byte) error {
+	var body map[string]any
+	_ = json.Unmarshal(b, &body)
+	*e = Entry{link(body), odataType(body)}
+	return nil
+}
+
+// link is where an object of a body leads; iLO 4 has names of its own for it.
+func link(v any) string {
+	object, _ := v.(map[string]any)
+	path, _ := object["@odata.id"].(string)
+	older, _ := object["href"].(string)
+	return cmp.Or(path, older)
+}
+
+// odataType is the type of a body, for which iLO 4 has a name of its own.
+func odataType(body map[string]any) string {
+	text, _ := body["@odata.type"].(string)
+	older, _ := body["Type"].(string)
+	return cmp.Or(text, older)
 }
 
 // Resource is one that was read.
@@ -58,13 +106,14 @@ func (r *Reader) Entries(ctx context.Context) ([]Entry, error) {
 	if err := json.Unmarshal(raw, &list); err != nil {
 		return nil, fmt.Errorf("%s: %w", directory, err)
 	}
-	r.entries = list.Instances
+	r.entries = slices.DeleteFunc(list.Instances, func(e Entry) bool { return !strings.HasPrefix(e.Path, "/") })
 	return r.entries, nil
 }
 
 // Find reads the resources that are selected, of which there is one at least. Of
 // resources and the objects for their settings, both of the same type, the latter
-// are left out. Errors are ErrNoType, ErrNoProperty and ErrNoMatch of a filter,
+// are left out. One that cannot be read is left out, too, as Unread tells, unless
+// none can be. Errors are ErrNoType, ErrNoProperty and ErrNoMatch of a filter,
 // and those of reading.
 func (r *Reader) Find(ctx context.Context, s Selector) ([]*Resource, error) {
 	found, err := r.candidates(ctx, s)
@@ -77,7 +126,10 @@ func (r *Reader) Find(ctx context.Context, s Selector) ([]*Resource, error) {
 	}
 	found = slices.DeleteFunc(found, func(x *Resource) bool { return s.Path == "" && settings[ilopath.Canonical(x.Path)] })
 	for _, f := range s.Filters {
-		if found, err = f.of(found); err != nil {
+		if found, err = f.of(found); err != nil && len(r.unread) > 0 {
+			return nil, fmt.Errorf("%w, of those that could be read: %w", err, r.unread[0].Err)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -115,18 +167,22 @@ func (r *Reader) candidates(ctx context.Context, s Selector) (found []*Resource,
 			}
 		}
 	}
-	var gone error
+	var failed error
 	for i, path := range paths {
 		if r.Progress != nil {
 			r.Progress(i, len(paths))
 		}
 		x, err := r.Read(ctx, path)
-		if e, refused := errors.AsType[*redfisherror.Error](err); refused && e.Status == http.StatusNotFound {
-			gone = cmp.Or(gone, err) // the directory may lag
+		if isGone(err) {
+			failed = cmp.Or(failed, err) // the directory may lag
 			continue
 		}
 		if err != nil {
-			return nil, err
+			failed = err
+			if err := r.Miss(ctx, path, err); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		if matches(x.Type) {
 			found = append(found, x)
@@ -135,8 +191,8 @@ func (r *Reader) candidates(ctx context.Context, s Selector) (found []*Resource,
 	if len(found) > 0 {
 		return found, nil
 	}
-	if gone != nil {
-		return nil, gone
+	if failed != nil {
+		return nil, failed
 	}
 	return nil, fmt.Errorf("%w: %s%s", ErrNoType, s.Type, schema.Suggest(s.Type, slices.Sorted(maps.Keys(names))))
 }
@@ -163,8 +219,7 @@ func (r *Reader) members(ctx context.Context, s Selector, entries []Entry) (path
 // Near adds to the error that there is nothing at a path the one of the directory
 // that was perhaps meant. Other errors, and nil, it returns as they are.
 func (r *Reader) Near(ctx context.Context, path string, err error) error {
-	e, refused := errors.AsType[*redfisherror.Error](err)
-	if !refused || e.Status != http.StatusNotFound {
+	if !isGone(err) {
 		return err
 	}
 	const root = "/redfish/v1" // which would make all paths alike
@@ -177,6 +232,12 @@ func (r *Reader) Near(ctx context.Context, path string, err error) error {
 	return fmt.Errorf("%w%s", err, strings.Replace(near, `"`, `"`+root, 1))
 }
 
+// isGone reports that there is no such resource.
+func isGone(err error) bool {
+	e, refused := errors.AsType[*redfisherror.Error](err)
+	return refused && e.Status == http.StatusNotFound
+}
+
 // Read reads one resource.
 func (r *Reader) Read(ctx context.Context, path string) (*Resource, error) {
 	raw, err := r.get(ctx, path)
@@ -187,11 +248,24 @@ func (r *Reader) Read(ctx context.Context, path string) (*Resource, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	if err := d.Decode(&x.Body); err != nil || x.Body == nil {
-		return nil, fmt.Errorf("GET %s: the answer is no JSON object", path)
+		return nil, fmt.Errorf("GET %s: %w", path, errNoObject)
 	}
-	x.Type, _ = x.Body["@odata.type"].(string)
+	x.Type = odataType(x.Body)
 	return x, nil
 }
+
+// ReadSettled reads a resource, and what will be changed if it is changed: its
+// settings if it has some, else itself.
+func (r *Reader) ReadSettled(ctx context.Context, path string) (x, now *Resource, err error) {
+	if x, err = r.Read(ctx, path); err != nil || x.Settings() == "" {
+		return x, x, err
+	}
+	now, err = r.Read(ctx, x.Settings())
+	return x, now, err
+}
+
+// errNoObject: the iLO has answered something else than a resource.
+var errNoObject = errors.New("the answer is no JSON object")
 
 func (r *Reader) get(ctx context.Context, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://ilo"+path, nil)
@@ -215,11 +289,14 @@ func (r *Reader) get(ctx context.Context, path string) ([]byte, error) {
 }
 
 // Settings is the path of the object that takes changes for a resource until the
-// server is reset; empty if there is none.
+// server is reset; empty if there is none. Up to iLO 4 a link leads to it.
 func (x *Resource) Settings() string {
 	settings, _ := x.Body["@Redfish.Settings"].(map[string]any)
-	object, _ := settings["SettingsObject"].(map[string]any)
-	path, _ := object["@odata.id"].(string)
+	path := link(settings["SettingsObject"])
+	for _, name := range []string{"Links", "links"} {
+		links, _ := x.Body[name].(map[string]any)
+		path = cmp.Or(path, link(links["Settings"]))
+	}
 	return path
 }
 

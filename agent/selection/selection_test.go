@@ -1,15 +1,20 @@
 package selection
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
+	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 func TestParse(t *testing.T) {
@@ -202,6 +207,45 @@ func TestSaved(t *testing.T) {
 		if _, err := Load([]byte(bad)); !errors.Is(err, ErrSaved) || strings.Contains(err.Error(), "Go value") {
 			t.Errorf("%s: %v", bad, err)
 		}
+	}
+}
+
+// TestOfAnILO4 reads bodies as a real iLO 4 has them: a type without annotation, a
+// link to the settings, and what became of these in two places.
+func TestOfAnILO4(t *testing.T) {
+	sample := func(name string) []byte {
+		body, err := os.ReadFile(filepath.Join(tree.Testdata(t), "trees", "proliantutils", "ilo4-rest-v1", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
+	}
+	bios := sample("get_bios_settings.json")
+	all := map[string][]byte{
+		"/rest/v1/systems/1/bios": bios, "/rest/v1/systems/1/bios/Settings": sample("get_bios_pending_settings.json"),
+		"/rest/v1/both": append([]byte(`{"@Redfish.Settings":{"SettingsObject":{"@odata.id":"/rest/v1/systems/1/bios/Settings"},`+
+			`"Messages":[{"MessageId":"Base.1.0.Success"}],"Time":"2015-03-09T17:50:09+00:00"},`), bios[1:]...),
+		directory: []byte(`{"Instances":[{"href":"/rest/v1/systems/1/bios","Type":"HpBios.1.1.0"},{"href":"/rest/v1/both","Type":"HpBios.1.1.0"},null,7,{"href":""}]}`),
+	}
+	r := &Reader{Next: roundTripper(func(r *http.Request) (*http.Response, error) {
+		body, there := all[r.URL.Path]
+		return &http.Response{StatusCode: map[bool]int{true: 200, false: 404}[there], Request: r, Body: io.NopCloser(bytes.NewReader(body))}, nil
+	})}
+	found, err := r.Find(t.Context(), Selector{Type: "HpBios."})
+	if err != nil || len(found) != 2 || found[0].Type != "HpBios.1.1.0" || found[0].Settings() != "/rest/v1/systems/1/bios/Settings" {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	results, err := r.Results(t.Context())
+	if err != nil || len(results) != 2 {
+		t.Fatalf("%+v, %v", results, err)
+	}
+	for _, a := range results {
+		if len(a.Messages) != 1 || a.Messages[0].Key() != "Success" || a.Time != "2015-03-09T17:50:09+00:00" || a.Type != "HpBios.1.1.0" {
+			t.Errorf("%+v", a)
+		}
+	}
+	if pending, err := r.Pending(t.Context()); err != nil || len(pending) != 2 || len(pending[0].Differences) == 0 {
+		t.Errorf("%+v, %v", pending, err)
 	}
 }
 

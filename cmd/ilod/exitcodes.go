@@ -83,6 +83,10 @@ var exitCodes = []exitCode{
 	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", isMessage("TransactionRolledBack")},
 	{32, "INVALID_CREDENTIALS", "the iLO refused the login",
 		"if it requires host authentication, name an account in the credentials-file of ilod.toml; else its session table may be full: wait before you try again", is(ilosession.ErrCredentials)},
+	{104, "PARTLY_READ", "some resources could not be read; the rest is complete", "what could not be read is named; try again later", func(err error) bool {
+		_, is := errors.AsType[*partlyError](err)
+		return is
+	}},
 	{sessionExpired, "SESSION_EXPIRED", "the session has ended: the iLO's, or the client session of the handle", "run the command again", func(err error) bool {
 		e, ok := errors.AsType[*redfisherror.Error](err)
 		return ok && e.Status == http.StatusUnauthorized

@@ -29,6 +29,8 @@ func TestClassify(t *testing.T) {
 		{schema.ErrNoProperty, 6},
 		{errFile, 7},
 		{errNoChanges, 8},
+		{&partlyError{}, 104},
+		{&partlyError{[]selection.Unread{{Path: "/x", Err: chif.ErrTimeout}}}, 104},
 		{errNothingSelected, 24},
 		{selection.ErrNoMatch, 25},
 		{selection.ErrNoType, 27},

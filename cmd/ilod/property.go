@@ -64,7 +64,7 @@ func (a *app) printProperties(ctx context.Context, s *selected, paths []string, 
 		if len(parts) == 0 {
 			return fmt.Errorf("%w as any of these", selection.ErrNoProperty)
 		}
-		return a.printObjects(parts)
+		return a.printObjects(parts, s.unread())
 	}
 	parts := make([]map[string]any, len(s.found))
 	for i, x := range s.found {
@@ -72,7 +72,7 @@ func (a *app) printProperties(ctx context.Context, s *selected, paths []string, 
 			parts[i] = selection.WithoutReserved(parts[i])
 		}
 	}
-	return a.printObjects(parts)
+	return a.printObjects(parts, s.unread())
 }
 
 // noteWaiting says which of the properties wait for a reset of the server, and so
@@ -101,20 +101,35 @@ func (a *app) noteWaiting(ctx context.Context, s *selected, paths []string) {
 
 // printWritable prints those of the properties that can be written.
 func (a *app) printWritable(ctx context.Context, s *selected) error {
-	parts := make([]map[string]any, len(s.found))
-	for i, x := range s.found {
+	var parts []map[string]any
+	var failed error
+	for _, x := range s.found {
 		writable, err := x.Writable(ctx, s.checker)
 		if err != nil {
-			return err
+			failed = err
+			if err := s.cached.Miss(ctx, x.Path, err); err != nil {
+				return err
+			}
+			continue
 		}
-		parts[i] = x.Show(writable)
+		parts = append(parts, x.Show(writable))
 	}
-	return a.printObjects(parts)
+	if len(parts) == 0 {
+		return failed
+	}
+	return a.printObjects(parts, s.unread())
 }
 
-// printObjects prints one object, or several apart from each other.
-func (a *app) printObjects(objects []map[string]any) error {
+// unread is how many of the selected resources could not be read.
+func (s *selected) unread() int { return len(s.cached.Unread()) }
+
+// printObjects prints one object, or several apart from each other; as JSON, with a
+// null for each that could not be read.
+func (a *app) printObjects(objects []map[string]any, unread int) error {
 	text := ""
+	if a.json {
+		objects = append(objects, make([]map[string]any, unread)...)
+	}
 	switch {
 	case a.json && len(objects) == 1:
 		text = selection.JSON(objects[0], "  ")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -20,12 +21,14 @@ type reportedError struct{ code int }
 func (e reportedError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
 // report says what went wrong on stderr, as one line and one with the remedy,
-// or as JSON, with the sessions that could make room, if any is known. It returns
+// or as JSON, with the sessions that could make room and the resources that could
+// not be read, if any is known. It returns
 // the exit code.
 func (a *app) report(err error) int {
 	row, hint := classify(err)
 	text := oneLine(redact(a.place + err.Error()))
 	candidates, full := candidatesOf(err)
+	part, incomplete := errors.AsType[*partlyError](err)
 	// A mistake in the flags can hide the --json behind it.
 	if a.json || slices.Contains(os.Args, "--json") || slices.Contains(os.Args, "-j") {
 		var doc struct {
@@ -36,12 +39,21 @@ func (a *app) report(err error) int {
 				Hint    string `json:"hint,omitempty"`
 
 				Candidates json.RawMessage `json:"candidates,omitempty"`
+				Unread     json.RawMessage `json:"unread,omitempty"`
 			} `json:"error"`
 		}
 		doc.Error.Code, doc.Error.Name, doc.Error.Message, doc.Error.Hint = row.code, row.name, text, hint
 		doc.Error.Candidates = candidates.json
+		if incomplete {
+			doc.Error.Unread = part.json()
+		}
 		_ = json.NewEncoder(a.stderr).Encode(doc)
 		return row.code
+	}
+	if incomplete {
+		for _, line := range part.lines() {
+			fmt.Fprintln(a.stderr, line)
+		}
 	}
 	fmt.Fprintln(a.stderr, "ilod: "+text)
 	if full {

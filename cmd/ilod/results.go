@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -36,7 +37,13 @@ func (a *app) readerCommand(use, short string, f func(context.Context, *selectio
 				if err != nil {
 					return err
 				}
-				return f(ctx, reader)
+				progress := newProgress(a.stderr)
+				defer progress.end()
+				reader.Progress = progress.show
+				if err := f(ctx, reader); err != nil && (len(reader.Unread()) == 0 || !errors.Is(err, errNoChanges)) {
+					return err
+				}
+				return partly(reader)
 			})
 		},
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -36,21 +37,24 @@ that wait for a reset of the server it has these. The file has ilorest's form.`,
 			}
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				var all []selection.Saved
+				var unread []selection.Unread
 				for _, s.text = range selectors {
-					found, err := s.find(ctx, a, rt)
+					settings, left, err := a.settings(ctx, rt, &s)
 					if err != nil {
 						return err
 					}
-					settings, err := a.settings(ctx, found)
-					if err != nil {
-						return err
-					}
-					all = append(all, settings...)
+					all, unread = append(all, settings...), append(unread, left...)
 				}
-				if len(all) == 0 {
+				switch {
+				case len(all) == 0 && len(unread) > 0:
+					return unread[0].Err
+				case len(all) == 0:
 					return fmt.Errorf("%w can be saved: nothing of these resources can be written", errNoChanges)
 				}
-				return a.save(ctx, rt, file, all)
+				if err := a.save(ctx, rt, file, all, unread); err != nil || len(unread) == 0 {
+					return err
+				}
+				return &partlyError{unread}
 			})
 		},
 	}
@@ -60,8 +64,16 @@ that wait for a reset of the server it has these. The file has ilorest's form.`,
 	return cmd
 }
 
-// settings are those of the selected resources, as they will be.
-func (a *app) settings(ctx context.Context, s *selected) (all []selection.Saved, err error) {
+// settings are those of the selected resources, as they will be. What cannot be
+// read is left out.
+func (a *app) settings(ctx context.Context, rt http.RoundTripper, selecting *selecting) (all []selection.Saved, unread []selection.Unread, err error) {
+	s, err := selecting.find(ctx, a, rt)
+	if s != nil && ctx.Err() == nil && len(s.cached.Unread()) > 0 {
+		err = nil // it is about these
+	}
+	if err != nil {
+		return nil, nil, err
+	}
 	progress := newProgress(a.stderr)
 	defer progress.end()
 	for i, x := range s.found {
@@ -74,27 +86,39 @@ func (a *app) settings(ctx context.Context, s *selected) (all []selection.Saved,
 			}
 		}
 		if err != nil {
-			return nil, err
+			if err := s.cached.Miss(ctx, x.Path, err); err != nil {
+				return nil, nil, err
+			}
+			continue
 		}
 		if len(settings) > 0 {
 			all = append(all, selection.Saved{Type: x.Type, Path: x.Path, Settings: settings})
 		}
 	}
-	return all, nil
+	return all, s.cached.Unread(), nil
 }
 
 // save writes the file, with what it is from.
-func (a *app) save(ctx context.Context, rt http.RoundTripper, file string, all []selection.Saved) error {
+func (a *app) save(ctx context.Context, rt http.RoundTripper, file string, all []selection.Saved, unread []selection.Unread) error {
 	reader := &selection.Reader{Next: directly(rt)}
 	note := map[string]any{}
 	systems, err := reader.Find(ctx, selection.Selector{Type: "ComputerSystem."})
-	if err != nil {
+	if ctx.Err() != nil {
 		return err
 	}
-	for _, name := range []string{"Manufacturer", "Model", "SerialNumber", "BiosVersion"} {
-		if v, ok := systems[0].Body[name].(string); ok {
-			note[name] = v
+	for _, x := range systems { // without one the file says less about where it is from
+		for _, name := range []string{"Manufacturer", "Model", "SerialNumber", "BiosVersion"} {
+			if v, ok := x.Body[name].(string); ok && note[name] == nil {
+				note[name] = v
+			}
 		}
+	}
+	var missing []string
+	for _, u := range unread {
+		missing = append(missing, u.Path)
+	}
+	if missing != nil {
+		note["NotRead"] = missing
 	}
 	if file == "-" {
 		_, err := a.stdout.Write(selection.Save(note, all))
@@ -125,18 +149,20 @@ server, is not sent, and what cannot be written is left out and named.`,
 			}
 			a.session = "" // it has one of its own
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				operations, err := a.restore(ctx, rt, all)
-				if err != nil {
+				reader := currently(rt)
+				operations, err := a.restore(ctx, rt, reader, all)
+				switch {
+				case err != nil:
 					return err
+				case len(operations) == 0: // which is what was wanted
+					_, err = fmt.Fprintln(a.stderr, "No differences found from current configuration.")
+				default:
+					err = a.runTransaction(ctx, rt, operations, false, false)
 				}
-				if len(operations) == 0 { // which is what was wanted
-					_, err := fmt.Fprintln(a.stderr, "No differences found from current configuration.")
-					return err
-				}
-				if err = a.runTransaction(ctx, rt, operations, false, false); isMessage("TransactionRolledBack")(err) {
+				if isMessage("TransactionRolledBack")(err) {
 					err = &commitError{err}
 				}
-				return err
+				return cmp.Or(err, partly(reader))
 			})
 		},
 	}
@@ -145,24 +171,29 @@ server, is not sent, and what cannot be written is left out and named.`,
 }
 
 // restore makes the writes that are needed, and says what is left out.
-func (a *app) restore(ctx context.Context, rt http.RoundTripper, all []selection.Saved) (operations []operation, err error) {
-	reader, checker := currently(rt), schema.NewChecker(directly(rt))
+func (a *app) restore(ctx context.Context, rt http.RoundTripper, reader *selection.Reader, all []selection.Saved) (operations []operation, err error) {
+	checker := schema.NewChecker(directly(rt))
 	progress := newProgress(a.stderr)
 	defer progress.end()
+	had := false
 	for i, s := range all {
 		progress.show(i, len(all))
-		x, err := reader.Read(ctx, s.Path)
-		if err != nil {
+		var change map[string]any
+		var left []string
+		x, now, err := reader.ReadSettled(ctx, s.Path)
+		if err == nil {
+			change, left, err = x.Restore(ctx, checker, now, s)
+		}
+		if errors.Is(err, selection.ErrValue) {
 			return nil, err
 		}
-		now, err := reader.Read(ctx, cmp.Or(x.Settings(), x.Path))
 		if err != nil {
-			return nil, err
+			if err := reader.Miss(ctx, s.Path, err); err != nil {
+				return nil, err
+			}
+			continue
 		}
-		change, left, err := x.Restore(ctx, checker, now, s)
-		if err != nil {
-			return nil, err
-		}
+		had = true
 		for _, pointer := range left {
 			progress.end()
 			fmt.Fprintf(a.stderr, "left out: %s %s cannot be written\n", oneLine(x.Path), oneLine(pointer))
@@ -170,6 +201,9 @@ func (a *app) restore(ctx context.Context, rt http.RoundTripper, all []selection
 		if len(change) > 0 {
 			operations = append(operations, operation{http.MethodPatch, x.Path, []byte(selection.JSON(change, ""))})
 		}
+	}
+	if !had {
+		return nil, reader.Unread()[0].Err
 	}
 	return operations, nil
 }

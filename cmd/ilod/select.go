@@ -122,7 +122,10 @@ func (a *app) withSelected(cmd *cobra.Command, s *selecting, f func(context.Cont
 		if err != nil {
 			return err
 		}
-		return f(ctx, rt, found)
+		if err := f(ctx, rt, found); err != nil {
+			return err
+		}
+		return partly(found.cached)
 	})
 }
 
@@ -246,7 +249,10 @@ a JSON pointer to a part behind "#". Without TYPE say what is selected.`,
 						return err
 					}
 				}
-				return a.printSelection(found)
+				if err := a.printSelection(found); err != nil {
+					return err
+				}
+				return partly(found.cached)
 			})
 			if errors.Is(err, errNoAgent) {
 				return fmt.Errorf("%w, and without one nothing is remembered: give --select to each command", err)

@@ -41,7 +41,10 @@ func (a *app) serverInfoCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printInventory(inventory)
+				if err := a.printInventory(inventory); err != nil {
+					return err
+				}
+				return partly(reader)
 			})
 		},
 	}

@@ -57,6 +57,9 @@ are written as in JSON.`,
 				if err != nil {
 					return err
 				}
+				if unread := found.cached.Unread(); len(unread) > 0 { // which would be left as it is
+					return unread[0].Err
+				}
 				changes, err := found.changes(ctx, assignments)
 				if err != nil {
 					return err

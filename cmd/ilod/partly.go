@@ -1,0 +1,53 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/ilod/ilod/agent/selection"
+)
+
+// partlyError is the end of a command that could not read all of its resources, and
+// has done the rest.
+type partlyError struct{ unread []selection.Unread }
+
+func (e *partlyError) Error() string {
+	if len(e.unread) == 1 {
+		return "1 resource could not be read, the rest is complete"
+	}
+	return fmt.Sprintf("%d resources could not be read, the rest is complete", len(e.unread))
+}
+
+// partly is the error of a command whose reader has left something out, nil if it
+// has not.
+func partly(reader *selection.Reader) error {
+	if all := reader.Unread(); len(all) > 0 {
+		return &partlyError{all}
+	}
+	return nil
+}
+
+// lines are what could not be read, for people.
+func (e *partlyError) lines() (all []string) {
+	for _, u := range e.unread {
+		all = append(all, oneLine(redact(fmt.Sprintf("not read: %s: %v", u.Path, u.Err))))
+	}
+	return all
+}
+
+// json is what could not be read, for programs.
+func (e *partlyError) json() json.RawMessage {
+	type unread struct {
+		Path  string `json:"path"`
+		Error string `json:"error"`
+	}
+	var all []unread
+	for _, u := range e.unread {
+		all = append(all, unread{u.Path, oneLine(redact(u.Err.Error()))})
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return text
+}
