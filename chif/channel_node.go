@@ -75,7 +75,7 @@ func (d *nodeDevice) opened(ctx context.Context, name string, fd int) (Channel, 
 	if err != nil {
 		return nil, err
 	}
-	if err := sleep(ctx, d.settle); err != nil {
+	if err := sleep(ctx, nil, d.settle); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil

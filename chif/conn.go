@@ -11,11 +11,13 @@ import (
 
 const (
 	// packetTimeout is the deadline of an exchange that has none of its own, and
-	// of every packet but REST (chif-protocol §4.4).
+	// of every packet but REST and DELETE.
 	packetTimeout = 30 * time.Second
-	// restTimeout is how long a REST request may take to be answered
-	// (chif-protocol §4.4).
+	// restTimeout is how long a REST request may take to be answered. HPE's client
+	// gives up after 60 s and sends again; ours cannot, so it waits longer.
 	restTimeout = 180 * time.Second
+	// deleteTimeout is that of DELETE, whose caller has its answer already.
+	deleteTimeout = 5 * time.Second
 )
 
 // Conn exchanges packets on one channel: one request in flight, its answer
@@ -24,6 +26,7 @@ const (
 // belongs to one goroutine at a time; only Close may be called concurrently.
 type Conn struct {
 	channel  Channel
+	closing  <-chan struct{} // ends pauses; nil: nothing does
 	sequence uint16
 	out, in  []byte // reused for each request and answer
 	dead     error  // why the channel was closed
@@ -52,10 +55,11 @@ func (c *Conn) next() uint16 {
 // the header, valid until the next call. Without a deadline in ctx it waits 30
 // s.
 //
-// It fails with ErrRefused (the answer was command 0xFFFF; the channel stays
-// usable), ErrProtocol, ErrReset, ErrTimeout or the context's error; these
-// others close the channel. The error matches ErrNotSent if the iLO cannot have
-// seen the request, and ErrInvalidRequest for a message over 4088 bytes.
+// It fails with ErrRefused (the answer was command 0xFFFF), ErrProtocol,
+// ErrReset, ErrTimeout or the context's error. The channel stays usable after
+// ErrRefused, and where the context ended before anything was sent; all else
+// closes it. The error matches ErrNotSent if the iLO cannot have seen the
+// request, and ErrInvalidRequest for a message over 4088 bytes.
 func (c *Conn) Exchange(ctx context.Context, command uint16, service uint8, message []byte) ([]byte, error) {
 	if len(message) > MaxPacket-headerSize {
 		return nil, notSent(fmt.Errorf("%w: a message of %d bytes does not fit a packet", ErrInvalidRequest, len(message)))
@@ -68,7 +72,10 @@ func (c *Conn) Exchange(ctx context.Context, command uint16, service uint8, mess
 // the sequence of c.next.
 func (c *Conn) exchange(ctx context.Context, request []byte) ([]byte, error) {
 	if c.dead != nil {
-		return nil, notSent(fmt.Errorf("%w: %w", ErrClosed, c.dead))
+		return nil, notSent(fmt.Errorf("%w: %v", ErrClosed, c.dead))
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, notSent(contextError(err))
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -76,6 +83,9 @@ func (c *Conn) exchange(ctx context.Context, request []byte) ([]byte, error) {
 		defer cancel()
 	}
 	if err := c.channel.Send(ctx, request); err != nil {
+		if end := ctx.Err(); end != nil && errors.Is(err, end) && errors.Is(err, ErrNotSent) {
+			return nil, err // nothing is under way: the channel is as it was
+		}
 		return nil, c.kill(err)
 	}
 	sequence := binary.LittleEndian.Uint16(request[2:])

@@ -2,7 +2,6 @@ package chif
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -58,26 +57,8 @@ func unsupported(addr string) (Device, error) {
 	return nil, fmt.Errorf("device address %q on %s: %w", addr, runtime.GOOS, ErrUnsupportedPlatform)
 }
 
-// notSent adds the promise of ErrNotSent to err.
-func notSent(err error) error { return &unsentError{err} }
-
-type unsentError struct{ err error }
-
-func (e *unsentError) Error() string        { return e.err.Error() }
-func (e *unsentError) Unwrap() error        { return e.err }
-func (e *unsentError) Is(target error) bool { return target == ErrNotSent }
-
-// contextError turns the end of a context into our own words; the context's
-// error stays in the chain.
-func contextError(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: %w", ErrTimeout, err)
-	}
-	return err
-}
-
-// sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
+// sleep waits for d, the end of ctx or that of closing, if it is not nil.
+func sleep(ctx context.Context, closing <-chan struct{}, d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
@@ -86,6 +67,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-t.C:
 		return nil
+	case <-closing:
+		return ErrClosed
 	case <-ctx.Done():
 		return contextError(ctx.Err())
 	}

@@ -17,13 +17,14 @@ import (
 )
 
 // web is the HTTP service behind the simulated iLO in the tests of the
-// transport: /small is answered inline, /big by blob, and everything that is
+// transport: /small is answered inline, /medium and /big by blob, and everything that is
 // not a GET is counted.
 type web struct{ writes atomic.Int32 }
 
 var (
-	small = []byte(`{"Name":"small"}`)
-	big   = []byte(`{"Name":"` + strings.Repeat("0123456789abcdef", 100<<10/16) + `"}`)
+	small  = []byte(`{"Name":"small"}`)
+	medium = []byte(`{"Name":"` + strings.Repeat("0123456789abcdef", 10<<10/16) + `"}`)
+	big    = []byte(`{"Name":"` + strings.Repeat("0123456789abcdef", 100<<10/16) + `"}`)
 )
 
 func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -33,6 +34,10 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("Content-Type", "application/json")
 	if strings.HasPrefix(r.URL.Path, "/big") {
 		rw.Write(big)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/medium") {
+		rw.Write(medium)
 		return
 	}
 	rw.Write(small)
@@ -99,70 +104,75 @@ func TestFailures(t *testing.T) {
 		err    error // nil: the answer must be whole
 		status int   // 200 if 0
 		writes int32 // how often a write was executed
+		leaves int   // blobs that the faults keep in the iLO
+		down   bool  // the iLO stays down
+		took   time.Duration
+		chance bool  // took is the least; the pauses hold up to as much again
+		opens  int64 // channels opened for this request, its cleaning-up and another request; 1 if 0
 		count  map[chiftest.Op]int64
 	}{
-		{name: "3 channels busy for a while", rules: always(chiftest.Rule{Fault: chiftest.FaultOpenBusy, For: chiftest.Duration(20 * time.Second)})},
-		{name: "3 channels busy for a while, write", rules: always(chiftest.Rule{Fault: chiftest.FaultOpenBusy, For: chiftest.Duration(20 * time.Second)}), method: "POST", writes: 1},
-		{name: "3 all channels busy", rules: always(chiftest.Rule{Fault: chiftest.FaultOpenBusy}), err: chif.ErrBusy},
-		{name: "4 reset longer than channels may be busy", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpREST, Duration: chiftest.Duration(90 * time.Second)})},
-		{name: "4 reset for ever", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpREST, Duration: chiftest.Duration(time.Hour)}), err: chif.ErrBusy},
+		{name: "3 channels busy for a while", rules: always(chiftest.Rule{Fault: chiftest.FaultOpenBusy, For: chiftest.Duration(20 * time.Second)}), took: 21500 * time.Millisecond},
+		{name: "3 channels busy for a while, write", rules: always(chiftest.Rule{Fault: chiftest.FaultOpenBusy, For: chiftest.Duration(20 * time.Second)}), method: "POST", writes: 1, took: 21500 * time.Millisecond},
+		{name: "3 all channels busy", rules: always(chiftest.Rule{Fault: chiftest.FaultOpenBusy}), err: chif.ErrBusy, took: 29500 * time.Millisecond},
+		{name: "4 reset longer than channels may be busy", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpREST, Duration: chiftest.Duration(90 * time.Second)}), took: 91 * time.Second, opens: 2},
+		{name: "4 reset for ever", down: true, rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpREST, Duration: chiftest.Duration(time.Hour)}), err: chif.ErrBusy, took: 119 * time.Second},
 		{name: "5 stale answer first", rules: always(rest(chiftest.FaultStale))},
 		{name: "5 stale answer first, write", rules: always(rest(chiftest.FaultStale)), method: "POST", writes: 1},
-		{name: "5 only stale answers", rules: once(rest(chiftest.FaultWrongSequence)), count: map[chiftest.Op]int64{chiftest.OpREST: 2}},
-		{name: "5 only stale answers, write", rules: once(rest(chiftest.FaultWrongSequence)), method: "POST", err: chif.ErrOutcomeUnknown, writes: 1},
-		{name: "5 silence", rules: always(rest(chiftest.FaultDropAnswer)), err: chif.ErrTimeout, count: map[chiftest.Op]int64{chiftest.OpREST: 4}},
-		{name: "5 silence, write", rules: always(rest(chiftest.FaultDropAnswer)), method: "PATCH", err: chif.ErrOutcomeUnknown, writes: 1},
-		{name: "5 silence before anything was sent", rules: once(chiftest.Rule{Fault: chiftest.FaultDropRequest, Op: chiftest.OpWrite}), method: "PATCH", large: true, writes: 1},
-		{name: "5 silence from the start", rules: always(chiftest.Rule{Fault: chiftest.FaultDropAnswer, Op: chiftest.OpStatus}), method: "PATCH", err: chif.ErrTimeout},
-		{name: "6 wrong command", rules: always(rest(chiftest.FaultWrongCommand)), err: chif.ErrProtocol, count: map[chiftest.Op]int64{chiftest.OpREST: 1}},
-		{name: "6 wrong command, write", rules: always(rest(chiftest.FaultWrongCommand)), method: "DELETE", err: chif.ErrOutcomeUnknown, writes: 1},
+		{name: "5 only stale answers", rules: once(rest(chiftest.FaultWrongSequence)), count: map[chiftest.Op]int64{chiftest.OpREST: 2}, took: 181 * time.Second, opens: 2},
+		{name: "5 only stale answers, write", rules: once(rest(chiftest.FaultWrongSequence)), method: "POST", err: chif.ErrOutcomeUnknown, writes: 1, took: 3 * time.Minute, opens: 2},
+		{name: "5 silence", rules: always(rest(chiftest.FaultDropAnswer)), err: chif.ErrTimeout, count: map[chiftest.Op]int64{chiftest.OpREST: 4}, took: 727 * time.Second, opens: 8},
+		{name: "5 silence, write", rules: always(rest(chiftest.FaultDropAnswer)), method: "PATCH", err: chif.ErrOutcomeUnknown, writes: 1, took: 3 * time.Minute, opens: 2},
+		{name: "5 silence before anything was sent", rules: once(chiftest.Rule{Fault: chiftest.FaultDropRequest, Op: chiftest.OpWrite}), method: "PATCH", large: true, writes: 1, took: 31 * time.Second, opens: 2},
+		{name: "5 silence from the start", rules: always(chiftest.Rule{Fault: chiftest.FaultDropAnswer, Op: chiftest.OpStatus}), method: "PATCH", err: chif.ErrTimeout, took: 47 * time.Second, opens: 5},
+		{name: "6 wrong command", rules: always(rest(chiftest.FaultWrongCommand)), err: chif.ErrProtocol, count: map[chiftest.Op]int64{chiftest.OpREST: 1}, opens: 2},
+		{name: "6 wrong command, write", rules: always(rest(chiftest.FaultWrongCommand)), method: "DELETE", err: chif.ErrOutcomeUnknown, writes: 1, opens: 2},
 		{name: "7 refused", rules: always(rest(chiftest.FaultRefuse)), err: chif.ErrRefused, count: map[chiftest.Op]int64{chiftest.OpREST: 1}},
 		{name: "7 refused, write", rules: always(rest(chiftest.FaultRefuse)), method: "POST", err: chif.ErrRefused, count: map[chiftest.Op]int64{chiftest.OpREST: 1}},
 		{name: "7 status refused, REST not", rules: always(chiftest.Rule{Fault: chiftest.FaultRefuse, Op: chiftest.OpStatus})},
-		{name: "8 packet without header", rules: always(chiftest.Rule{Fault: chiftest.FaultTruncate, Op: chiftest.OpREST, Bytes: 7}), err: chif.ErrProtocol},
-		{name: "8 packet without return code", rules: always(chiftest.Rule{Fault: chiftest.FaultTruncate, Op: chiftest.OpREST, Bytes: 11}), err: chif.ErrProtocol},
-		{name: "8 size beyond the packet", rules: always(chiftest.Rule{Fault: chiftest.FaultWrongSize, Op: chiftest.OpREST, Bytes: 100}), err: chif.ErrProtocol},
-		{name: "8 size above 4096", rules: always(chiftest.Rule{Fault: chiftest.FaultWrongSize, Op: chiftest.OpREST, Bytes: 5000}), err: chif.ErrProtocol},
+		{name: "8 packet without header", rules: always(chiftest.Rule{Fault: chiftest.FaultTruncate, Op: chiftest.OpREST, Bytes: 7}), err: chif.ErrProtocol, opens: 2},
+		{name: "8 packet without return code", rules: always(chiftest.Rule{Fault: chiftest.FaultTruncate, Op: chiftest.OpREST, Bytes: 11}), err: chif.ErrProtocol, opens: 2},
+		{name: "8 size beyond the packet", rules: always(chiftest.Rule{Fault: chiftest.FaultWrongSize, Op: chiftest.OpREST, Bytes: 100}), err: chif.ErrProtocol, opens: 2},
+		{name: "8 size above 4096", rules: always(chiftest.Rule{Fault: chiftest.FaultWrongSize, Op: chiftest.OpREST, Bytes: 5000}), err: chif.ErrProtocol, opens: 2},
 		{name: "8 garbage behind the header", rules: always(chiftest.Rule{Fault: chiftest.FaultGarbage, Op: chiftest.OpREST, Bytes: 8}), err: chif.Code(0xA5A5A5A5)},
-		{name: "8 status cut short", rules: always(chiftest.Rule{Fault: chiftest.FaultTruncate, Op: chiftest.OpStatus, Bytes: 72}), method: "POST", err: chif.ErrProtocol},
-		{name: "8 unknown receive mode", rules: always(rest(chiftest.FaultMode2)), err: chif.ErrProtocol},
-		{name: "8 inline length beyond the packet", rules: always(chiftest.Rule{Fault: chiftest.FaultInlineLength, Op: chiftest.OpREST, Bytes: 4096}), err: chif.ErrProtocol},
+		{name: "8 status cut short", rules: always(chiftest.Rule{Fault: chiftest.FaultTruncate, Op: chiftest.OpStatus, Bytes: 72}), method: "POST", err: chif.ErrProtocol, opens: 2},
+		{name: "8 unknown receive mode", rules: always(rest(chiftest.FaultMode2)), err: chif.ErrProtocol, opens: 2},
+		{name: "8 inline length beyond the packet", rules: always(chiftest.Rule{Fault: chiftest.FaultInlineLength, Op: chiftest.OpREST, Bytes: 4096}), err: chif.ErrProtocol, opens: 2},
 		{name: "9 padding behind the size", path: "/small"},
-		{name: "10 reset before execution", rules: once(rest(chiftest.FaultResetBefore)), count: map[chiftest.Op]int64{chiftest.OpREST: 2}},
-		{name: "10 reset after execution, write", rules: once(rest(chiftest.FaultResetAfter)), method: "PATCH", large: true, err: chif.ErrOutcomeUnknown, writes: 1},
-		{name: "10 reset between the pieces of a write", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpWrite, Skip: 1}), method: "PATCH", large: true, writes: 1},
-		{name: "10 reset while reading the answer", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpRead, Skip: 3}), path: "/big"},
-		{name: "10 reset while reading the answer to a write", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpRead, Skip: 3}), method: "POST", path: "/big", err: chif.ErrOutcomeUnknown, writes: 1},
-		{name: "11 queue full for a while", rules: []chiftest.Rule{{Fault: chiftest.FaultSubmitBusy, Op: chiftest.OpREST, Times: 5}}, method: "POST", writes: 1},
+		{name: "10 reset before execution", rules: once(rest(chiftest.FaultResetBefore)), count: map[chiftest.Op]int64{chiftest.OpREST: 2}, opens: 2},
+		{name: "10 reset after execution, write", rules: once(rest(chiftest.FaultResetAfter)), method: "PATCH", large: true, err: chif.ErrOutcomeUnknown, writes: 1, opens: 2},
+		{name: "10 reset between the pieces of a write", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpWrite, Skip: 1}), method: "PATCH", large: true, writes: 1, opens: 2},
+		{name: "10 reset while reading the answer", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpRead, Skip: 3}), path: "/big", opens: 2},
+		{name: "10 reset while reading the answer to a write", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpRead, Skip: 3}), method: "POST", path: "/big", err: chif.ErrOutcomeUnknown, writes: 1, opens: 2},
+		{name: "11 queue full for a while", rules: []chiftest.Rule{{Fault: chiftest.FaultSubmitBusy, Op: chiftest.OpREST, Times: 5}}, method: "POST", writes: 1, took: 250 * time.Millisecond},
 		{name: "15 blob exists", rules: once(chiftest.Rule{Fault: chiftest.FaultSetCode, Op: chiftest.OpCreate, Code: chif.CodeNotModified}), method: "PATCH", large: true, writes: 1, count: map[chiftest.Op]int64{chiftest.OpCreate: 2}},
 		{name: "15 code 20 for every new blob", rules: always(chiftest.Rule{Fault: chiftest.FaultSetCode, Op: chiftest.OpCreate, Code: chif.CodeNotModified}), method: "PATCH", large: true, writes: 1},
 		{name: "15 name refused once", rules: once(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpCreate, Code: chif.CodeBadName}), method: "PATCH", large: true, writes: 1},
 		{name: "15 name refused", rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpCreate, Code: chif.CodeBadName}), method: "PATCH", large: true, err: chif.CodeBadName},
-		{name: "16 answer's blob busy", rules: []chiftest.Rule{{Fault: chiftest.FaultCode, Op: chiftest.OpInfo, Code: chif.CodeBadParameter, Times: 44}}, path: "/big", count: map[chiftest.Op]int64{chiftest.OpInfo: 45, chiftest.OpREST: 1}},
-		{name: "16 answer's blob busy for ever", rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpInfo, Code: chif.CodeBadParameter}), path: "/big", err: chif.CodeBadParameter, count: map[chiftest.Op]int64{chiftest.OpInfo: 45}},
+		{name: "16 answer's blob busy", rules: []chiftest.Rule{{Fault: chiftest.FaultCode, Op: chiftest.OpInfo, Code: chif.CodeBadParameter, Times: 15}}, path: "/big", count: map[chiftest.Op]int64{chiftest.OpInfo: 16, chiftest.OpREST: 1}, chance: true, took: 15 * time.Second},
+		{name: "16 answer's blob busy for ever", rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpInfo, Code: chif.CodeBadParameter}), path: "/big", err: chif.CodeBadParameter, count: map[chiftest.Op]int64{chiftest.OpREST: 1}, chance: true, took: time.Minute},
 		{name: "17 absurd size", rules: always(chiftest.Rule{Fault: chiftest.FaultInfoSize, Op: chiftest.OpInfo, Bytes: 1 << 31}), path: "/big", err: chif.ErrTooLarge, count: map[chiftest.Op]int64{chiftest.OpRead: 0, chiftest.OpDelete: 1}},
-		{name: "18 READ returns nothing, once", rules: once(chiftest.Rule{Fault: chiftest.FaultReadShort, Op: chiftest.OpRead, Skip: 2}), path: "/big", count: map[chiftest.Op]int64{chiftest.OpREST: 1}},
-		{name: "18 READ returns nothing", rules: always(chiftest.Rule{Fault: chiftest.FaultReadShort, Op: chiftest.OpRead}), path: "/big", err: chif.ErrProtocol, count: map[chiftest.Op]int64{chiftest.OpRead: 4}},
-		{name: "18 READ code, once", rules: once(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpRead, Code: chif.CodeUnavailable}), path: "/big"},
-		{name: "18 READ code, write", rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpRead, Code: chif.CodeError}), path: "/big", method: "POST", err: chif.ErrOutcomeUnknown, writes: 1},
-		{name: "19 READ returns more than asked", rules: always(chiftest.Rule{Fault: chiftest.FaultReadMore, Op: chiftest.OpRead, Bytes: 8}), path: "/big", err: chif.ErrProtocol},
+		{name: "18 READ returns nothing, once", rules: once(chiftest.Rule{Fault: chiftest.FaultReadShort, Op: chiftest.OpRead, Skip: 2}), path: "/big", count: map[chiftest.Op]int64{chiftest.OpREST: 1}, took: 100 * time.Millisecond},
+		{name: "18 READ returns nothing", rules: always(chiftest.Rule{Fault: chiftest.FaultReadShort, Op: chiftest.OpRead}), path: "/big", err: chif.ErrProtocol, count: map[chiftest.Op]int64{chiftest.OpRead: 11, chiftest.OpREST: 1}, took: time.Second},
+		{name: "18 READ code, once", rules: once(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpRead, Code: chif.CodeUnavailable}), path: "/big", took: 100 * time.Millisecond},
+		{name: "18 READ code, write", rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpRead, Code: chif.CodeError}), path: "/big", method: "POST", err: chif.ErrOutcomeUnknown, writes: 1, took: time.Second},
+		{name: "19 READ returns more than asked", rules: always(chiftest.Rule{Fault: chiftest.FaultReadMore, Op: chiftest.OpRead, Bytes: 8}), path: "/big", err: chif.ErrProtocol, opens: 5},
 		{name: "20 READ returns less than asked", rules: always(chiftest.Rule{Fault: chiftest.FaultReadShort, Op: chiftest.OpRead, Bytes: 1000}), path: "/big", count: map[chiftest.Op]int64{chiftest.OpREST: 1}},
 		{name: "21 INFO too small, once", rules: once(chiftest.Rule{Fault: chiftest.FaultInfoSize, Op: chiftest.OpInfo, Bytes: -5000}), path: "/big", count: map[chiftest.Op]int64{chiftest.OpREST: 1, chiftest.OpInfo: 2}},
-		{name: "21 INFO too small", rules: always(chiftest.Rule{Fault: chiftest.FaultInfoSize, Op: chiftest.OpInfo, Bytes: -5000}), path: "/big", err: chif.ErrProtocol},
-		{name: "21 INFO too large", rules: always(chiftest.Rule{Fault: chiftest.FaultInfoSize, Op: chiftest.OpInfo, Bytes: 500}), path: "/big", err: chif.ErrProtocol},
-		{name: "22 answer's blob vanishes", rules: once(chiftest.Rule{Fault: chiftest.FaultVanish, Op: chiftest.OpInfo}), path: "/big", count: map[chiftest.Op]int64{chiftest.OpREST: 2}},
+		{name: "21 INFO too small", rules: always(chiftest.Rule{Fault: chiftest.FaultInfoSize, Op: chiftest.OpInfo, Bytes: -5000}), path: "/big", err: chif.ErrProtocol, took: time.Second},
+		{name: "21 INFO too large", rules: always(chiftest.Rule{Fault: chiftest.FaultInfoSize, Op: chiftest.OpInfo, Bytes: 500}), path: "/big", err: chif.ErrProtocol, took: time.Second},
+		{name: "22 answer's blob vanishes", rules: once(chiftest.Rule{Fault: chiftest.FaultVanish, Op: chiftest.OpInfo}), path: "/big", count: map[chiftest.Op]int64{chiftest.OpREST: 2}, took: time.Second},
 		{name: "22 answer's blob vanishes, write", rules: once(chiftest.Rule{Fault: chiftest.FaultVanish, Op: chiftest.OpInfo}), path: "/big", method: "POST", err: chif.ErrOutcomeUnknown, writes: 1},
-		{name: "23 DELETE of the answer: not found", rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpDelete, Code: chif.CodeNotFound}), path: "/big"},
-		{name: "23 DELETE of the answer: busy", rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpDelete, Code: chif.CodeBadParameter}), path: "/big", count: map[chiftest.Op]int64{chiftest.OpDelete: 4}},
-		{name: "23 DELETE unanswered", rules: always(chiftest.Rule{Fault: chiftest.FaultDropAnswer, Op: chiftest.OpDelete}), path: "/big", method: "PUT", writes: 1},
-		{name: "24 truncated gzip, once", rules: once(rest(chiftest.FaultGzipTruncated)), count: map[chiftest.Op]int64{chiftest.OpREST: 2}},
-		{name: "24 truncated gzip", rules: always(rest(chiftest.FaultGzipTruncated)), path: "/big", err: chif.ErrProtocol, count: map[chiftest.Op]int64{chiftest.OpREST: 2}},
-		{name: "24 gzip that is none", rules: always(rest(chiftest.FaultGzipPlain)), err: chif.ErrProtocol},
-		{name: "24 Content-Length too large", rules: always(chiftest.Rule{Fault: chiftest.FaultWrongLength, Op: chiftest.OpREST, Bytes: 10}), err: chif.ErrProtocol},
+		{name: "23 DELETE of the answer: not found", leaves: 1, rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpDelete, Code: chif.CodeNotFound}), path: "/big"},
+		{name: "23 DELETE of the answer: busy", rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpDelete, Code: chif.CodeBadParameter}), path: "/big", count: map[chiftest.Op]int64{chiftest.OpREST: 1}},
+		{name: "23 DELETE unanswered", rules: always(chiftest.Rule{Fault: chiftest.FaultDropAnswer, Op: chiftest.OpDelete}), path: "/big", method: "PUT", writes: 1, took: 5 * time.Second, opens: 2},
+		{name: "24 truncated gzip, once", rules: once(rest(chiftest.FaultGzipTruncated)), count: map[chiftest.Op]int64{chiftest.OpREST: 2}, took: time.Second},
+		{name: "24 truncated gzip", rules: always(rest(chiftest.FaultGzipTruncated)), path: "/big", err: chif.ErrProtocol, count: map[chiftest.Op]int64{chiftest.OpREST: 2}, took: time.Second},
+		{name: "24 gzip that is none", rules: always(rest(chiftest.FaultGzipPlain)), err: chif.ErrProtocol, took: time.Second},
+		{name: "24 Content-Length too large", rules: always(chiftest.Rule{Fault: chiftest.FaultWrongLength, Op: chiftest.OpREST, Bytes: 10}), err: chif.ErrProtocol, took: time.Second},
 		{name: "24 Content-Length too large, write", rules: always(chiftest.Rule{Fault: chiftest.FaultWrongLength, Op: chiftest.OpREST, Bytes: 10}), method: "POST", err: chif.ErrOutcomeUnknown, writes: 1},
 		{name: "25 no HTTP", rules: always(rest(chiftest.FaultHTTPGarbage)), err: chif.ErrProtocol, count: map[chiftest.Op]int64{chiftest.OpREST: 1}},
-		{name: "25 empty answer", rules: always(rest(chiftest.FaultHTTPEmpty)), err: chif.ErrProtocol, count: map[chiftest.Op]int64{chiftest.OpREST: 4}},
-		{name: "25 empty answer, once", rules: once(rest(chiftest.FaultHTTPEmpty))},
+		{name: "25 empty answer", rules: always(rest(chiftest.FaultHTTPEmpty)), err: chif.ErrProtocol, count: map[chiftest.Op]int64{chiftest.OpREST: 4}, took: 7 * time.Second},
+		{name: "25 empty answer, once", rules: once(rest(chiftest.FaultHTTPEmpty)), took: time.Second},
 		{name: "26 401", rules: always(chiftest.Rule{Fault: chiftest.FaultHTTPStatus, Op: chiftest.OpREST, Status: 401}), status: 401},
 
 		{name: "4.3 100 Continue first", rules: always(rest(chiftest.FaultContinue))},
@@ -174,10 +184,11 @@ func TestFailures(t *testing.T) {
 		{name: "4.3 redirection", rules: once(chiftest.Rule{Fault: chiftest.FaultRedirect, Op: chiftest.OpREST, Location: "https:///small/"}), count: map[chiftest.Op]int64{chiftest.OpREST: 2}},
 		{name: "4.3 redirection of a write", rules: once(chiftest.Rule{Fault: chiftest.FaultRedirect, Op: chiftest.OpREST, Location: "https://ilo/small/"}), method: "PATCH", large: true, writes: 1},
 		{name: "4.3 redirected for ever", rules: always(chiftest.Rule{Fault: chiftest.FaultRedirect, Op: chiftest.OpREST, Location: "/small"}), err: chif.ErrProtocol, count: map[chiftest.Op]int64{chiftest.OpREST: 6}},
-		{name: "3.10 REST: try later", rules: once(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpREST, Code: chif.CodeRetry}), method: "POST", writes: 1},
+		{name: "3.10 REST: try later", rules: once(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpREST, Code: chif.CodeRetry}), count: map[chiftest.Op]int64{chiftest.OpREST: 2}, took: time.Second},
+		{name: "3.10 REST: try later, write", rules: once(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpREST, Code: chif.CodeRetry}), method: "POST", err: chif.ErrOutcomeUnknown, count: map[chiftest.Op]int64{chiftest.OpREST: 1}},
 		{name: "3.10 REST: internal timeout, write", rules: always(chiftest.Rule{Fault: chiftest.FaultSetCode, Op: chiftest.OpREST, Code: chif.CodeTimeout}), method: "POST", err: chif.ErrOutcomeUnknown, writes: 1},
 		{name: "3.10 REST: not modified", rules: always(chiftest.Rule{Fault: chiftest.FaultSetCode, Op: chiftest.OpREST, Code: chif.CodeNotModified}), method: "POST", writes: 1},
-		{name: "3.10 REST: unsupported", rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpREST, Code: chif.CodeUnsupported}), method: "POST", err: chif.CodeUnsupported},
+		{name: "3.10 REST: unsupported", rules: always(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpREST, Code: chif.CodeUnsupported}), method: "POST", err: chif.CodeUnsupported, count: map[chiftest.Op]int64{chiftest.OpREST: 1}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -193,6 +204,7 @@ func TestFailures(t *testing.T) {
 				if c.large {
 					body = large
 				}
+				start := time.Now()
 				status, got, err := i.do(t.Context(), method, path, body)
 				want, wantStatus := map[string][]byte{"/small": small, "/big": big}[path], ok
 				if c.status != 0 {
@@ -208,9 +220,8 @@ func TestFailures(t *testing.T) {
 					t.Errorf("status %d, want %d", status, wantStatus)
 				case err == nil && !bytes.Equal(got, want):
 					t.Errorf("body of %d bytes, want %d", len(got), len(want))
-				case c.err != nil && method != "GET" && errors.Is(err, chif.ErrOutcomeUnknown) != (c.writes > 0):
-					t.Errorf("executed %d times, and the error is %v", c.writes, err)
 				}
+				checkFate(t, method, err, i.web.writes.Load())
 				if n := i.web.writes.Load(); n != c.writes {
 					t.Errorf("the write was executed %d times, want %d", n, c.writes)
 				}
@@ -219,8 +230,37 @@ func TestFailures(t *testing.T) {
 						t.Errorf("%d packets %s, want %d", have, op, n)
 					}
 				}
+				took := time.Since(start)
+				if took != c.took && !(c.chance && took > c.took && took < 2*c.took) {
+					t.Errorf("took %v, want %v", took, c.took)
+				}
+				if c.down {
+					return
+				}
+				i.recovers(t, c.leaves)
+				if n := i.Stats().Packets[chiftest.OpStatus]; n != max(c.opens, 1) {
+					t.Errorf("%d channels were opened, want %d", n, max(c.opens, 1))
+				}
 			})
 		})
+	}
+}
+
+// recovers checks that nothing of a failure stays: with the faults gone, the next
+// request works at once, and a minute later no blob is left.
+func (i *ilo) recovers(t *testing.T, leaves int) {
+	t.Helper()
+	synctest.Wait()
+	if err := i.SetFaults(chiftest.Faults{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := i.do(t.Context(), "GET", "/small", nil); err != nil || !bytes.Equal(got, small) {
+		t.Errorf("the next request: %q, %v", got, err)
+	}
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	if n := i.Stats().Blobs; n != leaves {
+		t.Errorf("%d blobs are left in the iLO, want %d", n, leaves)
 	}
 }
 
@@ -232,6 +272,7 @@ func TestLeftoversOfAnotherProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		killed := chif.NewConn(ch)
+		defer killed.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := killed.Status(ctx); !errors.Is(err, context.Canceled) {

@@ -114,7 +114,7 @@ func FuzzHTTPAnswer(f *testing.F) {
 		m := &message{method: method, header: http.Header{}, gunzip: gunzip}
 		resp, err := m.parseAnswer(raw)
 		if err != nil {
-			_ = m.mayRetry(err)
+			_, _ = m.retry(err)
 			return
 		}
 		body, err := io.ReadAll(resp.Body)

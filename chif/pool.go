@@ -33,15 +33,20 @@ type pool struct {
 	onReset     func()
 
 	slots chan struct{} // holds one token for each channel lent
-	done  chan struct{} // closed by close
 	lent  sync.WaitGroup
 
+	// Who borrows names one of these: the first ends with endRequests, the second
+	// with close. Both end under mu.
+	requests, life         context.Context
+	cancelRequests, cancel context.CancelFunc
+
 	mu      sync.Mutex
-	closed  bool
 	open    map[*lease]struct{}
 	idle    []*lease
 	epoch   int  // counts the resets that were noticed
 	waiting bool // a reset was noticed and no channel was opened since
+	blocked int  // slots whose holders found all channels busy
+	reason  error
 }
 
 // lease is an open channel of the pool.
@@ -49,27 +54,34 @@ type lease struct {
 	*Conn
 	status Status
 	epoch  int
-	timer  *time.Timer // closes the channel while it is idle
+	timer  *time.Timer     // closes the channel while it is idle
+	until  context.Context // of who borrowed it
 }
 
 func newPool(d Device, o TransportOptions) *pool {
-	return &pool{
+	p := &pool{
 		device: d, idleTimeout: o.IdleTimeout, busyTimeout: o.BusyTimeout, anyState: o.IgnoreSecurityState, onReset: o.OnReset,
-		slots: make(chan struct{}, o.MaxChannels), done: make(chan struct{}), open: map[*lease]struct{}{},
+		slots: make(chan struct{}, o.MaxChannels), open: map[*lease]struct{}{},
 	}
+	p.life, p.cancel = context.WithCancel(context.Background())
+	p.requests, p.cancelRequests = context.WithCancel(p.life)
+	return p
 }
 
-// get lends a channel: an idle one, or a new one as soon as the device has one.
-// put must follow.
-func (p *pool) get(ctx context.Context) (*lease, error) {
+// get lends a channel to a request: an idle one, or a new one as soon as the
+// device has one. put must follow.
+func (p *pool) get(ctx context.Context) (*lease, error) { return p.borrow(ctx, p.requests) }
+
+// borrow is get for a user that until ends as well: requests or life.
+func (p *pool) borrow(ctx, until context.Context) (*lease, error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
-		return nil, contextError(ctx.Err())
-	case <-p.done:
+		return nil, p.overdue(ctx)
+	case <-until.Done():
 		return nil, ErrClosed
 	}
-	l, err := p.take(ctx)
+	l, err := p.take(ctx, until)
 	if err != nil {
 		<-p.slots
 		return nil, err
@@ -77,9 +89,20 @@ func (p *pool) get(ctx context.Context) (*lease, error) {
 	return l, nil
 }
 
-func (p *pool) take(ctx context.Context) (*lease, error) {
+// overdue says why no slot came free before ctx ended: if the holders of all
+// slots find every channel busy, that is the cause.
+func (p *pool) overdue(ctx context.Context) error {
 	p.mu.Lock()
-	if p.closed {
+	defer p.mu.Unlock()
+	if p.blocked == cap(p.slots) {
+		return fmt.Errorf("%w; %w", p.reason, ctx.Err())
+	}
+	return contextError(ctx.Err())
+}
+
+func (p *pool) take(ctx, until context.Context) (*lease, error) {
+	p.mu.Lock()
+	if until.Err() != nil {
 		p.mu.Unlock()
 		return nil, ErrClosed
 	}
@@ -87,12 +110,13 @@ func (p *pool) take(ctx context.Context) (*lease, error) {
 	if n := len(p.idle); n > 0 {
 		l := p.idle[n-1]
 		p.idle = p.idle[:n-1]
+		l.until = until
 		p.mu.Unlock()
 		l.timer.Stop()
 		return l, nil
 	}
 	p.mu.Unlock()
-	l, err := p.openWait(ctx)
+	l, err := p.openWait(ctx, until)
 	if err != nil {
 		p.lent.Done()
 		return nil, err
@@ -104,31 +128,43 @@ func (p *pool) take(ctx context.Context) (*lease, error) {
 func (p *pool) put(l *lease) {
 	defer func() { <-p.slots; p.lent.Done() }()
 	p.mu.Lock()
-	if l.dead == nil && !p.closed && l.epoch == p.epoch {
+	if l.dead == nil && l.until.Err() == nil && l.epoch == p.epoch {
 		p.idle = append(p.idle, l)
 		l.timer = time.AfterFunc(p.idleTimeout, func() { p.retire(l) })
 		p.mu.Unlock()
 		return
 	}
 	delete(p.open, l)
-	reset := errors.Is(l.dead, ErrReset) && l.epoch == p.epoch
-	var others []*lease
-	if reset { // every channel of the iLO died with this one (hpilo.c ilo_isr)
-		p.epoch++
-		p.waiting = true
-		others, p.idle = p.idle, nil
-		for _, o := range others {
-			delete(p.open, o)
-		}
+	p.mu.Unlock()
+	_ = l.Close() // a second close of a dead channel does nothing
+	if errors.Is(l.dead, ErrReset) {
+		p.noticeReset(l.epoch)
+	}
+}
+
+// noticeReset closes what a reset of the iLO has killed, every channel that was
+// opened in the epoch (hpilo.c ilo_isr), and tells of it. One that comes before
+// any channel served again is still the same.
+func (p *pool) noticeReset(epoch int) {
+	p.mu.Lock()
+	if epoch != p.epoch {
+		p.mu.Unlock()
+		return // noticed before
+	}
+	again := p.waiting
+	p.epoch++
+	p.waiting = true
+	others := p.idle
+	p.idle = nil
+	for _, o := range others {
+		delete(p.open, o)
 	}
 	p.mu.Unlock()
-	for _, o := range append(others, l) {
-		if o.timer != nil {
-			o.timer.Stop()
-		}
-		_ = o.Close() // a second close of a dead channel does nothing
+	for _, o := range others {
+		o.timer.Stop()
+		_ = o.Close()
 	}
-	if reset && p.onReset != nil {
+	if !again && p.onReset != nil {
 		p.onReset()
 	}
 }
@@ -157,80 +193,137 @@ func (p *pool) closeIdle() {
 	}
 }
 
-// close ends the exchanges in flight, closes every channel and waits for those
-// who held one.
-func (p *pool) close() {
+// endRequests ends the requests in flight and lets none begin. Whoever borrows
+// without an end goes on.
+func (p *pool) endRequests() {
 	p.mu.Lock()
-	if !p.closed {
-		p.closed = true
-		close(p.done)
-		for l := range p.open {
-			if l.timer != nil {
-				l.timer.Stop()
-			}
+	defer p.mu.Unlock()
+	p.cancelRequests()
+	for l := range p.open {
+		if l.until == p.requests && !slices.Contains(p.idle, l) {
 			_ = l.Close()
 		}
-		p.idle = nil
 	}
+}
+
+// close closes every channel and waits for those who held one. endRequests comes
+// before.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.cancel()
+	for l := range p.open {
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+		_ = l.Close()
+	}
+	p.idle = nil
 	p.mu.Unlock()
 	p.lent.Wait()
 }
 
 // openWait opens a channel, waiting while all are busy: for the busy timeout,
 // or longer after a reset, and never beyond ctx.
-func (p *pool) openWait(ctx context.Context) (*lease, error) {
-	p.mu.Lock()
-	limit, pause := p.busyTimeout, busyPause
-	if p.waiting {
-		limit, pause = max(limit, resetTimeout), 2*busyPause
-	}
-	p.mu.Unlock()
-	for start := time.Now(); ; pause = min(2*pause, busyPauseMax) {
-		l, err := p.openOne(ctx)
+func (p *pool) openWait(ctx, until context.Context) (*lease, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(until, func() { cancel(ErrClosed) })()
+	var busy error // what the last sweep met
+	defer func() {
+		if busy != nil {
+			p.block(-1, nil)
+		}
+	}()
+	start, pause := time.Now(), busyPause
+	for {
+		l, err := p.openOne(ctx, until)
 		if err == nil {
 			return l, nil
 		}
-		if again := errors.Is(err, ErrBusy) || errors.Is(err, ErrReset); !again || ctx.Err() != nil {
+		if context.Cause(ctx) == ErrClosed {
+			return nil, fmt.Errorf("%w: %v", ErrClosed, err)
+		}
+		held := errors.Is(err, ErrBusy) || errors.Is(err, ErrReset)
+		switch {
+		case held:
+			if busy == nil {
+				p.block(1, err)
+			}
+			busy = err
+		case busy == nil || ctx.Err() == nil:
 			return nil, err
 		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w; %w", busy, ctx.Err())
+		}
+		limit, after := p.limit()
+		if after {
+			pause = max(pause, 2*busyPause)
+		}
 		if time.Since(start)+pause > limit {
-			return nil, fmt.Errorf("%w (waited %v)", err, time.Since(start).Round(time.Second))
+			if errors.Is(busy, ErrReset) {
+				busy = fmt.Errorf("%w: %v", ErrBusy, busy)
+			}
+			return nil, fmt.Errorf("%w (waited %v)", busy, time.Since(start).Round(time.Second))
 		}
-		select {
-		case <-p.done:
-			return nil, ErrClosed
-		default:
-		}
-		if ctxErr := sleep(ctx, pause); ctxErr != nil {
-			return nil, fmt.Errorf("%w; %w", err, ctxErr)
-		}
+		// The next openOne tells of the end of ctx.
+		_ = sleep(ctx, nil, pause)
+		pause = min(2*pause, busyPauseMax)
+	}
+}
+
+// limit is how long channels may be busy, and whether that is after a reset.
+func (p *pool) limit() (limit time.Duration, afterReset bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting {
+		return max(p.busyTimeout, resetTimeout), true
+	}
+	return p.busyTimeout, false
+}
+
+// block counts, by n, the slots whose holders find all channels busy.
+func (p *pool) block(n int, reason error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.blocked += n
+	if reason != nil {
+		p.reason = reason
 	}
 }
 
 // openOne opens a channel and asks for the iLO's status on it, which proves
 // that the channel serves and shows the security state.
-func (p *pool) openOne(ctx context.Context) (*lease, error) {
+func (p *pool) openOne(ctx, until context.Context) (*lease, error) {
 	p.mu.Lock()
 	epoch := p.epoch
 	p.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, &OpError{Op: "open", Err: contextError(err)}
+	}
 	ch, err := p.device.Open(ctx)
 	if err != nil {
 		return nil, &OpError{Op: "open", Err: err}
 	}
-	l := &lease{Conn: NewConn(ch), epoch: epoch}
+	l := &lease{Conn: NewConn(ch), epoch: epoch, until: until}
+	l.closing = p.requests.Done()
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	l.status, err = l.Status(ctx)
 	switch {
 	case errors.Is(err, ErrRefused): // says nothing about REST
 	case err != nil:
-		return nil, errors.Join(err, l.Close())
+		err = errors.Join(err, l.Close())
+		if errors.Is(err, ErrReset) {
+			p.noticeReset(epoch)
+		}
+		return nil, err
 	case l.status.needsCredentials() && !p.anyState:
 		return nil, errors.Join(l.opError("open", fmt.Errorf("%w: security state %s", ErrCredentialsRequired, l.status.SecurityState)), l.Close())
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if until.Err() != nil {
 		return nil, errors.Join(ErrClosed, l.Close())
 	}
 	p.open[l] = struct{}{}

@@ -36,37 +36,29 @@ type message struct {
 	header http.Header
 	body   []byte
 	gunzip bool // the caller left Accept-Encoding to us
+	plain  bool // ask for an answer without gzip
 }
 
 // newMessage reads all of r, closing its body, and checks what cannot be put on
-// the channel.
-func newMessage(r *http.Request) (*message, error) {
-	body, err := readBody(r)
-	if err != nil {
-		return nil, err
-	}
-	m := &message{method: r.Method, path: foldSlashes(r.URL.RequestURI()), header: r.Header.Clone(), body: body}
+// the channel. With an error, the message is good for its name only. closing
+// ends the wait for the body, as r's context does.
+func newMessage(r *http.Request, closing <-chan struct{}) (*message, error) {
+	m := &message{method: r.Method, header: r.Header.Clone()}
 	if m.method == "" {
 		m.method = http.MethodGet
 	}
 	if m.header == nil {
 		m.header = http.Header{}
 	}
-	if !isToken(m.method) {
-		return nil, fmt.Errorf("%w: method %q", ErrInvalidRequest, m.method)
+	if r.URL != nil {
+		m.path = foldSlashes(r.URL.RequestURI())
 	}
-	if !strings.HasPrefix(m.path, "/") || strings.ContainsFunc(m.path, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return nil, fmt.Errorf("%w: path %q is not absolute or holds blanks or control characters", ErrInvalidRequest, m.path)
+	var err error
+	if m.body, err = readBody(r, closing); err != nil {
+		return m, err
 	}
-	for name, values := range m.header {
-		if !isToken(name) {
-			return nil, fmt.Errorf("%w: header name %q", ErrInvalidRequest, name)
-		}
-		for _, v := range values {
-			if strings.ContainsAny(v, "\r\n\x00") {
-				return nil, fmt.Errorf("%w: the value of header %s holds a line break or NUL", ErrInvalidRequest, name)
-			}
-		}
+	if err := m.check(); err != nil {
+		return m, err
 	}
 	for _, name := range hopHeaders {
 		m.header.Del(name)
@@ -78,10 +70,59 @@ func newMessage(r *http.Request) (*message, error) {
 	return m, nil
 }
 
-func readBody(r *http.Request) ([]byte, error) {
-	if r.Body == nil {
+// check finds what cannot be put on the channel.
+func (m *message) check() error {
+	if !isToken(m.method) {
+		return fmt.Errorf("%w: method %q", ErrInvalidRequest, m.method)
+	}
+	if !strings.HasPrefix(m.path, "/") || strings.ContainsFunc(m.path, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return fmt.Errorf("%w: path %q is not absolute or holds blanks or control characters", ErrInvalidRequest, m.path)
+	}
+	for name, values := range m.header {
+		if !isToken(name) {
+			return fmt.Errorf("%w: header name %q", ErrInvalidRequest, name)
+		}
+		for _, v := range values {
+			if strings.ContainsAny(v, "\r\n\x00") {
+				return fmt.Errorf("%w: the value of header %s holds a line break or NUL", ErrInvalidRequest, name)
+			}
+		}
+	}
+	return nil
+}
+
+// readBody reads and closes the body of r. A body that NewRequest made from
+// memory is read here; any other one might never come, so that is read by a
+// goroutine which closing or r's context leave alone with it.
+func readBody(r *http.Request, closing <-chan struct{}) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
+	if r.GetBody != nil {
+		return readAll(r)
+	}
+	type result struct {
+		body []byte
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() {
+		body, err := readAll(r)
+		read <- result{body, err}
+	}()
+	select {
+	case got := <-read:
+		return got.body, got.err
+	case <-closing:
+		go r.Body.Close()
+		return nil, ErrClosed
+	case <-r.Context().Done():
+		go r.Body.Close() // which may wait for the read
+		return nil, fmt.Errorf("the request body has not come: %w", r.Context().Err())
+	}
+}
+
+func readAll(r *http.Request) ([]byte, error) {
 	defer r.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest+1))
 	switch {
@@ -89,6 +130,8 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, fmt.Errorf("read the request body: %w", err)
 	case len(body) > maxRequest:
 		return nil, fmt.Errorf("%w: request body over %d MiB", ErrTooLarge, maxRequest>>20)
+	case r.ContentLength > 0 && int64(len(body)) != r.ContentLength:
+		return nil, fmt.Errorf("%w: a request body of %d bytes, announced with %d", ErrInvalidRequest, len(body), r.ContentLength)
 	}
 	return body, nil
 }
@@ -114,7 +157,7 @@ func isToken(s string) bool {
 }
 
 // idempotent reports the methods that may be sent again when an answer is lost.
-func (m *message) idempotent() bool { return m.method == http.MethodGet || m.method == http.MethodHead }
+func idempotent(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // bytes serialises the request with the lines, and in the order, of HPE's
 // client (chif-captures §7.1); other fields follow, sorted.
@@ -138,13 +181,16 @@ func (m *message) bytes() []byte {
 	if strings.HasPrefix(m.path, "/rest/") {
 		version = ""
 	}
+	if m.plain {
+		fields.Set("Accept-Encoding", "identity")
+	}
 	line("Accept-Encoding", "")
 	line("X-Auth-Token", "")
 	line("OData-Version", version)
 	line("Accept", "*/*")
 	b.WriteString("Connection: Keep-Alive\r\n")
 	line("Content-Type", "")
-	if len(m.body) > 0 || !m.idempotent() && m.method != http.MethodDelete {
+	if len(m.body) > 0 || !idempotent(m.method) && m.method != http.MethodDelete {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(m.body))
 	}
 	names := make([]string, 0, len(fields))

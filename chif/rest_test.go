@@ -19,7 +19,7 @@ func newTestMessage(t *testing.T, method, url, body string, header ...string) (*
 	for i := 0; i < len(header); i += 2 {
 		r.Header[header[i]] = append(r.Header[header[i]], header[i+1])
 	}
-	return newMessage(r)
+	return newMessage(r, nil)
 }
 
 // The bytes of HPE's client for the same requests (chif-captures §7.1).
@@ -76,12 +76,12 @@ func TestInvalidRequests(t *testing.T) {
 	} {
 		bad := r.Clone(t.Context())
 		spoil(bad)
-		if _, err := newMessage(bad); !errors.Is(err, ErrInvalidRequest) {
+		if _, err := newMessage(bad, nil); !errors.Is(err, ErrInvalidRequest) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	r.Body = io.NopCloser(io.LimitReader(zeroReader{}, maxRequest+1))
-	if _, err := newMessage(r); !errors.Is(err, ErrTooLarge) {
+	if _, err := newMessage(r, nil); !errors.Is(err, ErrTooLarge) {
 		t.Error(err)
 	}
 }

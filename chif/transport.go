@@ -10,11 +10,9 @@ import (
 )
 
 const (
-	maxRedirects = 5 // hops, as HPE's client (chif-protocol §4.3)
-	maxRetries   = 3 // further attempts at a request (chif-protocol §4.4)
+	maxRedirects = 5 // hops, as HPE's client
+	maxRetries   = 3 // further attempts at a request
 	retryPause   = time.Second
-	// cleanupTimeout bounds the deletion of a blob that a failed request left.
-	cleanupTimeout = 5 * time.Second
 )
 
 // TransportOptions are the settings of a Transport; the zero value is good.
@@ -48,9 +46,17 @@ type TransportOptions struct {
 type Transport struct {
 	pool *pool
 
-	mu      sync.Mutex
-	closed  bool
-	cleanup sync.WaitGroup // deletions of blobs; Add only while not closed
+	closeOnce sync.Once
+	requests  sync.WaitGroup // Add only while not closed
+	sweeper   sync.WaitGroup // likewise
+	sweeps    context.Context
+	endSweeps context.CancelFunc
+	more      chan struct{} // wakes the sweeper
+
+	mu        sync.Mutex
+	closed    bool
+	leftovers []leftover
+	sweeping  bool // the sweeper runs
 }
 
 // NewTransport returns a Transport on a device. It opens nothing yet. It fails
@@ -68,17 +74,39 @@ func NewTransport(d Device, o TransportOptions) (*Transport, error) {
 	if o.BusyTimeout <= 0 {
 		o.BusyTimeout = 30 * time.Second
 	}
-	return &Transport{pool: newPool(d, o)}, nil
+	t := &Transport{pool: newPool(d, o), more: make(chan struct{}, 1)}
+	t.sweeps, t.endSweeps = context.WithCancel(context.Background())
+	return t, nil
 }
 
-// Close ends what is in flight, with ErrClosed, closes all channels and waits
-// until nothing of the Transport runs any more.
+// Close ends what is in flight, with ErrClosed, gives the deletion of its blobs
+// a fifth of a second, closes all channels and waits until nothing of the
+// Transport runs any more.
 func (t *Transport) Close() error {
+	t.closeOnce.Do(func() {
+		t.mu.Lock()
+		t.closed = true
+		t.mu.Unlock()
+		t.pool.endRequests()
+		t.requests.Wait()
+		timer := time.AfterFunc(sweepPatience, t.endSweeps)
+		t.sweeper.Wait()
+		t.sweepDue(time.Now().Add(time.Hour)) // all of them
+		timer.Stop()
+		t.endSweeps()
+		t.pool.close()
+	})
+	return nil
+}
+
+// begin registers a request that Close waits for; t.requests.Done must follow.
+func (t *Transport) begin() error {
 	t.mu.Lock()
-	t.closed = true
-	t.mu.Unlock()
-	t.cleanup.Wait()
-	t.pool.close()
+	defer t.mu.Unlock()
+	if t.closed {
+		return ErrClosed
+	}
+	t.requests.Add(1)
 	return nil
 }
 
@@ -113,17 +141,21 @@ func (t *Transport) Status(ctx context.Context) (Status, error) {
 }
 
 // RoundTrip carries one request to the iLO and reads its whole answer. Errors
-// match the sentinels of this package; an HTTP status, whatever it is, is not
-// an error.
+// match the sentinels of this package, and have a method Timeout; an HTTP status,
+// whatever it is, is not an error.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	m, err := newMessage(r)
+	m, err := newMessage(r, t.pool.requests.Done())
 	if err != nil {
-		return nil, err
+		return nil, m.failed(unsent, err)
 	}
+	if err := t.begin(); err != nil {
+		return nil, m.failed(unsent, err)
+	}
+	defer t.requests.Done()
 	for range maxRedirects + 1 {
-		resp, err := t.deliver(r.Context(), m)
+		resp, fate, err := t.deliver(r.Context(), m)
 		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", m.method, m.path, err)
+			return nil, m.failed(fate, err)
 		}
 		path, again := redirect(resp)
 		if !again {
@@ -132,141 +164,59 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		m.path = path
 	}
-	return nil, fmt.Errorf("%s %s: %w: more than %d redirections", m.method, m.path, ErrProtocol, maxRedirects)
+	// A redirection says that nothing was done.
+	return nil, m.failed(unsent, fmt.Errorf("%w: more than %d redirections", ErrProtocol, maxRedirects))
+}
+
+// failed makes err that of the request.
+func (m *message) failed(f fate, err error) error {
+	return &requestError{method: m.method, path: m.path, fate: f, err: err}
 }
 
 // deliver attempts m until it has an answer, or an error that another attempt
-// would not mend or must not follow.
-func (t *Transport) deliver(ctx context.Context, m *message) (*http.Response, error) {
+// would not mend or must not follow. The fate is that of all attempts together.
+func (t *Transport) deliver(ctx context.Context, m *message) (resp *http.Response, all fate, err error) {
 	pause := retryPause
 	for attempt := 0; ; attempt++ {
-		resp, err := t.attempt(ctx, m)
+		var f fate
+		resp, f, err = t.attempt(ctx, m)
+		all = max(all, f)
 		if err == nil {
-			return resp, nil
+			return resp, all, nil
 		}
-		if !m.idempotent() && !errors.Is(err, ErrNotSent) {
-			return nil, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+		if all == unknown && !idempotent(m.method) {
+			return nil, all, err
 		}
-		if ctx.Err() != nil || attempt == maxRetries || !m.mayRetry(err) {
-			return nil, err
+		again, plain := m.retry(err)
+		if !again || attempt == maxRetries || ctx.Err() != nil {
+			return nil, all, err
 		}
+		m.plain = plain
 		if errors.Is(err, ErrReset) { // opening the next channel waits for the iLO
 			continue
 		}
-		if sleepErr := sleep(ctx, pause); sleepErr != nil {
-			return nil, fmt.Errorf("%w; %w", err, sleepErr)
+		switch sleepErr := sleep(ctx, t.pool.requests.Done(), pause); {
+		case errors.Is(sleepErr, ErrClosed):
+			return nil, all, fmt.Errorf("%w: %v", ErrClosed, err)
+		case sleepErr != nil:
+			return nil, all, fmt.Errorf("%w; %w", err, ctx.Err())
 		}
 		pause *= 2
 	}
 }
 
-// mayRetry tells whether another attempt could mend err. For a damaged body it
-// asks, once, for the next one without gzip.
-func (m *message) mayRetry(err error) bool {
+// retry tells whether another attempt could mend err, and whether that is to ask
+// for an answer without gzip, as is done once after a damaged body.
+func (m *message) retry(err error) (again, plain bool) {
 	var code Code
 	switch {
 	case errors.Is(err, errBadGzip), errors.Is(err, errTruncated):
-		again := m.header.Get("Accept-Encoding") == "gzip" && m.gunzip
-		m.header.Set("Accept-Encoding", "identity")
-		return again
+		return m.gunzip && !m.plain, true
 	case errors.As(err, &code):
 		// A blob that vanished between REST and READ is made again by the next REST.
-		return code.transient() || code == CodeNotFound
-	case errors.Is(err, errEmptyAnswer):
-		return true
-	case errors.Is(err, ErrReset), errors.Is(err, ErrTimeout):
-		return true
-	}
-	return false
-}
-
-// attempt sends m once and fetches its answer.
-func (t *Transport) attempt(ctx context.Context, m *message) (*http.Response, error) {
-	l, err := t.pool.get(ctx)
-	if err != nil {
-		return nil, notSent(err)
-	}
-	request, rsp := m.bytes(), newBlobName()
-	a, left, err := l.send(ctx, request, rsp)
-	var resp *http.Response
-	switch {
-	case errors.Is(err, ErrRefused):
-		err = notSent(refusal(l.status, err))
-	case errors.Is(err, ErrNotSent):
-	case err != nil:
-		left = append(left, rsp)
-	case a.inBlob:
-		resp, err = l.fetch(ctx, m, rsp)
-		for tries := 0; err != nil && l.dead != nil && tries < maxRetries && ctx.Err() == nil; tries++ {
-			// The answer still lies in the iLO: another channel can fetch it.
-			t.pool.put(l)
-			if l, err = t.pool.get(ctx); err != nil {
-				return nil, err // nobody serves the deletion of rsp either
-			}
-			resp, err = l.fetch(ctx, m, rsp)
-		}
-		left = append(left, l.discard(ctx, rsp)...)
+		again = code.transient() || code == CodeNotFound
 	default:
-		resp, err = m.parseAnswer(a.inline)
+		again = errors.Is(err, errEmptyAnswer) || errors.Is(err, ErrReset) || errors.Is(err, ErrTimeout)
 	}
-	t.discardLater(left, l.dead)
-	t.pool.put(l)
-	return resp, err
-}
-
-// send hands an HTTP request to the iLO, inside a packet or, if it is too large
-// for that, by blob.
-func (c *Conn) send(ctx context.Context, request []byte, rsp blobName) (a restAnswer, left []blobName, err error) {
-	if len(request) <= maxImmediate {
-		a, err = c.restImmediate(ctx, request, rsp)
-		return a, nil, err
-	}
-	return c.restBlob(ctx, request, rsp)
-}
-
-// fetch reads the answer that the iLO left under rsp.
-func (c *Conn) fetch(ctx context.Context, m *message, rsp blobName) (*http.Response, error) {
-	raw, err := c.readBlob(ctx, rsp, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := m.parseAnswer(raw)
-	if errors.Is(err, errTruncated) { // INFO may have been asked too early (chif-protocol §7 row 21)
-		if raw, err = c.readBlob(ctx, rsp, raw); err == nil {
-			resp, err = m.parseAnswer(raw)
-		}
-	}
-	return resp, err
-}
-
-// refusal explains an answer of 0xFFFF to a REST packet (chif-protocol §5.3).
-func refusal(s Status, err error) error {
-	if s.securityAware() && s.SecurityState == SecurityHigh {
-		return fmt.Errorf("%w: security state %s: %w", ErrCredentialsRequired, s.SecurityState, err)
-	}
-	return fmt.Errorf("%w (security state %s; host authentication required, a high security state, or an iLO without REST over CHIF)",
-		err, s.SecurityState)
-}
-
-// discardLater deletes blobs that a broken channel left in the iLO, on another
-// channel and without making the caller wait. After a reset there is nothing to
-// delete.
-func (t *Transport) discardLater(names []blobName, cause error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(names) == 0 || t.closed || errors.Is(cause, ErrReset) {
-		return
-	}
-	t.cleanup.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
-		defer cancel()
-		l, err := t.pool.get(ctx)
-		if err != nil {
-			return
-		}
-		for _, name := range names {
-			l.discard(ctx, name)
-		}
-		t.pool.put(l)
-	})
+	return again, m.plain
 }

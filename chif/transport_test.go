@@ -146,9 +146,12 @@ func TestReturnCodes(t *testing.T) {
 			if !errors.Is(err, code) || !strings.Contains(err.Error(), fmt.Sprintf("%s (%d)", name, uint32(code))) {
 				t.Errorf("%s: %v", name, err)
 			}
-			unknown := code == chif.CodeError || code == chif.CodeTimeout || code > chif.CodePreconditionFailed
-			if errors.Is(err, chif.ErrOutcomeUnknown) != unknown {
-				t.Errorf("%s: outcome unknown is %v", name, !unknown)
+			// No code is proof that nothing was done, and none has a write sent again.
+			if !errors.Is(err, chif.ErrOutcomeUnknown) || errors.Is(err, chif.ErrNotSent) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if n := i.Stats().Packets[chiftest.OpREST]; n != 1 {
+				t.Errorf("%s: sent %d times", name, n)
 			}
 		})
 	}
