@@ -64,7 +64,7 @@ type Options struct {
 	FetchTimeout time.Duration
 	// HotBytes bounds the bodies kept ready in memory beside the store.
 	HotBytes int
-	// MaxEntries bounds the answers that are kept, refusals included.
+	// MaxEntries bounds the answers that are kept; of refusals far fewer are.
 	MaxEntries int
 	// Workers is how many reads Warm has under way.
 	Workers int
@@ -91,14 +91,17 @@ type Cache struct {
 	entries  map[string]*entry
 	hot      *list.List // of *entry with a document, the one used last in front
 	hotBytes int
-	flights  map[string]*flight // those that others may join
-	active   map[*flight]bool   // all of them
-	sweep    *sweep             // under way
-	dir      directory
-	settled  time.Time     // by then, what was asked for last has happened
-	early    bool          // the host discovers its devices: the tree is incomplete
-	debt     time.Duration // time spent since the last sweep on what a sweep would have renewed
-	stats    Stats
+	refused  *list.List // of *entry that are refusals, in the order of reading
+	// refusedBytes are those of their bodies.
+	refusedBytes int
+	flights      map[string]*flight // those that others may join
+	active       map[*flight]bool   // all of them
+	sweep        *sweep             // under way
+	dir          directory
+	settled      time.Time     // by then, what was asked for last has happened
+	early        bool          // the host discovers its devices: the tree is incomplete
+	debt         time.Duration // time spent since the last sweep on what a sweep would have renewed
+	stats        Stats
 }
 
 // Stats count what a Cache did and holds.
@@ -146,7 +149,7 @@ func New(o Options) *Cache {
 		o.Log = l
 	}
 	c := &Cache{
-		o: o, entries: map[string]*entry{}, hot: list.New(),
+		o: o, entries: map[string]*entry{}, hot: list.New(), refused: list.New(),
 		flights: map[string]*flight{}, active: map[*flight]bool{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -341,7 +344,7 @@ func (c *Cache) fromIndex(key []byte, d directives) (*answer, bool) {
 		c.mu.Unlock()
 		return nil, false
 	}
-	if a.doc = e.doc; a.doc != nil && e.place != nil {
+	if a.doc = e.doc; a.doc != nil && !e.negative() {
 		c.hot.MoveToFront(e.place)
 	}
 	if a.doc != nil {
@@ -407,8 +410,12 @@ func (c *Cache) cool(e *entry) {
 	if e.place == nil {
 		return
 	}
-	c.hot.Remove(e.place)
-	c.hotBytes -= len(e.doc.body)
+	list, bytes := c.hot, &c.hotBytes
+	if e.negative() {
+		list, bytes = c.refused, &c.refusedBytes
+	}
+	list.Remove(e.place)
+	*bytes -= len(e.doc.body)
 	e.doc, e.place = nil, nil
 }
 

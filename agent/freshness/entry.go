@@ -26,7 +26,7 @@ type entry struct {
 	renewable bool // and a sweep would have renewed the entry
 
 	doc   *document     // nil: only in the store
-	place *list.Element // in Cache.hot; nil for refusals, which are in memory alone
+	place *list.Element // in Cache.hot, or in Cache.refused for refusals, which are in memory alone
 }
 
 // outline is what sweeps and writes have to know of a body.

@@ -134,6 +134,7 @@ func (c *Cache) settle(f *flight) {
 		keep = !flashing(f.path, plain)
 	}
 	c.mu.Lock()
+	c.ageRefusals(c.o.Now())
 	old := c.entries[f.key]
 	if old != nil && old.epoch == c.epoch && (old.fetched.After(f.started) || !old.negative() && f.doc.status >= 500) {
 		c.mu.Unlock()
@@ -149,7 +150,7 @@ func (c *Cache) settle(f *flight) {
 		evicted = c.makeRoom()
 		c.entries[f.key] = e
 		if e.negative() {
-			e.doc = f.doc
+			c.refuse(e, f.doc)
 		} else {
 			c.heat(e, f.doc)
 		}

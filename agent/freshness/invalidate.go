@@ -128,15 +128,7 @@ func (c *Cache) invalidate(reason string) {
 	c.dir, c.debt = directory{}, 0
 	c.stats.Invalidations++
 	c.abandon()
-	var refusals []*entry
-	for _, e := range c.entries {
-		if e.negative() {
-			refusals = append(refusals, e)
-		}
-	}
-	for _, e := range refusals {
-		c.forget(e)
-	}
+	c.ageRefusals(c.o.Now()) // all of them
 	c.mu.Unlock()
 	c.o.Log.WithField("reason", reason).Info("the cache is invalid")
 	if err := c.saveMeta(); err != nil {

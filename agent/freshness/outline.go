@@ -3,11 +3,8 @@ package freshness
 import (
 	"bytes"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/ilod/ilod/agent/redfisherror"
 )
 
 // outlineOf reads from a body what entry.outline holds. A body that is no JSON
@@ -62,27 +59,4 @@ func links(body []byte) (all []string) {
 		}
 	}
 	return all
-}
-
-// refusals are the messages of a resource that will not be there, or not in a
-// moment, while the rest of the tree is well (ilo-behaviour §8). Those that ask
-// to try again are not among them.
-var refusals = []string{
-	"ResourceMissingAtURI", "ResourceTemporarilyUnavailable", "LicenseKeyRequired",
-	"InvalidOperationForSystemState", "UnsupportedOperation", "SamplesNotCaptured",
-}
-
-// maxRefusal bounds a refusal that is kept, in bytes.
-const maxRefusal = 64 << 10
-
-// refuses tells whether an answer is a refusal worth repeating for a while. The
-// BIOS provider registers late, after a reset of the iLO, and must be asked
-// again at once.
-func refuses(path string, d *document) bool {
-	if d.status < 400 || d.gzip || len(d.body) > maxRefusal || strings.Contains(path, "/bios") {
-		return false
-	}
-	return d.status == http.StatusNotFound || slices.ContainsFunc(redfisherror.Parse(d.body), func(m redfisherror.Message) bool {
-		return slices.Contains(refusals, m.Key())
-	})
 }
