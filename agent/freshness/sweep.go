@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ilod/ilod/agent/guard"
 	"github.com/ilod/ilod/agent/schedule"
 )
 
@@ -59,7 +60,7 @@ func (c *Cache) Sweep(ctx context.Context) error {
 		}
 		c.wg.Go(func() {
 			defer close(s.done)
-			s.err = c.runSweep(context.WithoutCancel(ctx))
+			s.err = guard.Panics(func() error { return c.runSweep(context.WithoutCancel(ctx)) })
 			c.mu.Lock()
 			c.sweep = nil
 			c.mu.Unlock()

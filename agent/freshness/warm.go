@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ilod/ilod/agent/guard"
 	"github.com/ilod/ilod/agent/schedule"
 )
 
@@ -48,7 +49,11 @@ func (c *Cache) Warm(ctx context.Context, progress func(done, total int)) error 
 	defer context.AfterFunc(ctx, func() { w.stop(context.Cause(ctx)) })()
 	var wg sync.WaitGroup
 	for range c.o.Workers {
-		wg.Go(w.work)
+		wg.Go(func() {
+			if err := guard.Panics(w.work); err != nil {
+				w.stop(err)
+			}
+		})
 	}
 	wg.Wait()
 	w.mu.Lock()
@@ -105,7 +110,7 @@ func (w *warmer) add(all []string) {
 	}
 }
 
-func (w *warmer) work() {
+func (w *warmer) work() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.more.Broadcast()
@@ -114,13 +119,17 @@ func (w *warmer) work() {
 			w.more.Wait()
 		}
 		if len(w.todo) == 0 || w.err != nil {
-			return
+			return nil
 		}
 		u := w.todo[0]
 		w.todo = w.todo[1:]
 		w.busy++
 		w.mu.Unlock()
-		found, err := w.visit(u)
+		var found []string
+		err := guard.Panics(func() (err error) {
+			found, err = w.visit(u)
+			return err
+		})
 		w.mu.Lock()
 		w.busy--
 		w.done++

@@ -15,12 +15,21 @@ func Do(what string, f func() error) error {
 	return nil
 }
 
-// Panics runs f and returns its error, or one with the stack if it panics.
+// Panics runs f and returns its error, or a *PanicError if it panics.
 func Panics(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = &PanicError{p, debug.Stack()}
 		}
 	}()
 	return f()
 }
+
+// PanicError is a panic.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error is what was panicked with, and the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }

@@ -58,17 +58,17 @@ func Read(ctx context.Context, rt http.RoundTripper, o Options) (Report, error) 
 	}
 	var rollup State
 	var wg sync.WaitGroup
-	wg.Go(func() {
+	r.side(&wg, "system", root.Systems, func() {
 		for _, link := range r.members("system", root.Systems) {
 			rollup = worse(rollup, r.system(link))
 		}
 	})
-	wg.Go(func() {
+	r.side(&wg, "ilo", root.Managers, func() {
 		for _, link := range r.members("ilo", root.Managers) {
 			r.manager(link)
 		}
 	})
-	wg.Go(func() {
+	r.side(&wg, "system", root.Chassis, func() {
 		fans, temperatures, supplies := names{}, names{}, names{}
 		for _, link := range r.members("system", root.Chassis) {
 			r.chassis(link, fans, temperatures, supplies)

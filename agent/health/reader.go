@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ilod/ilod/agent/guard"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -139,6 +140,17 @@ func (r *reader) fail(part, link string, err error) {
 	defer r.mu.Unlock()
 	r.report.Problems = append(r.report.Problems, Problem{part, link, err.Error(), err})
 	r.unknown(part)
+}
+
+// side reads beside others what is behind a link. A panic in it is a problem of its
+// part and does not end the process.
+func (r *reader) side(wg *sync.WaitGroup, part string, from ref, read func()) {
+	wg.Go(func() {
+		err := guard.Panics(func() error { read(); return nil })
+		if p, panicked := errors.AsType[*guard.PanicError](err); panicked {
+			r.fail(part, from.ID, fmt.Errorf("panic: %v", p.Value))
+		}
+	})
 }
 
 // unknown notes that a part is not known in full; mu is held.

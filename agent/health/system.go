@@ -50,10 +50,10 @@ func (r *reader) system(link string) (rollup State) {
 		s.Memory = ext.Links.Memory
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { r.processors(s.Processors) })
-	wg.Go(func() { r.memory(s.Memory) })
-	wg.Go(func() { r.storage(s.Storage, ext.Links.SmartStorage) })
-	wg.Go(func() { r.log(s.LogServices) })
+	r.side(&wg, "processors", s.Processors, func() { r.processors(s.Processors) })
+	r.side(&wg, "memory", s.Memory, func() { r.memory(s.Memory) })
+	r.side(&wg, "storage", s.Storage, func() { r.storage(s.Storage, ext.Links.SmartStorage) })
+	r.side(&wg, "log", s.LogServices, func() { r.log(s.LogServices) })
 	wg.Wait()
 
 	h := &ext.AggregateHealthStatus
