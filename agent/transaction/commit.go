@@ -1,27 +1,18 @@
 package transaction
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/ilopath"
-	"github.com/ilod/ilod/agent/redfisherror"
 )
-
-// maxLooks is how often a write must not show before it counts as one that had
-// no effect.
-const maxLooks = 3
 
 // commit is one that is under way, or was when the process ended.
 type commit struct {
@@ -78,12 +69,12 @@ func (c *commit) run(ctx context.Context) error {
 		return fmt.Errorf("the journal: %w", err)
 	}
 	err = c.apply(applying)
-	if verdict(c.steps).Result != Committed {
+	if !verdict(c.steps).Result.good() {
 		undoing, cancel := context.WithTimeout(ctx, c.m.o.Deadline)
 		defer cancel()
 		c.compensate(undoing)
 	}
-	if v := verdict(c.steps).Result; ctx.Err() != nil && v != Committed && v != RolledBack {
+	if v := verdict(c.steps).Result; ctx.Err() != nil && !v.good() && v != RolledBack {
 		c.journal.close() // the next process goes on from here
 		return ErrClosed
 	}
@@ -108,7 +99,7 @@ func (c *commit) prepare(ctx context.Context) error {
 			fresh[key], states[key] = r, r.body
 		}
 		if !w.unchanged(fresh[key]) || w.Method != http.MethodPost && !c.restless[key] && w.base.etag != fresh[key].etag {
-			c.steps[i].Error = ErrStale.Error()
+			c.steps[i].fail(ErrStale)
 			return ErrStale
 		}
 		c.steps[i] = w.step(c.key, fresh[key], states[key])
@@ -179,14 +170,11 @@ func (c *commit) apply(ctx context.Context) error {
 		}
 		c.send(ctx, s, c.writes[i])
 		c.sent.Add(1)
-		if s.Outcome == Applied && i+1 < len(c.steps) {
-			c.confirm(ctx, s)
-		}
 		c.note(record{Done: s})
 		switch {
 		case s.Status == http.StatusPreconditionFailed:
 			return ErrStale
-		case s.Outcome != Applied:
+		case s.Outcome != Applied && s.Outcome != Accepted:
 			return nil
 		}
 	}
@@ -201,191 +189,6 @@ func (c *commit) note(r record) {
 	}
 }
 
-// send sends a write, once. What an answer does not tell is found out by reading.
-func (c *commit) send(ctx context.Context, s *step, w *write) {
-	key := ilopath.Canonical(s.Path)
-	h := w.header.Clone()
-	if etag := c.etags[key]; etag != "" && s.Method != http.MethodPost && !c.restless[key] {
-		h["If-Match"] = []string{etag}
-	}
-	delete(c.etags, key)
-	resp, body, err := c.m.exchange(ctx, s.Method, s.Path, h, w.body)
-	if resp != nil {
-		s.Status = resp.StatusCode
-	}
-	switch {
-	case err != nil && resp == nil && !c.m.o.Unknown(err):
-		s.Outcome, s.Error = NotSent, err.Error()
-	case err != nil:
-		s.Error = err.Error()
-		s.Outcome = c.decide(ctx, s)
-	case resp.StatusCode >= 500:
-		s.Error = redfisherror.New(resp, body).Error()
-		s.Outcome = c.decide(ctx, s)
-	case resp.StatusCode >= 300:
-		s.Outcome, s.Error = Refused, redfisherror.New(resp, body).Error()
-	default:
-		s.Outcome = Applied
-		for _, message := range redfisherror.Parse(body) {
-			s.Messages = append(s.Messages, message.ID)
-			s.Reset = s.Reset || strings.HasSuffix(message.Key(), "ResetRequired")
-		}
-		if s.Method == http.MethodPost {
-			s.Location = location(resp.Header.Get("Location"), s.Path)
-		}
-	}
-	if s.Outcome == Applied {
-		s.Error = ""
-	}
-}
-
-// location is the path of a new member of a collection; empty if it is none. Its
-// host means nothing, and it may hold a literal blank (ilo-behaviour §2).
-func location(given, collection string) string {
-	u, err := url.Parse(strings.ReplaceAll(given, " ", "%20"))
-	if err != nil || ilopath.Canonical(u.EscapedPath()) == ilopath.Canonical(collection) || !ilopath.Within(ilopath.Canonical(u.EscapedPath()), ilopath.Canonical(collection)) {
-		return ""
-	}
-	return u.EscapedPath()
-}
-
-// confirm reads what the iLO made of a write: it may spell a value in its own
-// way, and the next write needs the new ETag. Without an answer, a present value
-// is compared with what was sent alone.
-func (c *commit) confirm(ctx context.Context, s *step) {
-	uri := s.Path
-	if s.Method == http.MethodPost {
-		if uri = s.Location; uri == "" && s.InGroup {
-			_, _ = c.look(ctx, s) // else it is looked for when it has to be deleted
-			uri = s.Location
-		}
-	}
-	if uri == "" || s.Method == http.MethodDelete {
-		return
-	}
-	r, err := c.read(ctx, uri)
-	if err != nil || r.gone {
-		return
-	}
-	for i := range s.Leaves {
-		l := &s.Leaves[i]
-		l.After = c.key.seal(l.Pointer, at(r.body, l.Pointer))
-	}
-}
-
-// decide finds out by reading what became of a write whose answer does not tell.
-// One that shows is there; one that does not may still be on its way. As long as
-// the iLO cannot be read it is asked again, until ctx ends.
-func (c *commit) decide(ctx context.Context, s *step) Outcome {
-	for looks, tries := 0, 0; ; tries++ {
-		outcome, err := c.look(ctx, s)
-		if err == nil {
-			if looks++; outcome == Applied || looks == maxLooks {
-				return outcome
-			}
-		}
-		if !c.pause(ctx, tries) {
-			c.blind = cmp.Or(err, c.blind)
-			return OutcomeUnknown
-		}
-	}
-}
-
-// pause waits before another try, longer each time; it reports false if ctx has
-// ended.
-func (c *commit) pause(ctx context.Context, tries int) bool {
-	timer := time.NewTimer(c.m.o.Pause << min(tries, 4))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// look compares what a step is about with what it was to become: Applied,
-// Refused if everything is as before, OutcomeUnknown if it is neither.
-func (c *commit) look(ctx context.Context, s *step) (Outcome, error) {
-	if s.Method == http.MethodPost {
-		return c.find(ctx, s)
-	}
-	r, err := c.read(ctx, s.Path)
-	switch {
-	case err != nil:
-		return OutcomeUnknown, err
-	case s.Method == http.MethodDelete && r.gone:
-		return Applied, nil
-	case s.Method == http.MethodDelete:
-		return Refused, nil
-	}
-	applied, before, secrets := 0, 0, 0
-	for i := range s.Leaves {
-		l := &s.Leaves[i]
-		now := at(r.body, l.Pointer)
-		switch {
-		case l.Secret:
-			secrets++
-		case c.key.applied(l, now) && c.key.before(l, now): // no difference
-		case c.key.applied(l, now):
-			applied++
-		case c.key.before(l, now):
-			before++
-		default:
-			return OutcomeUnknown, nil
-		}
-	}
-	switch {
-	case applied > 0 && before == 0:
-		return Applied, nil
-	case before > 0 && applied == 0:
-		return Refused, nil
-	case applied+before+secrets == 0: // it makes no difference at all
-		return Applied, nil
-	}
-	return OutcomeUnknown, nil
-}
-
-// find looks for what a POST has made: the only new member of the collection that
-// is what was sent.
-func (c *commit) find(ctx context.Context, s *step) (Outcome, error) {
-	r, err := c.read(ctx, s.Path)
-	if err != nil || !s.InGroup {
-		return OutcomeUnknown, err
-	}
-	var made []string
-	members, _ := r.members()
-	for _, uri := range members {
-		if slices.Contains(s.Members, uri) || slices.ContainsFunc(c.steps, func(other *step) bool {
-			return other != s && ilopath.Canonical(other.Location) == ilopath.Canonical(uri)
-		}) {
-			continue
-		}
-		member, err := c.read(ctx, uri)
-		if err != nil {
-			return OutcomeUnknown, err
-		}
-		if !member.gone && c.ours(s, member) {
-			made = append(made, uri)
-		}
-	}
-	switch len(made) {
-	case 0:
-		return Refused, nil
-	case 1:
-		s.Location = made[0]
-		return Applied, nil
-	}
-	return OutcomeUnknown, nil
-}
-
-// ours tells whether a member is what a POST has made.
-func (c *commit) ours(s *step, member *resource) bool {
-	return !slices.ContainsFunc(s.Leaves, func(l leaf) bool {
-		return !l.Secret && !c.key.applied(&l, at(member.body, l.Pointer))
-	})
-}
-
 // log tells what came of a commit, without a value or what an iLO says, which may
 // quote one.
 func (c *commit) log(r Result) {
@@ -394,7 +197,7 @@ func (c *commit) log(r Result) {
 	if r.Recovered {
 		log = log.WithField("recovered", true)
 	}
-	if r.Result == Committed {
+	if r.Result.good() {
 		log.Info("a transaction is committed")
 		return
 	}

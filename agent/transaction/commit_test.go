@@ -220,7 +220,7 @@ func faultAt(t *testing.T, n int, kind fault) bool {
 	want := func(path, pointer, before, after string) {
 		t.Helper()
 		if got := f.ilo.value(path, pointer); got != before && !applied || got != after && applied {
-			t.Errorf("request %d, %s: %s: %s %s is %s", n, kind, text(r), path, pointer, got)
+			t.Errorf("request %d, %s: %s: %s %s is %s", n, kind, asText(r), path, pointer, got)
 		}
 	}
 	want(system, "/AssetTag", `""`, `"mine, too"`)
@@ -228,7 +228,7 @@ func faultAt(t *testing.T, n int, kind fault) bool {
 	want(subscriptions, "/Members@odata.count", "1", "2")
 	want(pending, "/Attributes/AdminName", `""`, `"mine"`)
 	if !applied && r.Result != RolledBack {
-		t.Errorf("request %d, %s: %s", n, kind, text(r))
+		t.Errorf("request %d, %s: %s", n, kind, asText(r))
 	}
 	return requests >= n
 }

@@ -2,10 +2,10 @@ package transaction
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
@@ -18,12 +18,21 @@ const maxUndos = 5
 // compensate puts back what was applied, the last first.
 func (c *commit) compensate(ctx context.Context) {
 	for _, s := range slices.Backward(c.steps) {
-		if s.Outcome == OutcomeUnknown {
+		switch s.Outcome {
+		case OutcomeUnknown:
 			s.Outcome = c.decide(ctx, s)
+		case Accepted:
+			if outcome, err := c.look(ctx, s); err == nil && outcome == Applied {
+				s.Outcome = Applied
+				break
+			}
+			s.Outcome = OutcomeUnknown
+			s.fail(errors.New("the iLO has accepted it, and may still carry it out"))
+			continue
 		}
 		if s.Outcome == Applied && s.Method == http.MethodDelete {
-			s.Error = "what was deleted cannot be made again"
-		} else if s.Outcome == Applied || s.Outcome == OutcomeUnknown && s.partlyVisible() {
+			s.fail(errors.New("what was deleted cannot be made again"))
+		} else if s.Outcome == Applied || s.Outcome == PartlyApplied || s.Outcome == OutcomeUnknown && s.partlyVisible() {
 			c.undo(ctx, s)
 		}
 	}
@@ -46,7 +55,8 @@ func (c *commit) undo(ctx context.Context, s *step) {
 		}
 		r, err := c.reverse(ctx, s)
 		if err != nil {
-			s.Outcome, s.Error = OutcomeUnknown, err.Error()
+			s.Outcome = OutcomeUnknown
+			s.fail(err)
 			return
 		}
 		if r.method == "" || try == maxUndos {
@@ -82,15 +92,18 @@ type reversal struct {
 	method string // empty: nothing is left to be put back
 	uri    string
 	body   []byte
-	stuck  []string // why something cannot be put back
+	stuck  []error // why something cannot be put back
 }
 
 // settle notes what came of an undo.
 func (s *step) settle(r reversal, err error) {
 	if r.method != "" && err != nil {
-		r.stuck = append(r.stuck, err.Error())
+		r.stuck = append(r.stuck, err)
 	}
-	switch s.Error = strings.Join(r.stuck, "; "); {
+	switch s.fail(r.stuck...); {
+	case s.open && len(r.stuck) == 0:
+		s.Outcome = OutcomeUnknown
+		s.fail(errors.New("its answer is lost, and the iLO may still carry it out"))
 	case r.method == "" && len(r.stuck) == 0:
 		s.Outcome = Undone
 	case r.method != "" || s.Outcome != OutcomeUnknown:
@@ -126,7 +139,7 @@ func (c *commit) restore(ctx context.Context, s *step) (reversal, error) {
 	}
 	r := reversal{uri: s.Path}
 	if now.gone {
-		r.stuck = []string{"the resource is gone"}
+		r.stuck = []error{errors.New("the resource is gone")}
 		return r, nil
 	}
 	change := map[string]any{}
@@ -134,19 +147,20 @@ func (c *commit) restore(ctx context.Context, s *step) (reversal, error) {
 		l := &s.Leaves[i]
 		present := at(now.body, l.Pointer)
 		switch {
-		case l.Secret:
-			r.stuck = append(r.stuck, l.Pointer+" had a value that is not known")
+		case l.Secret && (l.hidden() || !l.shown):
+			r.stuck = append(r.stuck, errors.New(l.Pointer+" had a value that is not known"))
 		case l.former(present):
 		case c.key.applied(l, present):
 			former, ok := restoring(l.value(), present)
 			if !ok {
-				r.stuck = append(r.stuck, l.Pointer+" had a null among its values")
+				r.stuck = append(r.stuck, errors.New(l.Pointer+" had a null among its values"))
 				break
 			}
 			put(change, l.Pointer, former)
+			s.open = false // it was carried out
 		case c.key.is(l, present, l.Prior): // an earlier step's business
 		default:
-			r.stuck = append(r.stuck, l.Pointer+" was changed by somebody else")
+			r.stuck = append(r.stuck, errors.New(l.Pointer+" was changed by somebody else"))
 		}
 	}
 	if len(change) == 0 {
@@ -166,7 +180,7 @@ func (c *commit) unmake(ctx context.Context, s *step) (reversal, error) {
 		}
 	}
 	if s.Location == "" {
-		return reversal{stuck: []string{"it is not known what the request has made"}}, nil
+		return reversal{stuck: []error{errors.New("it is not known what the request has made")}}, nil
 	}
 	made, err := c.read(ctx, s.Location)
 	switch {
@@ -175,7 +189,7 @@ func (c *commit) unmake(ctx context.Context, s *step) (reversal, error) {
 	case made.gone:
 		return reversal{}, nil
 	case !c.ours(s, made):
-		return reversal{stuck: []string{fmt.Sprintf("%s was changed by somebody else", s.Location)}}, nil
+		return reversal{stuck: []error{fmt.Errorf("%s was changed by somebody else", s.Location)}}, nil
 	}
 	return reversal{method: http.MethodDelete, uri: s.Location}, nil
 }

@@ -273,6 +273,9 @@ func (f *fixture) options(o Options) Options {
 	if o.Pause == 0 {
 		o.Pause = time.Microsecond
 	}
+	if o.Late == 0 {
+		o.Late = time.Nanosecond
+	}
 	return o
 }
 
@@ -324,7 +327,7 @@ func (f *fixture) check(r Result, want Verdict, outcomes ...Outcome) {
 		got = append(got, w.Outcome)
 	}
 	if r.Result != want || fmt.Sprint(got) != fmt.Sprint(outcomes) {
-		f.t.Errorf("%s %v, want %s %v: %s", r.Result, got, want, outcomes, text(r))
+		f.t.Errorf("%s %v, want %s %v: %s", r.Result, got, want, outcomes, asText(r))
 	}
 }
 
@@ -384,7 +387,7 @@ func (f *fixture) noFiles() {
 	}
 }
 
-func text(v any) string {
+func asText(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err.Error()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -61,8 +62,16 @@ func (j *journal) append(r record) error {
 	}
 	if r.Done != nil { // the iLO's complaint may quote the value
 		quiet := *r.Done
-		quiet.Error = ""
+		quiet.Error = quiet.kept
 		r.Done = &quiet
+	}
+	if r.End != nil {
+		quiet := *r.End
+		quiet.Writes = slices.Clone(quiet.Writes)
+		for i := range quiet.Writes {
+			quiet.Writes[i].Error = quiet.Writes[i].kept
+		}
+		r.End = &quiet
 	}
 	line, err := json.Marshal(r)
 	if err != nil {

@@ -24,6 +24,7 @@ const (
 	DefaultTimeout  = 5 * time.Minute
 	DefaultDeadline = 10 * time.Minute
 	DefaultPause    = 500 * time.Millisecond
+	DefaultLate     = 3 * time.Minute // as long as the channel waits for an answer
 )
 
 // closeGrace is how long Close waits for commits.
@@ -48,11 +49,15 @@ type Options struct {
 	// Deadline bounds a commit, and once more the putting back; 0:
 	// DefaultDeadline.
 	Deadline time.Duration
-	// Pause passes before the iLO is asked again what became of a write. A write
-	// that did not show after the third look had no effect. 0: DefaultPause.
+	// Pause passes before the iLO is asked again what became of a write; longer
+	// each time. 0: DefaultPause.
 	Pause time.Duration
-	Now   func() time.Time   // nil: time.Now
-	Log   logrus.FieldLogger // nil: nobody
+	// Late is how long after it was sent the iLO may still carry out a write that it
+	// has not answered. One that does not show for so long had no effect. 0:
+	// DefaultLate.
+	Late time.Duration
+	Now  func() time.Time   // nil: time.Now
+	Log  logrus.FieldLogger // nil: nobody
 }
 
 // Manager keeps the transactions of all client sessions. It is an
@@ -132,6 +137,9 @@ func New(o Options) (*Manager, error) {
 	}
 	if o.Pause <= 0 {
 		o.Pause = DefaultPause
+	}
+	if o.Late <= 0 {
+		o.Late = DefaultLate
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -308,7 +316,7 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 	if ctx.Err() != nil && !m.dropped(t) {
 		m.report(session, &report{result: result})
 	}
-	if result.Result == Committed {
+	if result.Result.good() {
 		return result, nil
 	}
 	return result, &FailedError{result, err}

@@ -275,7 +275,7 @@ func TestSecrets(t *testing.T) {
 	f.stage("PATCH", network, `{"HostName":7}`)
 	s, err := f.Status("s")
 	if err != nil || s.Writes[0].Undoable || !s.Writes[1].Undoable || !s.Writes[2].Undoable {
-		t.Errorf("%s %v", text(s), err)
+		t.Errorf("%s %v", asText(s), err)
 	}
 	changes, err := f.Diff(context.Background(), "s")
 	want := []Change{
@@ -289,7 +289,7 @@ func TestSecrets(t *testing.T) {
 	r, err := f.commit(PartlyRolledBack, UndoRefused, Undone, Refused)
 	f.is(accounts+"/1", "/RoleId", `"Administrator"`)
 	f.is(accounts, "/Members@odata.count", "1")
-	for what, s := range map[string]string{"status": text(s), "diff": text(changes), "result": text(r), "error": err.Error(), "log": f.out.String()} {
+	for what, s := range map[string]string{"status": asText(s), "diff": asText(changes), "result": asText(r), "error": err.Error(), "log": f.out.String()} {
 		if strings.Contains(s, "Geheim") {
 			t.Errorf("%s: %s", what, s)
 		}
@@ -309,7 +309,7 @@ func TestDiff(t *testing.T) {
 	f.stage("DELETE", accounts+"/1", "")
 	changes, err := f.Diff(context.Background(), "s")
 	if err != nil || len(changes) != 3 {
-		t.Fatalf("%s %v", text(changes), err)
+		t.Fatalf("%s %v", asText(changes), err)
 	}
 	if c := changes[1]; c.From != "a" || c.To != "b" || c.Number != 2 || c.Property != "/AssetTag" {
 		t.Errorf("%+v", c)
@@ -319,7 +319,7 @@ func TestDiff(t *testing.T) {
 	}
 	f.ilo.do("PATCH", system, `{"AssetTag":"a"}`)
 	if changes, err = f.Diff(context.Background(), "s"); err != nil || len(changes) != 2 {
-		t.Errorf("as the iLO is now: %s %v", text(changes), err)
+		t.Errorf("as the iLO is now: %s %v", asText(changes), err)
 	}
 }
 
@@ -333,11 +333,11 @@ func TestSettings(t *testing.T) {
 	f.stage("PUT", "/redfish/v1/Systems/1/Bios/Settings", `{"Attributes":{"Sriov":"Disabled","Nonsense":"x"}}`)
 	s, err := f.Status("s")
 	if err != nil || s.Writes[0].Path != pending || !s.Writes[0].ResetRequired || !s.Writes[1].ResetRequired {
-		t.Errorf("%s %v", text(s), err)
+		t.Errorf("%s %v", asText(s), err)
 	}
 	changes, err := f.Diff(context.Background(), "s")
 	if err != nil || len(changes) != 4 || changes[0].From != "waiting" {
-		t.Errorf("%s %v", text(changes), err)
+		t.Errorf("%s %v", asText(changes), err)
 	}
 	r, _ := f.commit(Committed, Applied, Applied)
 	if !r.ResetRequired || !strings.HasSuffix(strings.Join(r.Writes[0].Messages, " "), "SystemResetRequired") {
@@ -429,10 +429,10 @@ func TestDiffLeavesOutWhatTheILOFillsUp(t *testing.T) {
 	f.stage("PATCH", subscriptions+"/1", `{"EventTypes":["10.1.1.1","FD00::1"]}`)
 	f.stage("PATCH", network, `{"HTTPS":{"Port":443.0}}`)
 	if changes, err := f.Diff(context.Background(), "s"); err != nil || len(changes) != 0 {
-		t.Errorf("%s %v", text(changes), err)
+		t.Errorf("%s %v", asText(changes), err)
 	}
 	f.stage("PATCH", subscriptions+"/1", `{"EventTypes":["10.1.1.2"]}`)
 	if changes, err := f.Diff(context.Background(), "s"); err != nil || len(changes) != 1 {
-		t.Errorf("%s %v", text(changes), err)
+		t.Errorf("%s %v", asText(changes), err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ilod/ilod/agent/equal"
+	"github.com/ilod/ilod/agent/secret"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -185,7 +186,7 @@ func (m *model) stage(r *rapid.T, f *fixture, w staged, body string) {
 // apply is what a write does.
 func (m *model) apply(w staged) {
 	for pointer, v := range w.sets {
-		if m.values[place{w.path, pointer}] = v; secret(strings.TrimPrefix(pointer, "/"), nil) {
+		if m.values[place{w.path, pointer}] = v; secret.Property(strings.TrimPrefix(pointer, "/")) {
 			m.values[place{w.path, pointer}] = "null"
 		}
 	}
@@ -226,7 +227,7 @@ func (m *model) commit(r *rapid.T, f *fixture) {
 	}
 	open, errant := m.open, m.errant
 	if m.open = nil; errant != errors.Is(err, ErrErrant) || len(result.Writes) != len(open) || result.Recovered != crashed {
-		r.Fatalf("%v: %s", err, text(result))
+		r.Fatalf("%v: %s", err, asText(result))
 	}
 	count := map[Outcome]int{}
 	for i, w := range result.Writes {
@@ -237,7 +238,7 @@ func (m *model) commit(r *rapid.T, f *fixture) {
 	for i, w := range result.Writes {
 		hides := open[i].sets["/Password"] != ""
 		if w.Outcome == UndoRefused && !hides || w.Outcome == OutcomeUnknown && !(hides && len(open[i].sets) == 1) {
-			r.Fatalf("nobody is in the way of write %d: %s", i+1, text(result))
+			r.Fatalf("nobody is in the way of write %d: %s", i+1, asText(result))
 		}
 	}
 	want := RolledBack
@@ -250,7 +251,7 @@ func (m *model) commit(r *rapid.T, f *fixture) {
 		want = PartlyRolledBack
 	}
 	if result.Result != want {
-		r.Fatalf("%s", text(result))
+		r.Fatalf("%s", asText(result))
 	}
 }
 

@@ -84,6 +84,9 @@ func (m *Manager) takeOver(name string) {
 		m.report(b.Session, &report{*end, name})
 		return
 	}
+	for _, step := range b.Steps {
+		step.kept = step.Error
+	}
 	c := &commit{
 		m: m, session: b.Session, steps: b.Steps, key: b.Key,
 		etags: map[string]string{}, restless: map[string]bool{}, journal: &journal{name: name, size: size},
@@ -135,12 +138,19 @@ func (c *commit) recover(ctx context.Context) error {
 	defer c.journal.close()
 	c.blind = nil
 	for _, s := range c.steps {
-		if s.Outcome == OutcomeUnknown {
-			s.Outcome = c.decide(ctx, s)
-			c.note(record{Done: s}) // or it would look as if it had no effect, once it is undone
+		switch s.Outcome {
+		case OutcomeUnknown:
+			s.open = true
+			c.settle(ctx, s)
+		case Accepted:
+			s.later = true
+			c.verify(ctx, s)
+		default:
+			continue
 		}
+		c.note(record{Done: s}) // or it would look as if it had no effect, once it is undone
 	}
-	if verdict(c.steps).Result != Committed {
+	if !verdict(c.steps).Result.good() {
 		c.compensate(ctx)
 	}
 	if c.blind != nil {

@@ -1,24 +1,9 @@
 package transaction
 
-import "strings"
+import "github.com/ilod/ilod/agent/secret"
 
 // hidden stands for a secret.
 const hidden = "******"
-
-// secret tells by its name whether a property holds one, which an iLO takes and
-// never shows.
-func secret(name string, v any) bool {
-	if _, text := v.(string); !text && v != nil {
-		return false // such as a rule about passwords
-	}
-	name = strings.ToLower(name)
-	for _, suffix := range []string{"password", "passphrase", "passwd", "secret", "token", "key", "credential"} {
-		if strings.HasSuffix(name, suffix) {
-			return true
-		}
-	}
-	return false
-}
 
 // redact is a copy of a value without its secrets; found tells whether there
 // were any.
@@ -28,7 +13,7 @@ func redact(v any) (shown any, found bool) {
 		o := make(map[string]any, len(v))
 		for name, inner := range v {
 			var in bool
-			if o[name], in = redact(inner); secret(name, inner) {
+			if o[name], in = redact(inner); secret.Value(name, inner) {
 				o[name], in = hidden, true
 			}
 			found = found || in
@@ -48,7 +33,7 @@ func redact(v any) (shown any, found bool) {
 
 // redactLeaf is redact for a property with a name of its own.
 func redactLeaf(pointer string, v any) (shown any, found bool) {
-	if way := names(pointer); secret(way[len(way)-1], v) {
+	if way := names(pointer); secret.Value(way[len(way)-1], v) {
 		return hidden, true
 	}
 	return redact(v)

@@ -14,6 +14,7 @@ import (
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/agent/secret"
 )
 
 // maxAnswer bounds what is read of an answer, in bytes.
@@ -142,7 +143,7 @@ var frame = []string{"Id", "Name", "Description", "Actions", "Links", "Members"}
 func writable(body map[string]any) json.RawMessage {
 	o := map[string]any{}
 	for name, v := range body {
-		if _, secrets := redact(v); !secrets && !secret(name, v) && !strings.HasPrefix(name, "@") && !slices.Contains(frame, name) {
+		if _, secrets := redact(v); !secrets && !secret.Value(name, v) && !strings.HasPrefix(name, "@") && !slices.Contains(frame, name) {
 			o[name] = v
 		}
 	}

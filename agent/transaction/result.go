@@ -3,10 +3,12 @@ package transaction
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/agent/schema"
 )
 
@@ -127,7 +129,7 @@ type Staged struct {
 	Path          string // where it will go: the settings object, for a resource that has one
 	Body          any    `json:",omitempty"` // secrets are hidden
 	Undoable      bool   // all of it could be put back
-	ResetRequired bool   // it takes effect with the next reset of the server
+	ResetRequired bool   // it takes effect with the next reset of the server, as far as it is known before it is sent
 	Error         string `json:",omitempty"` // why it was refused
 }
 
@@ -147,40 +149,103 @@ type Verdict string
 // The verdicts.
 const (
 	Committed        Verdict = "committed"          // every write is applied
+	InProgress       Verdict = "accepted"           // every write is applied or accepted, and the iLO still works at one
 	RolledBack       Verdict = "rolled-back"        // nothing is, or all that was has been put back
 	PartlyRolledBack Verdict = "partly-rolled-back" // something could not be put back
 	Unknown          Verdict = "unknown"            // the outcome of a write could not be found out
 )
 
-// Outcome says what became of a write.
+// good tells whether nothing has to be put back.
+func (v Verdict) good() bool { return v == Committed || v == InProgress }
+
+// Outcome says what became of a write, as reading it afterwards shows.
 type Outcome string
 
 // The outcomes.
 const (
 	NotSent        Outcome = "not-sent"
 	Applied        Outcome = "applied"
-	Refused        Outcome = "refused" // it had no effect
-	Undone         Outcome = "undone"  // the former values are there
+	Accepted       Outcome = "accepted"       // the iLO has taken it, and it does not show yet
+	PartlyApplied  Outcome = "partly-applied" // the iLO has not taken all properties
+	Refused        Outcome = "refused"        // it had no effect
+	Undone         Outcome = "undone"         // the former values are there
 	UndoRefused    Outcome = "undo-refused"
-	OutcomeUnknown Outcome = "unknown"
+	OutcomeUnknown Outcome = "unknown" // the iLO may have carried it out, or may still do so
 )
+
+// PropertyState says what became of one property of a write.
+type PropertyState string
+
+// The states.
+const (
+	PropertyApplied  PropertyState = "applied"         // it is what was asked for
+	PropertyAccepted PropertyState = "accepted"        // the iLO has taken the write, and the property is as before
+	PendingReset     PropertyState = "pending reset"   // it takes effect with a reset
+	NotTaken         PropertyState = "not taken"       // it is as before, or the iLO says that it has not taken it
+	TakenOtherwise   PropertyState = "taken otherwise" // it has become something else
+	NotShown         PropertyState = "not shown"       // the iLO does not show it, as with passwords, nor complain of it
+)
+
+// Property is one of a write.
+type Property struct {
+	Property string // JSON pointer
+	State    PropertyState
+}
 
 // Result is what became of a transaction.
 type Result struct {
+	// ID names the result of a commit that nobody was told; see Acknowledge.
+	ID            string `json:"Id,omitempty"`
 	Result        Verdict
 	Writes        []Done
-	ResetRequired bool // of the server, before all that is applied takes effect
-	Recovered     bool // found out after a crash
+	ResetRequired bool  // of the server, before all that is applied takes effect
+	Reset         Reset // what has to be reset for that
+	Recovered     bool  // found out after a crash
 }
 
 // Done is what became of a write.
 type Done struct {
-	Number   int
-	Method   string
-	Path     string
-	Outcome  Outcome
-	Status   int      `json:",omitempty"` // of the iLO's answer, 0 if there was none
-	Messages []string `json:",omitempty"` // ids of the messages in it
-	Location string   `json:",omitempty"` // of what a POST has made
-	Error    string   `json:",omitempty"`
+	Number     int
+	Method     string
+	Path       string
+	Outcome    Outcome
+	Properties []Property `json:",omitempty"`
+	Reset      Reset      `json:",omitzero"`  // before it takes effect
+	Task       string     `json:",omitempty"` // path of the iLO's task, if it has made one
+	Status     int        `json:",omitempty"` // of the iLO's answer, 0 if there was none
+	Messages   []string   `json:",omitempty"` // ids of the messages in it
+	Location   string     `json:",omitempty"` // of what a POST has made
+	// Unguarded: it was sent without If-Match, because the iLO refuses the ETag
+	// that it shows.
+	Unguarded bool   `json:",omitempty"`
+	Error     string `json:",omitempty"`
+
+	kept string // Error without what the iLO quotes, for the disk
+}
+
+// fail notes why a write is not as it should be. A complaint of the iLO may quote
+// a value, so on the disk, and about secrets anywhere, only its id stands.
+func (s *step) fail(errs ...error) {
+	var all, quiet []string
+	for _, err := range errs {
+		all, quiet = append(all, err.Error()), append(quiet, withoutQuotes(err))
+	}
+	s.Error, s.kept = strings.Join(all, "; "), strings.Join(quiet, "; ")
+	if slices.ContainsFunc(s.Leaves, func(l leaf) bool { return l.Secret }) {
+		s.Error = s.kept
+	}
+}
+
+// withoutQuotes is the text of an error without what an iLO says of values.
+func withoutQuotes(err error) string {
+	e, ok := errors.AsType[*redfisherror.Error](err)
+	if !ok {
+		return err.Error()
+	}
+	quiet := *e
+	quiet.Messages = make([]redfisherror.Message, len(e.Messages))
+	for i, m := range e.Messages {
+		quiet.Messages[i].ID = m.ID
+	}
+	return quiet.Error()
 }

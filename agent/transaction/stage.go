@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/schema"
@@ -42,6 +43,7 @@ type write struct {
 	body   []byte
 	change map[string]any // body
 	base   *resource      // the resource when it was staged
+	owner  string         // path of the resource whose settings that is
 }
 
 // RoundTrip stages a write of a client session with an open transaction: the
@@ -156,7 +158,9 @@ func (m *Manager) prepare(r *http.Request, t *transaction, key string, w *write)
 		return nil, invalid("OperationNotAllowed", nil, w.Path+" does not take the method "+w.Method)
 	}
 	w.Undoable = w.step(nil, w.base, w.base.body).undoable()
-	w.ResetRequired = w.ResetRequired || strings.HasSuffix(ilopath.Canonical(w.Path), "/settings")
+	if err := m.reset(r.Context(), t, w); err != nil {
+		return nil, err
+	}
 	return nil, m.check(r.Context(), w)
 }
 
@@ -205,10 +209,30 @@ func (m *Manager) target(ctx context.Context, t *transaction, w *write) (refusal
 		return nil, nil
 	}
 	if settings := w.base.settings(w.Path); settings != "" {
-		w.Path, w.ResetRequired = settings, true
+		w.Path, w.owner = settings, w.Path
 		w.base, refusal, err = m.base(ctx, t, settings)
 	}
 	return refusal, err
+}
+
+// reset finds the resource whose settings a write is about, and whether the server
+// has to be reset for it: not for what is in effect already.
+func (m *Manager) reset(ctx context.Context, t *transaction, w *write) error {
+	owner, named := strings.CutSuffix(ilopath.Canonical(w.Path), "/settings")
+	if w.owner != "" {
+		owner = w.owner
+	} else if !named {
+		return nil
+	}
+	r, refusal, err := m.base(ctx, t, owner)
+	if err != nil {
+		return err
+	}
+	if refusal == nil && w.owner == "" && ilopath.Canonical(r.settings(owner)) == ilopath.Canonical(w.Path) {
+		w.owner = owner
+	}
+	w.ResetRequired = w.owner == "" || w.change == nil || !equal.Asked(r.body, w.change)
+	return nil
 }
 
 // base is a resource as it was when the first write to it was staged.

@@ -29,7 +29,7 @@ func (m *Manager) count(v Verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch v {
-	case Committed:
+	case Committed, InProgress:
 		m.stats.Committed++
 	case RolledBack:
 		m.stats.RolledBack++

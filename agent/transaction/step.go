@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/ilod/ilod/agent/equal"
 )
@@ -15,22 +16,50 @@ import (
 // that was staged.
 type step struct {
 	Done
-	Reset    bool            `json:",omitempty"` // of the server, before it takes effect
+	Owner    string          `json:",omitempty"` // the resource whose settings the step changes
 	Leaves   []leaf          `json:",omitempty"`
 	Previous json.RawMessage `json:",omitempty"` // the body that undoes a PUT
 	Members  []string        `json:",omitempty"` // of the collection before a POST
 	InGroup  bool            `json:",omitempty"` // a POST to a collection
+
+	sent     time.Time // by this process; zero: by one before it
+	open     bool      // it was sent and not answered: the iLO may still carry it out
+	later    bool      // the iLO has said that it carries it out later
+	told     Reset     // what the answer asks for
+	named    []complaint
+	promised bool     // an answer has named what a POST has made, and it was not there
+	ended    error    // the iLO's task ended without success
+	now      [][]byte // of each leaf, how the iLO spells what it has taken; nil: it has not
 }
 
-// leaf is one property that a step changes. What it becomes is kept as an HMAC.
+// leaf is one property that a step changes. What it becomes is kept as an HMAC. Of
+// a secret only its name goes to the journal: with the key beside it, a HMAC of a
+// password is soon guessed.
 type leaf struct {
 	Pointer string
-	Secret  bool            `json:",omitempty"` // the former value is not known
+	Secret  bool            `json:",omitempty"` // by its name
 	From    json.RawMessage `json:",omitempty"` // before the commit
-	Prior   []byte          // before the step
-	To      []byte          // after it
+	Prior   []byte          `json:",omitempty"` // before the step
+	To      []byte          `json:",omitempty"` // after it
 	After   []byte          `json:",omitempty"` // what the iLO made of that
+
+	asked any  // what it is to become
+	known bool // that is what asked says; not after a crash
+	shown bool // a secret that the iLO has shown as it was asked for
 }
+
+// MarshalJSON is for the journal.
+func (l leaf) MarshalJSON() ([]byte, error) {
+	type plain leaf
+	if l.Secret {
+		l = leaf{Pointer: l.Pointer, Secret: true}
+	}
+	return json.Marshal(plain(l))
+}
+
+// hidden tells whether the former value is not known: an iLO shows null, or nothing,
+// for most secrets.
+func (l *leaf) hidden() bool { return l.Secret && equal.Asked(l.value(), nil) }
 
 // sealer makes HMACs of values, the same for those that mean the same.
 type sealer []byte
@@ -47,8 +76,10 @@ func (key sealer) is(l *leaf, v any, one ...[]byte) bool {
 }
 
 // applied and before tell what a present value shows.
-func (key sealer) applied(l *leaf, v any) bool { return key.is(l, v, l.To, l.After) }
-func (key sealer) before(l *leaf, v any) bool  { return key.is(l, v, l.Prior) || l.former(v) }
+func (key sealer) applied(l *leaf, v any) bool {
+	return l.known && equal.Asked(v, l.asked) || key.is(l, v, l.To, l.After)
+}
+func (key sealer) before(l *leaf, v any) bool { return key.is(l, v, l.Prior) || l.former(v) }
 
 // former tells whether a value is that from before the commit.
 func (l *leaf) former(v any) bool { return equal.Same(l.value(), v) }
@@ -66,12 +97,12 @@ func (l *leaf) value() any {
 func (key sealer) leaves(first, prior, change map[string]any) []leaf {
 	var all []leaf
 	eachLeaf(prior, change, "", func(pointer string, to any) {
-		l := leaf{Pointer: pointer, Prior: key.seal(pointer, at(prior, pointer)), To: key.seal(pointer, to)}
+		l := leaf{Pointer: pointer, Prior: key.seal(pointer, at(prior, pointer)), To: key.seal(pointer, to), asked: to, known: true}
 		former := at(first, pointer)
 		if _, l.Secret = redactLeaf(pointer, to); !l.Secret {
 			_, l.Secret = redactLeaf(pointer, former)
 		}
-		if !l.Secret && former != nil {
+		if former != nil {
 			l.From = encode(former)
 		}
 		all = append(all, l)
@@ -82,7 +113,7 @@ func (key sealer) leaves(first, prior, change map[string]any) []leaf {
 // step makes the step of a write. first is the resource before the commit, prior
 // what is known of it before the step.
 func (w *write) step(key sealer, first *resource, prior map[string]any) *step {
-	s := &step{Done: Done{Number: w.Number, Method: w.Method, Path: w.Path, Outcome: NotSent}, Reset: w.ResetRequired}
+	s := &step{Done: Done{Number: w.Number, Method: w.Method, Path: w.Path, Outcome: NotSent}, Owner: w.owner}
 	switch w.Method {
 	case http.MethodPost:
 		s.Members, s.InGroup = first.members()
@@ -102,7 +133,7 @@ func (s *step) undoable() bool {
 	case http.MethodPost:
 		return s.InGroup
 	case http.MethodPatch, http.MethodPut:
-		return !slices.ContainsFunc(s.Leaves, func(l leaf) bool { return l.Secret })
+		return !slices.ContainsFunc(s.Leaves, func(l leaf) bool { return l.hidden() })
 	}
 	return false
 }
@@ -115,16 +146,20 @@ func verdict(steps []*step) Result {
 		r.Writes[i] = s.Done
 		count[s.Outcome]++
 		switch s.Outcome {
-		case Applied, UndoRefused, OutcomeUnknown:
-			r.ResetRequired = r.ResetRequired || s.Reset
+		case NotSent, Refused, Undone:
+		default:
+			r.Reset = r.Reset.or(s.Reset)
 		}
 	}
+	r.ResetRequired = r.Reset.Server
 	switch {
 	case count[Applied] == len(steps):
 		r.Result = Committed
+	case count[Applied]+count[Accepted] == len(steps):
+		r.Result = InProgress
 	case count[OutcomeUnknown] > 0:
 		r.Result = Unknown
-	case count[Applied]+count[UndoRefused] > 0:
+	case count[NotSent]+count[Refused]+count[Undone] < len(steps):
 		r.Result = PartlyRolledBack
 	default:
 		r.Result = RolledBack

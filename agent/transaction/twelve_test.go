@@ -275,7 +275,7 @@ func (d *dozen) transaction(own place, name string, random *rand.Rand) {
 	set(own, name)
 	result, err := d.Commit(context.Background(), session)
 	if len(result.Writes) != len(writes) {
-		d.t.Errorf("seed %d: %s: %d writes, %v %s", d.seed, name, len(writes), err, text(result))
+		d.t.Errorf("seed %d: %s: %d writes, %v %s", d.seed, name, len(writes), err, asText(result))
 		return
 	}
 	d.mu.Lock()
@@ -285,7 +285,7 @@ func (d *dozen) transaction(own place, name string, random *rand.Rand) {
 		d.all[w.Outcome]++
 		switch c := writes[i]; {
 		case w.Outcome == OutcomeUnknown, w.Outcome == UndoRefused && !strings.Contains(w.Error, "400 Bad Request"):
-			d.t.Errorf("seed %d: %s: nobody is in the way: %s", d.seed, name, text(result))
+			d.t.Errorf("seed %d: %s: nobody is in the way: %s", d.seed, name, asText(result))
 		case w.Outcome != Applied && w.Outcome != UndoRefused:
 		case c.path == "":
 			d.made[c.to] = true
@@ -297,7 +297,7 @@ func (d *dozen) transaction(own place, name string, random *rand.Rand) {
 		}
 	}
 	if applied := !slices.ContainsFunc(result.Writes, func(w Done) bool { return w.Outcome != Applied }); applied != (result.Result == Committed) || applied != (err == nil) {
-		d.t.Errorf("seed %d: %s: %v %s", d.seed, name, err, text(result))
+		d.t.Errorf("seed %d: %s: %v %s", d.seed, name, err, asText(result))
 	}
 }
 

@@ -9,10 +9,13 @@ module IlodCookbook
   # How the resources call the program ilod. What they send goes to its standard
   # input, so that no secret is among arguments.
   module Helpers
+    # ilod's exit code for a commit that the iLO has accepted and still works at.
+    ACCEPTED = 104
+
     # What ilod prints as JSON.
     def ilod(*arguments, input: nil)
       called = shell_out('ilod', *arguments, '--json', **(input ? { input: input } : {}))
-      return JSON.parse(called.stdout) unless called.error?
+      return JSON.parse(called.stdout) if !called.error? || called.exitstatus == ACCEPTED
 
       raise Error, ilod_failure(called)
     end

@@ -60,7 +60,9 @@ function Invoke-Program([System.Management.Automation.PSCmdlet] $Caller, [string
             $Caller.WriteVerbose($line)
         }
     }
-    if ($code -ne 0) {
+    if ($code -eq 104 -and $null -ne $failure) { # the iLO still works at the writes
+        $Caller.WriteWarning($failure.message)
+    } elseif ($code -ne 0) {
         $name = "EXIT_CODE_$code"
         $message = "ilod has ended with exit code $code"
         if ($null -ne $failure) {

@@ -6,6 +6,9 @@
 import json
 import re
 
+# ilod's exit code for a commit that the iLO has accepted and still works at.
+ACCEPTED = 104
+
 
 def run_ilod(module, *arguments, operations=None, secret=False):
     """Return what ilod prints as JSON; operations go to its standard input.
@@ -16,7 +19,7 @@ def run_ilod(module, *arguments, operations=None, secret=False):
     data = json.dumps({'operations': operations}) if operations else None
     command = [module.get_bin_path('ilod', required=True, opt_dirs=['/usr/local/bin'])]
     code, out, err = module.run_command(command + list(arguments) + ['--json'], data=data)
-    if code == 0:
+    if code in (0, ACCEPTED):
         return json.loads(out)
     failure = {'rc': code}
     try:  # ilod may have said something before it failed
@@ -92,6 +95,9 @@ def ensure(module, path, body, secrets=None):
     if not module.check_mode:
         result['result'] = answer['Result']
         result['reboot_required'] = answer['ResetRequired']
+        reset = answer.get('Reset') or {}  # there is none if nothing was sent
+        result['ilo_reset_required'] = reset.get('ILO', False)
+        result['device_reset_required'] = reset.get('Device', False)
     if module._diff:
         result['diff'] = {
             'before_header': path,

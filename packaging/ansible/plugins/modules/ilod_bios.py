@@ -105,7 +105,9 @@ def main():
     # An iLO 4 has the attributes as properties.
     body = {'Attributes': attributes} if found['@odata.type'].startswith('#Bios.') else attributes
     result = ensure(module, path, body)
-    result['reboot_required'] = result['changed'] or waits(module, path, attributes)
+    # A change back to what is in effect needs no reset. In check mode nobody knows yet.
+    needed = result.get('reboot_required', result['changed'])
+    result['reboot_required'] = needed or waits(module, path, attributes)
     module.exit_json(**result)
 
 

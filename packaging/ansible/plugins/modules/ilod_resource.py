@@ -82,11 +82,20 @@ changes:
       from: ''
       to: rack 7
 result:
-  description: What became of the transaction, such as C(unchanged), C(committed), C(rolled-back) or C(partly-rolled-back).
+  description: What became of the transaction, such as C(unchanged), C(committed), C(accepted) (the iLO still
+    works at it), C(rolled-back) or C(partly-rolled-back).
   returned: when something was sent, or nothing was to be sent; never in check mode
   type: str
 reboot_required:
   description: Whether the change is effective only after a reset of the server.
+  returned: success, but not in check mode
+  type: bool
+ilo_reset_required:
+  description: Whether the change is effective only after a reset of the iLO, which leaves the server running.
+  returned: success, but not in check mode
+  type: bool
+device_reset_required:
+  description: Whether the change is effective only after a reset of a device, such as a drive or the chassis.
   returned: success, but not in check mode
   type: bool
 error:

@@ -17,7 +17,7 @@ describe Puppet::Type.type(:ilod_resource) do
     allow(Open3).to receive(:capture3) do |*args, **options|
       @calls << [args, options[:stdin_data]]
       out, err, success = answers.shift
-      [out.dup, (err || '').dup, instance_double(Process::Status, success?: success != false)]
+      [out.dup, (err || '').dup, instance_double(Process::Status, success?: success != false && success != 104, exitstatus: success == 104 ? 104 : 1)]
     end
   end
 
@@ -48,6 +48,22 @@ describe Puppet::Type.type(:ilod_resource) do
     input = '{"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/",' \
             '"body":{"Boot":{"Target":"Pxe","Enabled":true,"Count":2,"Not":null,"List":[1,"a"]}}}]}'
     expect(@calls).to eq([[%w[/bin/ilod tx run --needed --dry-run --json -], input], [%w[/bin/ilod tx run --needed --json -], input]])
+  end
+
+  it 'says what a change waits for' do
+    [
+      [{ 'Result' => 'committed', 'ResetRequired' => true, 'Reset' => { 'Server' => true } }, true, ['this takes effect with the next reset of the server']],
+      [{ 'Result' => 'committed', 'ResetRequired' => false, 'Reset' => { 'ILO' => true } }, true, ['this takes effect with the next reset of the iLO']],
+      [{ 'Result' => 'accepted', 'ResetRequired' => false, 'Reset' => {} }, 104, ['the iLO has accepted this, and still works at it']],
+      [{ 'Result' => 'committed', 'ResetRequired' => false, 'Reset' => {} }, true, []],
+    ].each do |result, status, want|
+      ilod([JSON.generate(result), '', status])
+      r = resource({ 'a' => 1 })
+      said = []
+      allow(r).to receive(:notice) { |text| said << text }
+      r.property(:properties).set(nil)
+      expect(said).to eq(want)
+    end
   end
 
   it 'is in sync with nothing to change' do

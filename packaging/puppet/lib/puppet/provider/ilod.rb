@@ -4,12 +4,15 @@ require 'open3'
 # What the providers have in common: they ask ilod's command line, in JSON. What is
 # to be set goes to its standard input, for arguments and files can be seen by others.
 class Puppet::Provider::Ilod < Puppet::Provider
+  # The exit code for a commit that the iLO has accepted and still works at.
+  ACCEPTED = 104
+
   # The document that ilod prints, if it prints one. An error has ilod's own words.
   def self.ilod(*args, input: '')
     debug("ilod #{args.join(' ')}")
     out, err, status = Open3.capture3(command(:ilod), *args, stdin_data: input, binmode: true)
     [out, err].each { |text| text.force_encoding(Encoding::UTF_8).scrub! }
-    raise Puppet::Error, "ilod: #{reason(err) || status}" unless status.success?
+    raise Puppet::Error, "ilod: #{reason(err) || status}" unless status.success? || status.exitstatus == ACCEPTED
 
     JSON.parse(out, max_nesting: false) unless out.empty?
   rescue JSON::ParserError # whose message quotes the output, where a secret may be
@@ -44,6 +47,9 @@ class Puppet::Provider::Ilod < Puppet::Provider
   # Has the resource have the properties, in one transaction.
   def change(properties)
     result = run(properties)
+    resource.notice('the iLO has accepted this, and still works at it') if result['Result'] == 'accepted'
+    resource.notice('this takes effect with the next reset of the iLO') if result.dig('Reset', 'ILO')
+    resource.notice('this takes effect with the next reset of a device') if result.dig('Reset', 'Device')
     return unless result['ResetRequired']
 
     resource.notice('this takes effect with the next reset of the server')

@@ -1,0 +1,107 @@
+package transaction
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/chif/chiftest/tree"
+)
+
+// TestResetIsWhatTheMessageSays: the texts in the registries of the real trees say
+// what has to be reset.
+func TestResetIsWhatTheMessageSays(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(tree.Testdata(t), "trees", "*.jsonl.gz"))
+	if err != nil || len(files) != 4 {
+		t.Fatal(files, err)
+	}
+	seen := map[string]bool{}
+	for _, file := range files {
+		captured, err := tree.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range captured.Resources() {
+			var registry struct {
+				RegistryPrefix, RegistryVersion string
+				Messages                        map[string]struct{ Message string }
+			}
+			if json.Unmarshal(r.Body, &registry) != nil || strings.Contains(registry.RegistryPrefix, "Event") {
+				continue
+			}
+			for key, m := range registry.Messages {
+				says := strings.ToLower(m.Message)
+				id := registry.RegistryPrefix + "." + registry.RegistryVersion + "." + key
+				if strings.Contains(says, "%1 is reset") {
+					continue // TestResetThatAMessageNames
+				}
+				want := Reset{
+					Server: strings.Contains(says, "system is reset") || strings.Contains(says, "system is rebooted") || strings.HasPrefix(says, "reboot is required") || strings.Contains(says, "needs a reboot"),
+					ILO:    strings.Contains(says, "management processor is"),
+					Device: strings.Contains(says, "chassis is reset") || strings.Contains(says, "the device is reset") && key == "DeviceResetRequired",
+				}
+				if key == "iLOResetAndSystemRebootRequired" { // its name says more than its text
+					want.ILO = true
+				}
+				if got := resetOf(redfisherror.Message{ID: id}); got != want {
+					t.Errorf("%s: %+v, want %+v: %s", id, got, want, m.Message)
+				}
+				seen[registry.RegistryPrefix+"."+key] = seen[registry.RegistryPrefix+"."+key] || want.Any()
+			}
+		}
+	}
+	for id := range resets {
+		found := false
+		for name, any := range seen {
+			found = found || any && strings.EqualFold(name, id)
+		}
+		if !found {
+			t.Errorf("no registry has %s", id)
+		}
+	}
+}
+
+// TestResetThatAMessageNames: by a word, or by the path of the action that resets.
+func TestResetThatAMessageNames(t *testing.T) {
+	for _, c := range []struct {
+		id, arg string
+		want    Reset
+	}{
+		{"HpeCommon.2.0.ResetRequired", "iLO", Reset{ILO: true}},
+		{"HpeCommon.2.0.ResetRequired", "the management processor", Reset{ILO: true}},
+		{"HpeCommon.2.0.ResetRequired", "System", Reset{Server: true}},
+		{"HpeCommon.2.0.ResetRequired", "the server", Reset{Server: true}},
+		{"HpeCommon.2.0.ResetRequired", "drive 5", Reset{Device: true}},
+		{"Base.1.16.ResetRequired", "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset", Reset{Server: true}},
+		{"Base.1.16.ResetRequired", "/redfish/v1/managers/1/Actions/Manager.Reset/", Reset{ILO: true}},
+		{"Base.1.16.ResetRequired", "/redfish/v1/Chassis/1/Drives/1/Actions/Drive.Reset", Reset{Device: true}},
+		{"iLO.2.14.ResetRequired", "x", Reset{ILO: true}},
+		{"Acme.1.0.SystemResetRequired", "", Reset{Server: true}},
+		{"Acme.1.0.ResetRequired", "", Reset{Device: true}},
+		{"iLO.2.14.ResetInProgress", "", Reset{}},
+		{"Base.1.16.Success", "", Reset{}},
+	} {
+		m := redfisherror.Message{ID: c.id}
+		if c.arg != "" {
+			m.Args = []string{c.arg}
+		}
+		if got := resetOf(m); got != c.want {
+			t.Errorf("%s %s: %+v, want %+v", c.id, c.arg, got, c.want)
+		}
+	}
+	if s := (Reset{true, true, true}).String(); s != "the server and the iLO and a device" || (Reset{}).String() != "" {
+		t.Error(s)
+	}
+}
+
+// TestResetOfAnEarlierJournal: it is true or false there.
+func TestResetOfAnEarlierJournal(t *testing.T) {
+	for text, want := range map[string]Reset{`true`: {Server: true}, `false`: {}, `{"Server":false,"ILO":true,"Device":false}`: {ILO: true}} {
+		var r Reset
+		if err := json.Unmarshal([]byte(text), &r); err != nil || r != want {
+			t.Errorf("%s: %+v %v", text, r, err)
+		}
+	}
+}
