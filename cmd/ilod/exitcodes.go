@@ -75,7 +75,7 @@ var exitCodes = []exitCode{
 	{100, "TRANSACTION_ERRANT", "a write of the transaction was refused, so it was thrown away", "begin again, without that write", isMessage("TransactionErrant")},
 	{102, "TRANSACTION_PARTLY_ROLLED_BACK", "the commit failed, and not all that it had applied could be undone",
 		"look at the resources that are not undone", isMessage("TransactionPartlyRolledBack")},
-	{104, "TRANSACTION_ACCEPTED", "the iLO has accepted all writes, and still works at one", "read the resources later; the result names the iLO's task", is(errAccepted)},
+	{105, "TRANSACTION_ACCEPTED", "the iLO has accepted all writes, and still works at one", "read the resources later; the result names the iLO's task", is(errAccepted)},
 	{45, "FAILURE_DURING_COMMIT", "commit, set or load failed, and nothing is changed", "", func(err error) bool {
 		_, failed := errors.AsType[*commitError](err)
 		return failed

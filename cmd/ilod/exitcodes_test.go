@@ -110,3 +110,14 @@ func TestExitCodesReference(t *testing.T) {
 		}
 	}
 }
+
+// TestExitCodesAreUnique: a code has one meaning.
+func TestExitCodesAreUnique(t *testing.T) {
+	meanings := map[int]string{}
+	for _, row := range exitCodes {
+		if other, twice := meanings[row.code]; twice {
+			t.Errorf("%d is %s and %s", row.code, other, row.name)
+		}
+		meanings[row.code] = row.name
+	}
+}

@@ -10,7 +10,7 @@ module IlodCookbook
   # input, so that no secret is among arguments.
   module Helpers
     # ilod's exit code for a commit that the iLO has accepted and still works at.
-    ACCEPTED = 104
+    ACCEPTED = 105
 
     # What ilod prints as JSON.
     def ilod(*arguments, input: nil)

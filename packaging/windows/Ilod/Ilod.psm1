@@ -60,7 +60,7 @@ function Invoke-Program([System.Management.Automation.PSCmdlet] $Caller, [string
             $Caller.WriteVerbose($line)
         }
     }
-    if ($code -eq 104 -and $null -ne $failure) { # the iLO still works at the writes
+    if ($code -eq 105 -and $null -ne $failure) { # the iLO still works at the writes
         $Caller.WriteWarning($failure.message)
     } elseif ($code -ne 0) {
         $name = "EXIT_CODE_$code"

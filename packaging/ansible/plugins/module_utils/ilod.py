@@ -7,7 +7,7 @@ import json
 import re
 
 # ilod's exit code for a commit that the iLO has accepted and still works at.
-ACCEPTED = 104
+ACCEPTED = 105
 
 
 def run_ilod(module, *arguments, operations=None, secret=False):

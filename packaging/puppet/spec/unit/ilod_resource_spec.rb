@@ -17,7 +17,7 @@ describe Puppet::Type.type(:ilod_resource) do
     allow(Open3).to receive(:capture3) do |*args, **options|
       @calls << [args, options[:stdin_data]]
       out, err, success = answers.shift
-      [out.dup, (err || '').dup, instance_double(Process::Status, success?: success != false && success != 104, exitstatus: success == 104 ? 104 : 1)]
+      [out.dup, (err || '').dup, instance_double(Process::Status, success?: success != false && success != 105, exitstatus: success == 105 ? 105 : 1)]
     end
   end
 
@@ -54,7 +54,7 @@ describe Puppet::Type.type(:ilod_resource) do
     [
       [{ 'Result' => 'committed', 'ResetRequired' => true, 'Reset' => { 'Server' => true } }, true, ['this takes effect with the next reset of the server']],
       [{ 'Result' => 'committed', 'ResetRequired' => false, 'Reset' => { 'ILO' => true } }, true, ['this takes effect with the next reset of the iLO']],
-      [{ 'Result' => 'accepted', 'ResetRequired' => false, 'Reset' => {} }, 104, ['the iLO has accepted this, and still works at it']],
+      [{ 'Result' => 'accepted', 'ResetRequired' => false, 'Reset' => {} }, 105, ['the iLO has accepted this, and still works at it']],
       [{ 'Result' => 'committed', 'ResetRequired' => false, 'Reset' => {} }, true, []],
     ].each do |result, status, want|
       ilod([JSON.generate(result), '', status])

@@ -5,7 +5,7 @@ require 'open3'
 # to be set goes to its standard input, for arguments and files can be seen by others.
 class Puppet::Provider::Ilod < Puppet::Provider
   # The exit code for a commit that the iLO has accepted and still works at.
-  ACCEPTED = 104
+  ACCEPTED = 105
 
   # The document that ilod prints, if it prints one. An error has ilod's own words.
   def self.ilod(*args, input: '')

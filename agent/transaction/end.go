@@ -1,0 +1,95 @@
+package transaction
+
+import (
+	"context"
+)
+
+// Commit sends what is staged and ends the transaction, whatever comes of it. It
+// goes on when ctx ends, and if nobody is left to be told the Result, Status will
+// report it. Errors are ErrNone, ErrErrant, ErrCommitting and *FailedError, the
+// second and the last with the Result.
+func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
+	t, err := m.seize(ctx, session)
+	if err != nil {
+		return Result{}, err
+	}
+	defer m.wg.Done()
+	defer m.finish(t)
+	if t.errant {
+		m.count(RolledBack)
+		return t.thrownAway(), ErrErrant
+	}
+	c := m.newCommit(t)
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(m.ctx, cancel)()
+	err = c.run(running)
+	result := verdict(c.steps)
+	c.log(result)
+	if ctx.Err() != nil && !m.dropped(t) {
+		m.report(session, &report{result: result})
+	}
+	if result.Result.good() {
+		return result, nil
+	}
+	return result, &FailedError{result, err}
+}
+
+// seize takes a transaction out of the hands of those who stage. The caller has
+// to call finish and wg.Done.
+func (m *Manager) seize(ctx context.Context, session string) (*transaction, error) {
+	t, err := m.acknowledge(session)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.enter(ctx, t); err != nil {
+		return nil, err
+	}
+	defer t.leave()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	t.committing = true
+	m.wg.Add(1)
+	return t, nil
+}
+
+// dropped tells whether the client session of a commit has ended.
+func (m *Manager) dropped(t *transaction) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return t.over
+}
+
+// finish ends a transaction.
+func (m *Manager) finish(t *transaction) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t.over = true
+	if m.open[t.session] == t {
+		delete(m.open, t.session)
+	}
+}
+
+// Rollback throws away what is staged. Errors are ErrNone and ErrCommitting.
+func (m *Manager) Rollback(session string) (Result, error) {
+	t, err := m.seize(context.Background(), session)
+	if err != nil {
+		return Result{}, err
+	}
+	defer m.wg.Done()
+	defer m.finish(t)
+	m.count(RolledBack)
+	return t.thrownAway(), nil
+}
+
+// thrownAway is the Result of a transaction of which nothing was sent.
+func (t *transaction) thrownAway() Result {
+	r := Result{Result: RolledBack, Writes: make([]Done, len(t.writes))}
+	for i, w := range t.writes {
+		r.Writes[i] = Done{Number: w.Number, Method: w.Method, Path: w.Path, Outcome: NotSent, Error: w.Error}
+	}
+	return r
+}

@@ -1,0 +1,207 @@
+package transaction
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// transaction is the open one of a client session. All but the bases is guarded
+// by Manager.mu; who stages or commits has its turn.
+type transaction struct {
+	session string
+	begun   time.Time
+	used    time.Time
+	timeout time.Duration // 0: none
+	turn    chan struct{} // holds a value while somebody stages or commits
+
+	writes     []*write
+	bytes      int // of their bodies
+	errant     bool
+	committing bool
+	sent       atomic.Int64 // how many writes the commit has sent
+	expired    bool         // nothing is left but the fact that it was
+	over       bool
+	bases      map[string]*resource // by key, as they were first staged for
+}
+
+// enter waits for the caller's turn. The transaction may be over by then.
+func (m *Manager) enter(ctx context.Context, t *transaction) error {
+	select {
+	case t.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case t.committing:
+		t.leave()
+		return ErrCommitting
+	case t.over:
+		t.leave()
+		return ErrNone
+	}
+	return nil
+}
+
+func (t *transaction) leave() { <-t.turn }
+
+// Begin opens a transaction, which is thrown away when it was idle for timeout;
+// 0 is that of the options.
+func (m *Manager) Begin(session string, timeout time.Duration) (Transaction, error) {
+	if timeout < 0 {
+		return Transaction{}, ErrTimeout
+	}
+	if timeout == 0 {
+		timeout = max(0, m.o.Timeout())
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return Transaction{}, ErrClosed
+	}
+	for other := range m.open {
+		m.expire(other)
+	}
+	if t := m.open[session]; t != nil && !t.expired {
+		return Transaction{}, t.busy()
+	}
+	now := m.o.Now()
+	t := &transaction{
+		session: session, begun: now, used: now, timeout: timeout,
+		turn: make(chan struct{}, 1), bases: map[string]*resource{},
+	}
+	m.open[session] = t
+	return t.snapshot(), nil
+}
+
+// busy is why no other transaction can be begun.
+func (t *transaction) busy() error {
+	if t.committing {
+		return ErrCommitting
+	}
+	return ErrOpen
+}
+
+// expire throws away a transaction that was idle for too long. That there was
+// one is remembered, or the writes still to come would be sent at once. The
+// caller holds mu.
+func (m *Manager) expire(session string) {
+	t := m.open[session]
+	if t == nil || t.committing || t.expired || len(t.turn) > 0 || t.timeout == 0 || m.o.Now().Sub(t.used) < t.timeout {
+		return
+	}
+	m.o.Log.WithFields(logrus.Fields{"clientSession": session, "writes": len(t.writes), "timeout": t.timeout}).
+		Warn("a transaction was idle for too long and is thrown away")
+	m.stats.ThrownAway++
+	*t = transaction{session: session, expired: true, over: true, turn: t.turn}
+}
+
+// find is the open transaction of a client session, nil if it has none. One that
+// expired is ErrExpired.
+func (m *Manager) find(session string) (*transaction, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expire(session)
+	t := m.open[session]
+	switch {
+	case t == nil:
+		return nil, nil
+	case t.expired:
+		return nil, ErrExpired
+	case t.committing:
+		return nil, ErrCommitting
+	}
+	return t, nil
+}
+
+// acknowledge is find for those who ask about the transaction: having been told
+// that it expired, they need not be told again.
+func (m *Manager) acknowledge(session string) (*transaction, error) {
+	t, err := m.find(session)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == ErrExpired {
+		delete(m.open, session)
+	}
+	if t == nil && err == nil {
+		err = ErrNone
+	}
+	return t, err
+}
+
+// Status describes the open transaction of a client session. Without one the
+// error is ErrNone or ErrExpired; a Report may be there all the same, and is
+// there once.
+func (m *Manager) Status(session string) (Transaction, error) {
+	t, err := m.acknowledge(session)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var s Transaction
+	if err == ErrCommitting {
+		t, err = m.open[session], nil
+	}
+	if t != nil {
+		s = t.snapshot()
+	}
+	if r := m.reports[session]; r != nil {
+		s.Report = &r.result
+		m.forget(session)
+	}
+	return s, err
+}
+
+// snapshot describes a transaction; the caller holds mu.
+func (t *transaction) snapshot() Transaction {
+	s := Transaction{State: Open, Session: t.session, Begun: t.begun, Used: t.used, Timeout: Seconds(t.timeout), Writes: make([]Staged, len(t.writes))}
+	if t.errant {
+		s.State = Errant
+	}
+	for i, w := range t.writes {
+		s.Writes[i] = w.Staged
+	}
+	s.Sent = int(t.sent.Load())
+	return s
+}
+
+// Holds says for people what a client session holds; nothing if it has no open
+// transaction.
+func (m *Manager) Holds(session string) string {
+	t, err := m.find(session)
+	switch {
+	case err == ErrCommitting:
+		return "transaction being committed"
+	case t == nil:
+		return ""
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(t.writes) == 1 {
+		return "transaction of 1 write"
+	}
+	return fmt.Sprintf("transaction of %d writes", len(t.writes))
+}
+
+// Drop throws away the transaction of a client session that has ended, and what
+// would have been reported to it. A commit under way goes on.
+func (m *Manager) Drop(session, why string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.reports[session]; r != nil {
+		m.forget(session)
+	}
+	t := m.open[session]
+	if t == nil {
+		return
+	}
+	delete(m.open, session)
+	if t.over = true; !t.expired && !t.committing {
+		m.stats.ThrownAway++
+		m.o.Log.WithFields(logrus.Fields{"clientSession": session, "writes": len(t.writes), "reason": why}).
+			Warn("the client session ended, and its open transaction is thrown away")
+	}
+}
