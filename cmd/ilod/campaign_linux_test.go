@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/chif/chiftest"
 )
 
@@ -56,6 +58,9 @@ type site struct {
 	ilo     chiftest.Client
 	foreign []string // ids of the sessions of others
 	wards   []int    // process ids of guardians that may be at work
+
+	neighbour   string                  // the last step of its session's path, while it idles
+	credentials *ilosession.Credentials // that the iLO wants, nil: none
 }
 
 // newSite starts ilosim with further arguments. The programs are those of programs.
@@ -141,6 +146,9 @@ func (s *site) sessions() (ours, foreign []string) {
 		s.t.Fatal(err)
 	}
 	for _, x := range all {
+		if path.Base(x.URI) == s.neighbour {
+			continue
+		}
 		if x.Foreign {
 			foreign = append(foreign, x.ID)
 		} else {
@@ -389,8 +397,9 @@ func (s *site) abandon() {
 
 // TestKillCampaign kills ilod with SIGKILL at random points, the agent under load as
 // well as single commands; sometimes with its guardian; sometimes the runtime
-// directory is gone then, as after a power loss. Whatever starts next must leave
-// no session of ours and all of others, every time.
+// directory is gone then, as after a power loss. Meanwhile another program logs in,
+// uses its session once and idles. Whatever starts next must leave no session of
+// ours and all of others, every time.
 //
 // There are ILOD_TEST_KILLS of them, or 24; ILOD_TEST_SEED repeats a run. With
 // ILOD_TEST_KILLS it also waits until each guardian has ended, which takes half a
@@ -407,18 +416,19 @@ func TestKillCampaign(t *testing.T) {
 		powered bool // the power stays on
 		resets  bool
 	}{
-		{name: "iLO 5", args: []string{"--max-sessions", "9"}},
-		{name: "iLO 4", args: []string{"--max-sessions", "9", "--generation", "4"}},
-		{name: "no idle timeout", args: []string{"--max-sessions", "8", "--idle-timeout", "0", "--limit-status", "503"}},
-		{name: "nocache", args: []string{"--max-sessions", "8"}, config: "[cache]\nnocache = true\n", powered: true},
-		{name: "credentials", args: []string{"--max-sessions", "8", "--require-credentials"}, config: "credentials-file = \"%s/login\"\n"},
-		{name: "resets", args: []string{"--max-sessions", "9"}, resets: true},
+		{name: "iLO 5", args: []string{"--max-sessions", "10"}},
+		{name: "iLO 4", args: []string{"--max-sessions", "10", "--generation", "4"}},
+		{name: "no idle timeout", args: []string{"--max-sessions", "9", "--idle-timeout", "0", "--limit-status", "503"}},
+		{name: "nocache", args: []string{"--max-sessions", "9"}, config: "[cache]\nnocache = true\n", powered: true},
+		{name: "credentials", args: []string{"--max-sessions", "9", "--require-credentials"}, config: "credentials-file = \"%s/login\"\n"},
+		{name: "resets", args: []string{"--max-sessions", "10"}, resets: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, built, append(c.args, "--latency", "2ms")...)
 			if strings.Contains(c.config, "%s") {
 				c.config = fmt.Sprintf(c.config, s.dir)
+				s.credentials = &ilosession.Credentials{UserName: "Administrator", Password: "password"}
 				login := []byte("username = \"Administrator\"\npassword = \"password\"\n")
 				if err := os.WriteFile(s.path("login"), login, 0o600); err != nil {
 					t.Fatal(err)
@@ -473,6 +483,7 @@ func (k *killer) once(n int) (killed bool) {
 	guardians = guardians || loss
 	var kind string
 	var after time.Duration
+	other := k.moveIn(time.Duration(k.Int64N(int64(k.usual * 5 / 4))))
 	switch k.IntN(3) {
 	case 0:
 		kind = "agent"
@@ -489,7 +500,9 @@ func (k *killer) once(n int) (killed bool) {
 		killed = k.kill(p, guardians)
 	}
 	what := fmt.Sprintf("kill %d, of %s after %v, guardian too: %v, power loss: %v", n, kind, after, guardians, loss)
-	if k.resets && k.chance(40) {
+	other.idle()
+	reset := k.resets && k.chance(40)
+	if reset {
 		what += ", reset"
 		if err := k.ilo.Reset(k.t.Context(), time.Duration(k.IntN(300))*time.Millisecond); err != nil {
 			k.t.Fatal(err)
@@ -519,6 +532,7 @@ func (k *killer) once(n int) (killed bool) {
 		k.againByCommand(what)
 	}
 	k.clean(what)
+	other.moveOut(what, reset)
 	return killed
 }
 

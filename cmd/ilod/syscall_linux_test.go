@@ -23,7 +23,8 @@ var traced = strings.Fields(`write read sendto recvfrom sendmsg recvmsg pwrite64
 
 // TestKillAtEachSystemCall kills ilod, as a command and as an agent with a
 // client, with SIGKILL at each system call from its start to its end, by
-// strace(1). The guardian lives. Otherwise it is as TestKillCampaign.
+// strace(1), while another program logs in, uses its session once and idles. The
+// guardian lives. Otherwise it is as TestKillCampaign.
 //
 // All of them take some minutes: with ILOD_TEST_KILLS there are all, without some
 // at random.
@@ -42,7 +43,7 @@ func TestKillAtEachSystemCall(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, built, "--max-sessions", "9")
+			s := newSite(t, built, "--max-sessions", "10")
 			s.againByCommand("at first")
 			calls := s.count(c.run, c.args)
 			var points []string
@@ -57,10 +58,13 @@ func TestKillAtEachSystemCall(t *testing.T) {
 				points = points[:min(8, len(points))]
 			}
 			killed := 0
+			pause := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
 			for _, point := range points {
 				p := s.trace([]string{"-e", "inject=" + point}, c.args)
+				other := s.moveIn(time.Duration(pause.IntN(300)) * time.Millisecond)
 				c.run(s, p)
 				s.adopt()
+				other.idle()
 				if state := p.ProcessState.Sys().(syscall.WaitStatus); state.Signaled() {
 					killed++
 				} else if state.ExitStatus() != 0 {
@@ -73,6 +77,7 @@ func TestKillAtEachSystemCall(t *testing.T) {
 					s.againByCommand(point)
 				}
 				s.clean(point)
+				other.moveOut(point, false)
 			}
 			// How many calls each thread makes differs from run to run.
 			t.Logf("%d points, %d kills, of %v", len(points), killed, calls)
