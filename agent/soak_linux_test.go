@@ -36,7 +36,8 @@ import (
 )
 
 // TestSoak has 50 clients send requests of every kind to an agent while the iLO
-// and its channels fail in every way that can be told from success. Each body
+// and its channels fail in every way that can be told from success, and another
+// program on the host idles in a session of its own. Each body
 // must be one that the iLO had for this path, and have it no longer ago than Age
 // says; and nothing may be left in the end: no session, channel, goroutine or file
 // descriptor, and no more memory than in the first half.
@@ -63,6 +64,12 @@ func TestSoak(t *testing.T) {
 	case err := <-result:
 		t.Fatal(err)
 	}
+
+	other := &neighbour{soak: s}
+	others, moveOut := context.WithCancel(t.Context())
+	defer moveOut()
+	var living sync.WaitGroup
+	living.Go(func() { other.live(others) })
 
 	const clients, rounds = 50, 8
 	var heaps [rounds]uint64
@@ -92,11 +99,14 @@ func TestSoak(t *testing.T) {
 	if err := s.server.SetFaults(chiftest.Faults{}); err != nil {
 		t.Error(err)
 	}
-	s.settle()
+	s.settle(other)
 	stop()
 	if err := <-result; err != nil {
 		t.Error(err)
 	}
+	moveOut()
+	living.Wait()
+	t.Logf("another program: %d logins", other.logins)
 	stats := s.server.Stats()
 	if err := errors.Join(s.server.Check(), s.server.Close()); err != nil {
 		t.Error(err)
@@ -239,7 +249,7 @@ func (r *record) last(key string, body []byte) (at time.Time, ok bool) {
 func newSoak(t *testing.T) *soak {
 	t.Helper()
 	resources := tree.Generate(tree.GenerateOptions{})
-	service, err := redfish.New(redfish.Options{Tree: resources, Foreign: redfish.EveryKind(), MaxSessions: 16, Gzip: redfish.GzipAll})
+	service, err := redfish.New(redfish.Options{Tree: resources, Foreign: redfish.EveryKind(), MaxSessions: 17, LoginBody: redfish.BodyCreated, Gzip: redfish.GzipAll})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,12 +375,12 @@ func (s *soak) spoil(ctx context.Context, r *rand.Rand) {
 }
 
 // settle waits until at most the session in use is left of ours.
-func (s *soak) settle() {
+func (s *soak) settle(other *neighbour) {
 	s.t.Helper()
 	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		n := 0
 		for _, x := range s.Sessions() {
-			if !x.Foreign {
+			if !x.Foreign && !other.owns(x) {
 				n++
 			}
 		}
