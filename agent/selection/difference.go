@@ -29,7 +29,9 @@ func Differences(current, settings map[string]any) []Difference {
 		if strings.Contains(name, "@") || isReserved(name) {
 			continue
 		}
-		all = differences(all, escaper.Replace(name), current[name], settings[name])
+		if v, both := current[name]; both {
+			all = differences(all, escaper.Replace(name), v, settings[name])
+		}
 	}
 	return all
 }
@@ -45,7 +47,7 @@ func differences(all []Difference, at string, current, pending any) []Difference
 		}
 		return all
 	}
-	if current != nil && !equal.Same(current, pending) {
+	if !equal.Same(current, pending) {
 		all = append(all, Difference{at, current, pending})
 	}
 	return all

@@ -168,13 +168,14 @@ func (r *Reader) candidates(ctx context.Context, s Selector) (found []*Resource,
 		}
 	}
 	var failed error
+	var lost string
 	for i, path := range paths {
 		if r.Progress != nil {
 			r.Progress(i, len(paths))
 		}
 		x, err := r.Read(ctx, path)
-		if isGone(err) {
-			failed = cmp.Or(failed, err) // the directory may lag
+		if isGone(err) { // the directory may lag
+			failed, lost = cmp.Or(failed, err), path
 			continue
 		}
 		if err != nil {
@@ -192,6 +193,9 @@ func (r *Reader) candidates(ctx context.Context, s Selector) (found []*Resource,
 		return found, nil
 	}
 	if failed != nil {
+		if lost != "" {
+			return nil, cmp.Or(r.Miss(ctx, lost, failed), failed)
+		}
 		return nil, failed
 	}
 	return nil, fmt.Errorf("%w: %s%s", ErrNoType, s.Type, schema.Suggest(s.Type, slices.Sorted(maps.Keys(names))))

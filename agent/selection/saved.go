@@ -11,8 +11,10 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/schema"
 )
 
@@ -85,27 +87,50 @@ func Load(file []byte) (all []Saved, err error) {
 
 // Restore is the PATCH that gives a resource saved settings, and the JSON pointers
 // of those that it has otherwise but does not let be written. now is what will be
-// changed: the resource, or what has its settings. The error wraps ErrValue, or is
-// one of reading.
+// changed: the resource, or what has its settings, which need not have all of its
+// properties. The error wraps ErrValue, or is one of reading.
 func (x *Resource) Restore(ctx context.Context, checker *schema.Checker, now *Resource, s Saved) (change map[string]any, left []string, err error) {
 	if !strings.EqualFold(Name(s.Type), Name(x.Type)) {
 		return nil, nil, fmt.Errorf("%w: %s is a %s here, not a %s", ErrValue, x.Path, Name(x.Type), Name(s.Type))
 	}
-	change = minimal(now.Body, s.Settings)
+	will := overlay(x.Body, now.Body)
+	change = minimal(will, s.Settings)
 	maps.DeleteFunc(change, func(name string, _ any) bool { return name == clock || isReserved(name) })
 	for len(change) > 0 {
 		violations, err := checker.Check(ctx, schema.Write{Method: http.MethodPatch, Path: x.Path, Body: []byte(JSON(change, "")), Current: x.Raw})
 		if err != nil || len(violations) == 0 {
 			return change, left, err
 		}
+		before := len(left)
 		for _, v := range violations {
-			if v.Key != "PropertyNotWritable" && v.Key != "PropertyUnknown" || !remove(change, split(v.Pointer)) {
+			if v.Key != "PropertyNotWritable" && v.Key != "PropertyUnknown" {
 				return nil, nil, fmt.Errorf("%w: %s: %s", ErrValue, x.Path, cmp.Or(v.Text, v.Key))
 			}
-			left = append(left, v.Pointer)
+			if rest, removed := without(change, split(v.Pointer)); removed { // else with what it was in
+				left = append(left, v.Pointer)
+				change, _ = rest.(map[string]any)
+			}
 		}
+		if len(left) == before {
+			return nil, nil, fmt.Errorf("%w: %s: %s", ErrValue, x.Path, cmp.Or(violations[0].Text, violations[0].Key))
+		}
+		change = minimal(will, change)
 	}
 	return nil, left, nil
+}
+
+// overlay is a body with what another one has otherwise or in addition.
+func overlay(body, over map[string]any) map[string]any {
+	both := maps.Clone(body)
+	for name, v := range over {
+		inner, isObject := v.(map[string]any)
+		below, alike := both[name].(map[string]any)
+		if isObject && alike {
+			v = overlay(below, inner)
+		}
+		both[name] = v
+	}
+	return both
 }
 
 // isAbout tells what is about a resource, or its settings, wherever it stands.
@@ -117,7 +142,7 @@ func isAbout(name string) bool {
 func minimal(body, change map[string]any) map[string]any {
 	rest := map[string]any{}
 	for name, v := range change {
-		if strings.Contains(name, "@") || isAbout(name) || isLink(v) {
+		if strings.Contains(name, "@") || isAbout(name) || isLink(v) || equal.Same(body[name], v) {
 			continue
 		}
 		object, isObject := v.(map[string]any)
@@ -133,21 +158,50 @@ func minimal(body, change map[string]any) map[string]any {
 	return rest
 }
 
-// remove takes what a path leads to out of a change, and what is empty then.
-func remove(change map[string]any, path []string) bool {
-	v, there := change[path[0]]
-	if len(path) == 1 || !there {
-		delete(change, path[0])
-		return there
+// without takes what a path leads to out of a change, and what is empty then; rest
+// is nil if nothing is left. In an array an element stays in its place, as one that
+// is not changed: an empty object (DSP0266). An array without an element that is no
+// object would mean something else, and is taken out as a whole.
+func without(change any, path []string) (rest any, removed bool) {
+	switch v := change.(type) {
+	case map[string]any:
+		inner, there := v[path[0]]
+		if there && len(path) > 1 {
+			inner, there = without(inner, path[1:])
+		} else {
+			inner = nil
+		}
+		if !there {
+			return v, false
+		}
+		v = maps.Clone(v)
+		if v[path[0]] = inner; inner == nil {
+			delete(v, path[0])
+		}
+		if len(v) > 0 {
+			return v, true
+		}
+		return nil, true
+	case []any:
+		i, err := strconv.Atoi(path[0])
+		if err != nil || i < 0 || i >= len(v) {
+			return v, false
+		}
+		if len(path) == 1 {
+			return nil, true
+		}
+		inner, there := without(v[i], path[1:])
+		if !there {
+			return v, false
+		}
+		v = slices.Clone(v)
+		if v[i] = inner; inner == nil {
+			v[i] = map[string]any{}
+		}
+		if slices.ContainsFunc(v, func(e any) bool { object, is := e.(map[string]any); return !is || len(object) > 0 }) {
+			return v, true
+		}
+		return nil, true
 	}
-	inner, ok := v.(map[string]any)
-	if !ok { // it is in an array, which is taken out as a whole
-		delete(change, path[0])
-		return true
-	}
-	ok = remove(inner, path[1:])
-	if len(inner) == 0 {
-		delete(change, path[0])
-	}
-	return ok
+	return change, false
 }

@@ -38,7 +38,9 @@ behind "#" the part is printed to which that points.
 A PROPERTY of the selected resources, or of those of --select, is printed as
 Name=Value, with those inside of it indented; with --json as an object, or for
 several resources as an array of them. It may be a path such as Oem/Hpe/PostState.
-Without any all are printed but the reserved ones, for which there is list.`,
+Without any all are printed but the reserved ones, for which there is list. What
+cannot be read of several resources is named, and null with --json; the rest is
+printed, and the exit code is 104.`,
 		Example: `  ilod get /redfish/v1/Systems/1/
   ilod get '/redfish/v1/Systems/1/#/ProcessorSummary/Model'
   ilod get '/redfish/v1/Chassis/?$expand=.' --jq '.Members[].Model' --raw

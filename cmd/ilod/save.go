@@ -23,7 +23,9 @@ func (a *app) saveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "save", Short: "Write the settings of the selected resources to a file", Args: noArguments,
 		Long: `Write to a file what of the selected resources can be written, for load. Of settings
-that wait for a reset of the server it has these. The file has ilorest's form.`,
+that wait for a reset of the server it has these. The file has ilorest's form. What
+cannot be read is left out, and named here and in the comments of the file; the exit
+code is 104 then.`,
 		Example: "  ilod save --select Bios. -f bios.json\n  ilod save --multisave Bios.,ComputerSystem.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			selectors := []string{s.text}
@@ -137,7 +139,8 @@ func (a *app) loadCommand() *cobra.Command {
 		Use: "load", Short: "Give resources the settings that save has written", Args: noArguments,
 		Long: `Give resources the settings in a file of save, or of ilorest, as one transaction in a
 client session of its own. What is so already, or will be with the next reset of the
-server, is not sent, and what cannot be written is left out and named.`,
+server, is not sent, and what cannot be written is left out and named. So are
+resources that cannot be read; the exit code is 104 then, if all else is done.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			data, err := a.readFile(file)
 			if err != nil {
