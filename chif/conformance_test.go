@@ -28,6 +28,6 @@ func newRedfish(t testing.TB) *redfish.Service {
 }
 
 func TestConformanceInProcess(t *testing.T) {
-	s := chiftest.New(t, chiftest.Options{Handler: newRedfish(t)})
+	s := chiftest.New(t, chiftest.Options{Handler: newRedfish(t), Serial: true})
 	chiftest.Conformance(t, s.Device(), chiftest.Client{Transport: inProcess{s.Control()}})
 }

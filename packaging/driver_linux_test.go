@@ -58,7 +58,7 @@ func TestDriver(t *testing.T) {
 	var console bytes.Buffer
 	machine := vm.Machine{
 		Kernel: kernel, Initramfs: initramfs, Parameters: []string{"rdinit=/init systemd.show_status=0"},
-		Layout: vm.ILO5, ILO: chiftest.New(t, chiftest.Options{Handler: service}), Console: &console,
+		Layout: vm.ILO5, ILO: chiftest.New(t, chiftest.Options{Handler: service, Allow: []chiftest.HostRule{chiftest.RuleBlobs}}), Console: &console,
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()

@@ -48,7 +48,7 @@ func newHost(t *testing.T, o redfish.Options) *host {
 	if h.iLO, err = redfish.New(o); err != nil {
 		t.Fatal(err)
 	}
-	if h.server, err = chiftest.NewServer(chiftest.Options{Handler: h.iLO}); err != nil {
+	if h.server, err = chiftest.NewServer(chiftest.Options{Handler: h.iLO, Allow: []chiftest.HostRule{chiftest.RuleBlobs}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -42,7 +42,7 @@ func newComputer(t *testing.T, o redfish.Options, settings ...string) *computer 
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := chiftest.New(t, chiftest.Options{Handler: service})
+	server := chiftest.New(t, chiftest.Options{Handler: service, Allow: []chiftest.HostRule{chiftest.RuleBlobs}})
 	addr, err := server.ListenTCP("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

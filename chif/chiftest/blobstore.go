@@ -17,6 +17,7 @@ const (
 type blob struct {
 	data      []byte
 	finalized bool
+	excused   bool // the host may leave it: a fault refused its deletion
 	touched   time.Time
 }
 
@@ -150,6 +151,28 @@ func (s *blobStore) reset() {
 			s.drop(n)
 		}
 	}
+}
+
+// excuse says that the host may leave a blob.
+func (s *blobStore) excuse(n blobName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.blobs[n]; b != nil {
+		b.excused = true
+	}
+}
+
+// left counts the blobs that the host should have deleted.
+func (s *blobStore) left() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.get(blobName{})
+	for name, b := range s.blobs {
+		if name.namespace != persistent && !b.excused {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *blobStore) len() int {

@@ -16,13 +16,15 @@ import (
 type Faults struct {
 	Rules   []Rule         `json:"rules"`
 	Redfish redfish.Faults `json:"redfish,omitzero"`
+	// Allow are rules for hosts that may be broken while these faults are in force.
+	Allow []HostRule `json:"allow,omitempty"`
 }
 
 // SetFaults replaces all faults. The error names each rule that is invalid;
 // nothing changes then.
 func (s *Server) SetFaults(f Faults) error {
 	rules, err := newRules(f.Rules)
-	if err != nil {
+	if err := errors.Join(err, validRules(f.Allow)); err != nil {
 		return err
 	}
 	if s.redfish != nil {
@@ -33,13 +35,18 @@ func (s *Server) SetFaults(f Faults) error {
 		return errors.New("redfish: the handler is not the simulated Redfish service")
 	}
 	s.faults.set(rules)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.allow = f.Allow
 	return nil
 }
 
 // Faults returns the faults in force, with what is left of each rule's Skip and
 // Times.
 func (s *Server) Faults() Faults {
-	f := Faults{Rules: s.faults.list()}
+	s.mu.Lock()
+	f := Faults{Rules: s.faults.list(), Allow: s.allow}
+	s.mu.Unlock()
 	if s.redfish != nil {
 		f.Redfish = s.redfish.Faults()
 	}

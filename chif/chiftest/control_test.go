@@ -88,7 +88,7 @@ func TestCheckSeesSessions(t *testing.T) {
 func TestManagerReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := newService(t)
-		s := New(t, Options{Handler: service, Latency: time.Second, ResetDelay: time.Second, ResetDown: time.Minute})
+		s := newRaw(t, Options{Handler: service, Latency: time.Second, ResetDelay: time.Second, ResetDown: time.Minute})
 		h := newHost(t, s)
 		answer := h.inline(h.exchange(restPacket("r", login)))
 		a := h.withToken(answer, "POST", "/redfish/v1/Managers/1/Actions/Manager.Reset/")
@@ -109,7 +109,7 @@ func TestManagerReset(t *testing.T) {
 
 func TestControl(t *testing.T) {
 	needSockets(t)
-	s := New(t, Options{Handler: newService(t, redfish.Foreign{UserTag: "SSH"})})
+	s := newRaw(t, Options{Handler: newService(t, redfish.Foreign{UserTag: "SSH"})})
 	path := filepath.Join(t.TempDir(), "control")
 	if err := s.ListenControl(path); err != nil {
 		t.Fatal(err)
@@ -177,7 +177,7 @@ func TestControl(t *testing.T) {
 // TestControlRejects: what the control interface cannot understand is an error
 // that says so.
 func TestControlRejects(t *testing.T) {
-	s := New(t, Options{Handler: echo})
+	s := newRaw(t, Options{Handler: echo})
 	for _, c := range []struct {
 		method, path, body string
 		status             int

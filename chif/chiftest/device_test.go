@@ -70,7 +70,7 @@ func sendReceive(tb testing.TB, c chif.Channel, packet []byte) []byte {
 // same bytes.
 func TestDevicesAreAlike(t *testing.T) {
 	run := func(device func(*Server) chif.Device) (answers [][]byte) {
-		s := New(t, Options{Handler: echo})
+		s := newRaw(t, Options{Handler: echo})
 		c := openChannel(t, device(s))
 		defer c.Close()
 		other := header(1, 9)
@@ -104,7 +104,7 @@ func TestDevicesBusyAndReset(t *testing.T) {
 		"socket":     func(tb testing.TB, s *Server) chif.Device { return unixDevice(tb, s) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := New(t, Options{MaxChannels: 1})
+			s := newRaw(t, Options{MaxChannels: 1})
 			d := device(t, s)
 			c := openChannel(t, d)
 			sendReceive(t, c, header(commandStatus, 8))
@@ -157,7 +157,7 @@ func stalled() (h http.Handler, release func()) {
 func TestSendQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handler, release := stalled()
-		s := New(t, Options{Handler: handler})
+		s := newRaw(t, Options{Handler: handler})
 		c := openChannel(t, s.Device())
 		rest := restPacket("r", get("/"))
 		for range 3 {
@@ -197,7 +197,7 @@ func TestSendQueue(t *testing.T) {
 // requests, and goes on when the host reads.
 func TestAnswerQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(t, Options{})
+		s := newRaw(t, Options{})
 		h := newHost(t, s)
 		for range 6 {
 			h.send(header(commandStatus, 8))
@@ -218,7 +218,7 @@ func TestAnswerQueue(t *testing.T) {
 }
 
 func TestChannelLimits(t *testing.T) {
-	s := New(t, Options{})
+	s := newRaw(t, Options{})
 	c := openChannel(t, s.Device())
 	ping := header(commandPing, chif.MaxPacket)
 	err := c.Send(t.Context(), append(bytes.Clone(ping), "more"...))
@@ -260,7 +260,7 @@ func TestChannelLimits(t *testing.T) {
 // TestClosedChannelStillExecutes: what was handed over before Close is done.
 func TestClosedChannelStillExecutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(t, Options{Handler: echo, Latency: time.Hour})
+		s := newRaw(t, Options{Handler: echo, Latency: time.Minute})
 		h := newHost(t, s)
 		h.send(restPacket("r", get("/5000")))
 		for _, key := range []string{"a", "b"} {
@@ -270,6 +270,7 @@ func TestClosedChannelStillExecutes(t *testing.T) {
 		if h := newHost(t, s); h.port.Number() != 0 {
 			t.Errorf("channel %d, want the one that was closed", h.port.Number())
 		}
+		time.Sleep(time.Minute)
 		synctest.Wait()
 		if n := s.Stats().Blobs; n != 3 {
 			t.Errorf("%d blobs, want 3", n)
@@ -323,7 +324,7 @@ func TestOpenPort(t *testing.T) {
 func TestReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handler, _ := stalled()
-		s := New(t, Options{Handler: handler})
+		s := newRaw(t, Options{Handler: handler})
 		h := newHost(t, s)
 		h.exchange(createPacket("a"))
 		h.send(restPacket("r", get("/"))) // ends with the reset, not with release
@@ -358,11 +359,11 @@ func TestReset(t *testing.T) {
 func TestSocketFile(t *testing.T) {
 	needSockets(t)
 	path := filepath.Join(t.TempDir(), "ilo")
-	s := New(t, Options{})
+	s := newRaw(t, Options{})
 	if err := s.ListenUnix(path); err != nil {
 		t.Fatal(err)
 	}
-	other := New(t, Options{})
+	other := newRaw(t, Options{})
 	if err := other.ListenUnix(path); err == nil || !strings.Contains(err.Error(), "a process serves "+path) {
 		t.Errorf("live socket: %v", err)
 	}
@@ -398,7 +399,7 @@ func TestSocketFile(t *testing.T) {
 // channel, although packets of it still wait.
 func TestCheckSeesSocketsAtOnce(t *testing.T) {
 	handler, release := stalled()
-	s := New(t, Options{Handler: handler})
+	s := newRaw(t, Options{Handler: handler})
 	d := unixDevice(t, s)
 	c := openChannel(t, d)
 	for range 5 {

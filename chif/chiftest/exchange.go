@@ -17,26 +17,39 @@ func (s *Server) exchange(p *Port, packet []byte) {
 	if r.op == OpInvalid {
 		return // it does not say whom to answer
 	}
-	s.loadHTTP(p.boot, &r)
-	f := s.faults.take(&r)
-	if x, ok := f.find(FaultResetBefore); ok {
-		s.Reset(time.Duration(x.Duration))
+	for s.faults.stalled(r.op) {
+		if sleep(p.boot, stallPoll) != nil {
+			return
+		}
+	}
+	serial := r.op == OpREST && s.options.Serial
+	if serial {
+		select {
+		case s.turn <- struct{}{}:
+		case <-p.boot.Done():
+			return
+		}
+	}
+	answer, f := s.execution(p, &r)
+	if serial {
+		<-s.turn
+	}
+	if answer == nil {
 		return
 	}
-	if f.has(FaultDropRequest) {
-		return
-	}
-	answer := s.execute(&r, f)
 	reset := s.resetting.Swap(false)
 	wait := f.delay()
 	if r.op == OpREST {
 		wait += s.options.Latency
 	}
-	if sleep(p.ctx, wait) == nil {
+	if sleep(p.boot, wait) == nil {
 		if x, ok := f.find(FaultResetAfter); ok {
 			s.Reset(time.Duration(x.Duration))
 		} else if !f.has(FaultDropAnswer) {
 			for _, a := range f.spoil(&r, answer) {
+				if r.answered(a) {
+					p.unanswered.Add(-1)
+				}
 				p.send(a)
 			}
 		}
@@ -48,6 +61,28 @@ func (s *Server) exchange(p *Port, packet []byte) {
 			}
 		})
 	}
+}
+
+// stallPoll is how often an iLO that has stopped looks whether it may go on.
+const stallPoll = 5 * time.Millisecond
+
+// execution executes a packet, with the faults that hit it. Without an answer
+// there is none to send.
+func (s *Server) execution(p *Port, r *request) (answer []byte, f faults) {
+	s.loadHTTP(p.boot, r)
+	s.judgeHTTP(r)
+	f = s.faults.take(r)
+	if x, ok := f.find(FaultResetBefore); ok {
+		s.Reset(time.Duration(x.Duration))
+		return nil, f
+	}
+	if f.has(FaultDropRequest) {
+		return nil, f
+	}
+	if r.op == OpDelete && (f.has(FaultCode) || f.has(FaultRefuse)) {
+		s.blobs.excuse(r.blob)
+	}
+	return s.execute(r, f), f
 }
 
 // loadHTTP finds the HTTP request of a REST packet and parses it.
@@ -66,6 +101,14 @@ func (s *Server) loadHTTP(ctx context.Context, r *request) {
 // execute does what a packet asks for and builds the answer (the table of
 // chif-protocol §9).
 func (s *Server) execute(r *request, f faults) []byte {
+	answer := s.answer(r, f)
+	if x, ok := f.find(FaultCodeAfter); ok {
+		return r.code(x.Code)
+	}
+	return answer
+}
+
+func (s *Server) answer(r *request, f faults) []byte {
 	if x, ok := f.find(FaultCode); ok {
 		return r.code(x.Code)
 	}
@@ -79,7 +122,7 @@ func (s *Server) execute(r *request, f faults) []byte {
 	}
 	switch r.op {
 	case OpStatus:
-		return r.status(*s.options.Status)
+		return r.status(*s.options.Status, s.options.StatusLen)
 	case OpSecurity:
 		return r.security(s.options.Status.SecurityState)
 	case OpPing:
@@ -87,7 +130,11 @@ func (s *Server) execute(r *request, f faults) []byte {
 	case OpCreate:
 		return r.code(s.blobs.create(r.blob, f.code(FaultExisting, chif.CodeNotModified)))
 	case OpWrite:
-		return r.code(s.blobs.write(r.blob, r.offset, r.data))
+		code := s.blobs.write(r.blob, r.offset, r.data)
+		if code == chif.CodeBadParameter || code == chif.CodeReadOnly {
+			s.offend(RuleOrder, "WRITE at offset %d is out of order, or follows FINALIZE", r.offset)
+		}
+		return r.code(code)
 	case OpFinalize:
 		return r.code(s.blobs.finalize(r.blob))
 	case OpInfo:
@@ -98,6 +145,7 @@ func (s *Server) execute(r *request, f faults) []byte {
 		return r.code(s.blobs.delete(r.blob, f.code(FaultMissing, chif.CodeNotModified)))
 	case OpREST:
 		if r.sourceCode != chif.CodeSuccess {
+			s.offend(RuleOrder, "REST by a blob that does not exist or was not finalized")
 			return r.code(r.sourceCode)
 		}
 		return s.restAnswer(r, f.http(s.options.Handler, r), f.has(FaultAsBlob))

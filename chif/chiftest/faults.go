@@ -23,11 +23,13 @@ const (
 	FaultSubmitBusy Fault = "submit-busy" // the packet is refused with EBUSY, as if the send queue were full
 )
 
-// Faults in place of the execution of a request.
+// Faults before, in place of and after the execution of a request.
 const (
+	FaultStall       Fault = "stall"        // the iLO takes no more packets while the rule lives
 	FaultResetBefore Fault = "reset-before" // the iLO is reset, Duration long
 	FaultDropRequest Fault = "drop-request" // not executed, no answer
 	FaultCode        Fault = "code"         // not executed, answered with Code
+	FaultCodeAfter   Fault = "code-after"   // executed, answered with Code and nothing else
 	FaultRefuse      Fault = "refuse"       // not executed, answered with 0xFFFF "Bad command"
 	FaultHTTPStatus  Fault = "http-status"  // REST: the handler is not asked, the answer has HTTP status Status
 	FaultRedirect    Fault = "redirect"     // REST: the handler is not asked, 308 to Location
@@ -49,7 +51,8 @@ const (
 	FaultHTTPGarbage   Fault = "http-garbage"   // bytes that are no HTTP
 	FaultContinue      Fault = "continue"       // a 100 Continue comes first
 	FaultNoLength      Fault = "no-length"      // neither Content-Length nor chunks
-	FaultChunked       Fault = "chunked"        // chunked transfer encoding
+	FaultChunked       Fault = "chunked"        // chunks even where the handler sets Content-Length
+	FaultLength        Fault = "length"         // Content-Length in place of chunks
 	FaultWrongLength   Fault = "wrong-length"   // Content-Length is off by Bytes
 	FaultGzipTruncated Fault = "gzip-truncated" // the body is compressed and its last Bytes bytes are missing
 	FaultGzipPlain     Fault = "gzip-plain"     // the body is plain and flagged gzip
@@ -66,7 +69,9 @@ const (
 	FaultWrongSize     Fault = "wrong-size"     // the header's size is off by Bytes, modulo 2¹⁶
 	FaultTruncate      Fault = "truncate"       // only the first Bytes bytes come, not padded
 	FaultGarbage       Fault = "garbage"        // all but the first Bytes bytes are 0xA5
+	FaultPadding       Fault = "padding"        // Bytes more bytes come behind the packet
 	FaultStale         Fault = "stale"          // the same packet with another sequence comes first
+	FaultDuplicate     Fault = "duplicate"      // the packet comes twice
 	FaultDelay         Fault = "delay"          // the answer comes Duration later
 	FaultDropAnswer    Fault = "drop-answer"    // no answer comes
 	FaultResetAfter    Fault = "reset-after"    // the iLO is reset instead of answering, Duration long
@@ -78,7 +83,9 @@ var scope = map[Fault][]Op{
 	FaultSubmitBusy:    packetOps,
 	FaultResetBefore:   packetOps,
 	FaultDropRequest:   packetOps,
+	FaultStall:         packetOps,
 	FaultCode:          packetOps,
+	FaultCodeAfter:     packetOps,
 	FaultRefuse:        packetOps,
 	FaultHTTPStatus:    {OpREST},
 	FaultRedirect:      {OpREST},
@@ -93,6 +100,7 @@ var scope = map[Fault][]Op{
 	FaultContinue:      {OpREST},
 	FaultNoLength:      {OpREST},
 	FaultChunked:       {OpREST},
+	FaultLength:        {OpREST},
 	FaultWrongLength:   {OpREST},
 	FaultGzipTruncated: {OpREST},
 	FaultGzipPlain:     {OpREST},
@@ -105,7 +113,9 @@ var scope = map[Fault][]Op{
 	FaultWrongSize:     packetOps,
 	FaultTruncate:      packetOps,
 	FaultGarbage:       packetOps,
+	FaultPadding:       packetOps,
 	FaultStale:         packetOps,
+	FaultDuplicate:     packetOps,
 	FaultDelay:         packetOps,
 	FaultDropAnswer:    packetOps,
 	FaultResetAfter:    packetOps,
@@ -158,7 +168,9 @@ func (x Rule) validate() error {
 		return fmt.Errorf("fault %s: a count or time is negative", x.Fault)
 	case x.Fault == FaultTruncate && (x.Bytes < 1 || x.Bytes >= chif.MaxPacket):
 		return fmt.Errorf("fault %s: bytes is 1 to %d, not %d", x.Fault, chif.MaxPacket-1, x.Bytes)
-	case slices.Contains([]Fault{FaultReadShort, FaultReadMore, FaultGzipTruncated, FaultGarbage}, x.Fault) && x.Bytes < 0:
+	case x.Fault == FaultStall && (x.Skip > 0 || x.Times > 0 || x.Method != "" || x.Path != ""):
+		return fmt.Errorf("fault %s: it has no skip, times, method or path", x.Fault)
+	case slices.Contains([]Fault{FaultReadShort, FaultReadMore, FaultGzipTruncated, FaultGarbage, FaultPadding}, x.Fault) && x.Bytes < 0:
 		return fmt.Errorf("fault %s: bytes is negative", x.Fault)
 	case x.Fault == FaultHTTPStatus && (x.Status < 200 || x.Status > 599):
 		return fmt.Errorf("fault %s: status is 200 to 599, not %d", x.Fault, x.Status)
@@ -258,7 +270,12 @@ func (t *faultTable) use(hits func(Rule) bool) (f faults) {
 
 // take returns what is to hit a packet while it is executed and answered.
 func (t *faultTable) take(r *request) faults {
-	return t.use(func(x Rule) bool { return x.Fault != FaultSubmitBusy && x.matches(r) })
+	return t.use(func(x Rule) bool { return x.Fault != FaultSubmitBusy && x.Fault != FaultStall && x.matches(r) })
+}
+
+// stalled reports an iLO that takes no packets of an operation.
+func (t *faultTable) stalled(op Op) bool {
+	return slices.ContainsFunc(t.list(), func(x Rule) bool { return x.Fault == FaultStall && (x.Op == "" || x.Op == op) })
 }
 
 // submit reports whether the handing over of packet is to fail. The method and

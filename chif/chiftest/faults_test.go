@@ -25,7 +25,7 @@ func setRules(tb testing.TB, s *Server, rules ...Rule) {
 
 // TestAnswerFaults shows each fault of the answer packet on the wire.
 func TestAnswerFaults(t *testing.T) {
-	s := New(t, Options{Handler: echo})
+	s := newRaw(t, Options{Handler: echo})
 	h := newHost(t, s)
 	h.exchange(createPacket("b"))
 	h.exchange(writePacket("b", 0, []byte("blob")))
@@ -117,7 +117,7 @@ func TestAnswerFaults(t *testing.T) {
 
 // TestHTTPFaults shows each fault of the HTTP message.
 func TestHTTPFaults(t *testing.T) {
-	s := New(t, Options{Handler: echo})
+	s := newRaw(t, Options{Handler: echo})
 	h := newHost(t, s)
 	const (
 		kind = "Content-Type: text/plain; charset=utf-8\r\n"
@@ -135,7 +135,7 @@ func TestHTTPFaults(t *testing.T) {
 		{Rule{Fault: FaultWrongLength, Bytes: 3}, "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n" + kind + "\r\n" + body},
 		{Rule{Fault: FaultWrongLength, Bytes: -3}, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n" + kind + "\r\n" + body},
 		{Rule{Fault: FaultGzipPlain}, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n" + kind + "\r\n" + body},
-		{Rule{Fault: FaultRedirect, Location: "/5"}, "HTTP/1.1 308 Permanent Redirect\r\nContent-Length: 0\r\nLocation: /5\r\n\r\n"},
+		{Rule{Fault: FaultRedirect, Location: "/5"}, "HTTP/1.1 308 Permanent Redirect\r\nLocation: /5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
 	} {
 		t.Run(string(c.rule.Fault), func(t *testing.T) {
 			h := &host{TB: t, port: h.port}
@@ -157,7 +157,7 @@ func TestHTTPFaults(t *testing.T) {
 		t.Errorf("blob %q", got)
 	}
 	for _, cut := range []int{0, 1} {
-		setRules(t, s, Rule{Fault: FaultGzipTruncated, Bytes: cut})
+		setRules(t, s, Rule{Fault: FaultGzipTruncated, Bytes: cut}, Rule{Fault: FaultLength})
 		a := h.inline(h.exchange(restPacket("r", get("/1000"))))
 		z, err := gzip.NewReader(strings.NewReader(a[strings.Index(a, "\r\n\r\n")+4:]))
 		if err != nil || !strings.Contains(a, "Content-Encoding: gzip\r\n") {
@@ -171,7 +171,7 @@ func TestHTTPFaults(t *testing.T) {
 
 // TestRuleMatching: operation, method, path, skip and times.
 func TestRuleMatching(t *testing.T) {
-	s := New(t, Options{Handler: echo})
+	s := newRaw(t, Options{Handler: echo})
 	h := newHost(t, s)
 	refused := func(p []byte) bool { return le.Uint16(h.exchange(p)[4:]) == commandBad }
 	setRules(t, s,
@@ -211,7 +211,7 @@ func TestRuleMatching(t *testing.T) {
 }
 
 func TestInvalidRules(t *testing.T) {
-	s := New(t, Options{})
+	s := newRaw(t, Options{})
 	keep := Rule{Fault: FaultRefuse, Op: OpPing}
 	setRules(t, s, keep)
 	for want, r := range map[string]Rule{
@@ -241,7 +241,7 @@ func TestInvalidRules(t *testing.T) {
 // TestFaultsInTime: delay, life of a rule, latency, busy for a time.
 func TestFaultsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(t, Options{Handler: echo, Latency: time.Second})
+		s := newRaw(t, Options{Handler: echo, Latency: time.Second})
 		h := newHost(t, s)
 		took := func(p []byte) time.Duration {
 			start := time.Now()
@@ -282,7 +282,7 @@ func TestFaultsInTime(t *testing.T) {
 
 // TestSilentFaults: what was executed, what was not, when no answer comes.
 func TestSilentFaults(t *testing.T) {
-	s := New(t, Options{})
+	s := newRaw(t, Options{})
 	h := newHost(t, s)
 	for f, executed := range map[Fault]chif.Code{FaultDropRequest: chif.CodeSuccess, FaultDropAnswer: chif.CodeNotModified} {
 		setRules(t, s, Rule{Fault: f, Op: OpCreate, Times: 1})
@@ -294,7 +294,7 @@ func TestSilentFaults(t *testing.T) {
 func TestResetFaults(t *testing.T) {
 	for f, executed := range map[Fault]int{FaultResetBefore: 0, FaultResetAfter: 1} {
 		t.Run(string(f), func(t *testing.T) {
-			s := New(t, Options{})
+			s := newRaw(t, Options{})
 			h := newHost(t, s)
 			setRules(t, s, Rule{Fault: f, Times: 1, Duration: Duration(time.Hour)})
 			perm := createPacket("k") // survives a reset
@@ -312,7 +312,7 @@ func TestResetFaults(t *testing.T) {
 }
 
 func TestBusyFaults(t *testing.T) {
-	s := New(t, Options{MaxChannels: 4})
+	s := newRaw(t, Options{MaxChannels: 4})
 	setRules(t, s, Rule{Fault: FaultOpenBusy, Channels: 3})
 	if _, err := s.OpenPort(2); err != syscall.EBUSY {
 		t.Errorf("open of a taken channel: %v", err)

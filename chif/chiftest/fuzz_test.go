@@ -25,7 +25,7 @@ func FuzzPort(f *testing.F) {
 			}
 		}
 	}
-	s := New(f, Options{Handler: echo, BlobLimit: 1 << 20})
+	s := newRaw(f, Options{Handler: echo, BlobLimit: 1 << 20})
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		h := newHost(t, s)
 		defer h.port.Close()

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,11 +17,19 @@ import (
 var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	var n int
 	if _, err := fmt.Sscanf(r.URL.Path, "/%d", &n); err == nil {
+		w.Header().Set("Content-Length", fmt.Sprint(n))
 		io.WriteString(w, strings.Repeat("x", n))
 		return
 	}
 	io.Copy(w, r.Body)
 })
+
+// newRaw is New for tests whose packets no host should send.
+func newRaw(tb testing.TB, o Options) *Server {
+	tb.Helper()
+	o.Allow = slices.Collect(maps.Keys(HostRules))
+	return New(tb, o)
+}
 
 // host is the other end of a port, for tests.
 type host struct {
@@ -70,8 +80,8 @@ func (h *host) exchange(p []byte) []byte {
 	if size < headerLen || size > len(a) || len(a) > chif.MaxPacket || len(a)%8 != 0 {
 		h.Fatalf("answer of %d bytes with size field %d", len(a), size)
 	}
-	if len(bytes.Trim(a[size:], "\x00")) > 0 {
-		h.Errorf("padding % x is not zero", a[size:])
+	if pad := a[size:]; !bytes.Equal(pad, bytes.Repeat([]byte{padding}, len(pad))) {
+		h.Errorf("padding % x", pad)
 	}
 	if got := le.Uint16(a[2:]); got != h.seq {
 		h.Errorf("sequence %#x, want %#x", got, h.seq)
@@ -113,7 +123,12 @@ func blobPacket(op uint32, key string, n int) []byte {
 	return p
 }
 
-func createPacket(key string) []byte   { return blobPacket(1, key, createLen) }
+func createPacket(key string) []byte {
+	p := blobPacket(1, key, createLen)
+	copy(p[60:], createConstants())
+	return p
+}
+
 func infoPacket(key string) []byte     { return blobPacket(3, key, infoLen) }
 func deletePacket(key string) []byte   { return blobPacket(5, key, deleteLen) }
 func finalizePacket(key string) []byte { return blobPacket(6, key, deleteLen) }

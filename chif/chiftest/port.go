@@ -16,7 +16,7 @@ import (
 const queueLen = 3
 
 // Port is the iLO's end of one open channel. Its packets are answered one after
-// the other by one goroutine; ports answer in parallel.
+// the other by one goroutine.
 type Port struct {
 	server *Server
 	number int
@@ -31,6 +31,12 @@ type Port struct {
 	reset  chan struct{}
 	close  sync.Once
 	line   line // nil: the host is in this process
+
+	// For the rules for hosts. All but unanswered are used by Submit alone.
+	opened     time.Time
+	used       bool         // a packet was handed over
+	unanswered atomic.Int32 // packets whose answers have not come whole
+	sequences  []uint16     // of the last packets
 }
 
 // line is what connects a port to a host that is another process.
@@ -58,6 +64,7 @@ func (p *Port) Submit(packet []byte) error {
 		p.queued.Add(-1)
 		return syscall.EBUSY
 	}
+	p.judge(packet)
 	p.in <- bytes.Clone(packet)
 	return nil
 }
@@ -79,7 +86,7 @@ func (p *Port) submitWait(ctx context.Context, packet []byte) error {
 	}
 }
 
-// Answers delivers the iLO's packets: at most 4096 bytes each, padded with zeros
+// Answers delivers the iLO's packets: at most 4096 bytes each, padded
 // to a multiple of 8 unless a fault truncates them. At most three are queued.
 // The channel is never closed; wait for Resets as well.
 func (p *Port) Answers() <-chan []byte { return p.out }
@@ -127,18 +134,39 @@ func (p *Port) answer(packet []byte) {
 }
 
 // send queues one answer; it waits for room as long as the channel is open.
+// What was on its way when the host closed the channel, the channel's next owner
+// gets: whether an iLO does so is not known, and a host must bear it.
 func (p *Port) send(packet []byte) {
-	select {
-	case p.out <- packet:
-	case <-p.ctx.Done():
+	if p.ctx.Err() == nil {
+		select {
+		case p.out <- packet:
+			return
+		case <-p.ctx.Done():
+		}
+	}
+	if p.boot.Err() != nil {
+		return
+	}
+	s := p.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if next := s.ports[p.number]; next != nil {
+		select {
+		case next.out <- packet:
+		default: // its queue is full
+		}
+	} else if len(s.late[p.number]) < queueLen {
+		s.late[p.number] = append(s.late[p.number], packet)
 	}
 }
 
-// pad adds zeros up to the next multiple of 8: FIFO lengths count in quadwords
-// (chif-protocol §1.4).
+// pad adds bytes up to the next multiple of 8, since FIFO lengths count in
+// quadwords (hpilo.h). They are old memory of the iLO and not zero.
 func pad(packet []byte) []byte {
-	return append(packet, make([]byte, (8-len(packet)%8)%8)...)
+	return append(packet, bytes.Repeat([]byte{padding}, (8-len(packet)%8)%8)...)
 }
+
+const padding = 0x5A
 
 // sleep waits, and returns ctx's error when it ends first.
 func sleep(ctx context.Context, d time.Duration) error {

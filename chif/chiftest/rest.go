@@ -93,8 +93,8 @@ func serve(h http.Handler, r *http.Request) reply {
 type framing int
 
 const (
-	byLength framing = iota
-	byChunks
+	byChunks framing = iota // as an iLO 5 does, unless the handler sets Content-Length
+	byLength
 	byEnd // neither Content-Length nor chunks: the body ends with the message
 )
 
@@ -102,13 +102,17 @@ const (
 // that the handler set stays as it is, right or wrong.
 func (a reply) bytes(f framing) []byte {
 	h := maps.Clone(a.header)
+	bodyless := a.status == http.StatusNoContent || a.status == http.StatusNotModified
+	if f == byChunks && (bodyless || h.Get("Content-Length") != "") {
+		f = byLength
+	}
 	switch {
 	case f == byChunks:
 		h.Del("Content-Length")
 		h.Set("Transfer-Encoding", "chunked")
 	case f == byEnd:
 		h.Del("Content-Length")
-	case h.Get("Content-Length") == "" && a.status != http.StatusNoContent && a.status != http.StatusNotModified:
+	case h.Get("Content-Length") == "" && !bodyless:
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	var b bytes.Buffer

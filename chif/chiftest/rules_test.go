@@ -17,7 +17,7 @@ func TestStatus(t *testing.T) {
 		FirmwareMajor: 3, FirmwareMinor: 11, HardwareRevision: 7, Serial: "SERIAL0123456789ABCD",
 		Class: 7, Subclass: 2, Application: 5, SecurityState: chif.SecurityHigh,
 	}
-	h := newHost(t, New(t, Options{Status: &st}))
+	h := newHost(t, newRaw(t, Options{Status: &st}))
 	a := h.code(header(commandStatus, 8), statusLen, chif.CodeSuccess)
 	want := make([]byte, statusLen-12)
 	want[16-12], want[17-12] = 11, 3
@@ -33,7 +33,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestPingEchoes(t *testing.T) {
-	h := newHost(t, New(t, Options{}))
+	h := newHost(t, newRaw(t, Options{}))
 	p := header(commandPing, 16)
 	copy(p[8:], "ABCDEFGH")
 	if a := h.exchange(p); !bytes.Equal(a[8:], p[8:]) || le.Uint16(a[4:]) != 0x8FFF {
@@ -43,7 +43,7 @@ func TestPingEchoes(t *testing.T) {
 
 // TestRefusedCommands: chif-protocol §2.4 gives both forms.
 func TestRefusedCommands(t *testing.T) {
-	h := newHost(t, New(t, Options{}))
+	h := newHost(t, newRaw(t, Options{}))
 	list := header(0x0108, 41)
 	copy(list[8:], "\x07\x00\x19\x00")
 	negotiate := header(0x0140, 10)
@@ -68,7 +68,7 @@ func TestRefusedCommands(t *testing.T) {
 }
 
 func TestBlobRules(t *testing.T) {
-	h := newHost(t, New(t, Options{BlobLimit: 100}))
+	h := newHost(t, newRaw(t, Options{BlobLimit: 100}))
 	h.code(writePacket("a", 0, []byte("x")), 12, chif.CodeNotFound)
 	h.code(finalizePacket("a"), 16, chif.CodeNotFound)
 	h.code(infoPacket("a"), 16, chif.CodeNotFound)
@@ -106,7 +106,7 @@ func TestBlobRules(t *testing.T) {
 
 // TestReadIsBounded: an answer never holds more than 3868 bytes of data.
 func TestReadIsBounded(t *testing.T) {
-	h := newHost(t, New(t, Options{}))
+	h := newHost(t, newRaw(t, Options{}))
 	h.code(createPacket("a"), 16, 0)
 	h.code(writePacket("a", 0, make([]byte, 3304)), 12, 0)
 	h.code(writePacket("a", 3304, make([]byte, 3304)), 12, 0)
@@ -114,7 +114,7 @@ func TestReadIsBounded(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	h := newHost(t, New(t, Options{}))
+	h := newHost(t, newRaw(t, Options{}))
 	long := strings.Repeat("k", 32)
 	h.code(createPacket(long), 16, chif.CodeSuccess)
 	h.code(createPacket(long[:31]), 16, chif.CodeSuccess)
@@ -131,7 +131,7 @@ func TestNames(t *testing.T) {
 // TestSizeRules: the size field must be what the operation prescribes, the wire
 // may be shorter or longer (chif-protocol §9).
 func TestSizeRules(t *testing.T) {
-	h := newHost(t, New(t, Options{}))
+	h := newHost(t, newRaw(t, Options{}))
 	resize := func(p []byte, size int) []byte {
 		le.PutUint16(p, uint16(size))
 		return p
@@ -188,7 +188,7 @@ func TestSizeRules(t *testing.T) {
 // TestNoHeader: a packet that does not say whom to answer gets no answer, and
 // the next one does.
 func TestNoHeader(t *testing.T) {
-	s := New(t, Options{})
+	s := newRaw(t, Options{})
 	h := newHost(t, s)
 	for _, p := range [][]byte{{}, make([]byte, 7), header(commandStatus, 8)} {
 		if len(p) == 8 {
@@ -205,7 +205,7 @@ func TestNoHeader(t *testing.T) {
 }
 
 func TestREST(t *testing.T) {
-	h := newHost(t, New(t, Options{Handler: echo}))
+	h := newHost(t, newRaw(t, Options{Handler: echo}))
 	answer := func(n int) string {
 		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s", n, strings.Repeat("x", n))
 	}
@@ -227,7 +227,7 @@ func TestREST(t *testing.T) {
 }
 
 func TestRESTByBlob(t *testing.T) {
-	h := newHost(t, New(t, Options{Handler: echo}))
+	h := newHost(t, newRaw(t, Options{Handler: echo}))
 	h.code(restBlobPacket("q", "r"), 20, chif.CodeNotFound)
 	h.code(createPacket("q"), 16, 0)
 	body := strings.Repeat("y", 3000)
@@ -235,7 +235,7 @@ func TestRESTByBlob(t *testing.T) {
 	h.code(restBlobPacket("q", "r"), 20, chif.CodeNotFound)
 	h.code(finalizePacket("q"), 16, 0)
 	a := h.exchange(restBlobPacket("q", "r"))
-	if !strings.HasSuffix(h.inline(a), "\r\n\r\n"+body) {
+	if want := fmt.Sprintf("\r\n\r\n%x\r\n%s\r\n", 1000, body[:1000]); !strings.Contains(h.inline(a), want) {
 		t.Errorf("answer %q", a)
 	}
 	h.code(deletePacket("q"), 16, 0)
@@ -243,7 +243,7 @@ func TestRESTByBlob(t *testing.T) {
 
 // TestAnswerTooLarge: the answer does not fit into the blob store.
 func TestAnswerTooLarge(t *testing.T) {
-	h := newHost(t, New(t, Options{Handler: echo, BlobLimit: 5000}))
+	h := newHost(t, newRaw(t, Options{Handler: echo, BlobLimit: 5000}))
 	if a := h.code(restPacket("r", get("/5000")), 20, chif.CodeTooLarge); le.Uint32(a[12:]) != 0 {
 		t.Errorf("receive mode %d without a blob", le.Uint32(a[12:]))
 	}
@@ -252,7 +252,7 @@ func TestAnswerTooLarge(t *testing.T) {
 func TestHTTPRequests(t *testing.T) {
 	type seen struct{ method, target, path, query, host, body, token string }
 	var got seen
-	h := newHost(t, New(t, Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newHost(t, newRaw(t, Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b := new(bytes.Buffer)
 		b.ReadFrom(r.Body)
 		got = seen{r.Method, r.RequestURI, r.URL.Path, r.URL.RawQuery, r.Host, b.String(), r.Header.Get("X-Auth-Token")}
@@ -290,7 +290,7 @@ func TestHTTPRequests(t *testing.T) {
 
 // TestAnswersWithoutBody: HEAD, 204 and 304.
 func TestAnswersWithoutBody(t *testing.T) {
-	h := newHost(t, New(t, Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newHost(t, newRaw(t, Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var status int
 		if fmt.Sscanf(r.URL.Path, "/%d", &status); status > 0 {
 			w.WriteHeader(status)
@@ -302,7 +302,7 @@ func TestAnswersWithoutBody(t *testing.T) {
 		"HEAD / HTTP/1.1\r\n\r\n":   "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n",
 		"GET /204 HTTP/1.1\r\n\r\n": "HTTP/1.1 204 No Content\r\n\r\n",
 		"GET /304 HTTP/1.1\r\n\r\n": "HTTP/1.1 304 Not Modified\r\n\r\n",
-		"GET /201 HTTP/1.1\r\n\r\n": "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
+		"GET /201 HTTP/1.1\r\n\r\n": "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 	} {
 		if got := h.inline(h.exchange(restPacket("r", raw))); got != want {
 			t.Errorf("%q answered %q, want %q", raw, got, want)

@@ -35,8 +35,20 @@ type Options struct {
 	Latency time.Duration
 	// Status is the answer to SMIF 0x0002 and 0x0139; nil: DefaultStatus.
 	Status *chif.Status
-	// BlobLimit bounds all blobs together in bytes; 64 MiB when 0.
+	// StatusLen is the size in bytes of the answer to SMIF 0x0002: 12 to 100; 100
+	// when 0. HPE's library takes answers of 12 and 72 bytes as well.
+	StatusLen int
+	// BlobLimit bounds all blobs together in bytes; 4 MiB when 0. What a real iLO
+	// has is not known.
 	BlobLimit int
+	// Serial executes the REST requests of all channels one after the other. Which
+	// an iLO does is not known; a host must bear both.
+	Serial bool
+	// Settle is how long a host must leave a channel alone after its open; not
+	// checked when 0.
+	Settle time.Duration
+	// Allow are rules for hosts that may be broken. See also Faults.
+	Allow []HostRule
 	// ResetDelay passes between the answer to a Manager.Reset action and the
 	// reset; 100 ms when 0.
 	ResetDelay time.Duration
@@ -55,7 +67,8 @@ type Server struct {
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
 	wg        sync.WaitGroup
-	resetting atomic.Bool // a Manager.Reset action was answered
+	resetting atomic.Bool   // a Manager.Reset action was answered
+	turn      chan struct{} // holds a token while a REST request is executed
 
 	mu         sync.Mutex
 	boot       context.Context // ends with the next reset
@@ -70,6 +83,9 @@ type Server struct {
 	packets    map[Op]int64
 	maxOpen    int
 	refused    int
+	late       map[int][][]byte // answers to hosts that left, for the next owners of their channels
+	allow      []HostRule       // of the faults in force
+	offences   offences
 }
 
 // service is a *redfish.Service or a handler that embeds one.
@@ -105,7 +121,16 @@ func NewServer(o Options) (*Server, error) {
 		o.Status = &s
 	}
 	if o.BlobLimit == 0 {
-		o.BlobLimit = 64 << 20
+		o.BlobLimit = 4 << 20
+	}
+	if o.StatusLen == 0 {
+		o.StatusLen = statusLen
+	}
+	if o.StatusLen < 12 || o.StatusLen > statusLen {
+		return nil, fmt.Errorf("a status answer has 12 to %d bytes, not %d", statusLen, o.StatusLen)
+	}
+	if err := validRules(o.Allow); err != nil {
+		return nil, err
 	}
 	if o.ResetDelay == 0 {
 		o.ResetDelay = 100 * time.Millisecond
@@ -119,6 +144,10 @@ func NewServer(o Options) (*Server, error) {
 		ports:   map[int]*Port{},
 		onReset: map[int]func(){},
 		packets: map[Op]int64{},
+
+		turn:     make(chan struct{}, 1),
+		late:     map[int][][]byte{},
+		offences: offences{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.boot, s.bootCancel = context.WithCancel(s.ctx)
@@ -181,7 +210,12 @@ func (s *Server) openPort(n int, l line) (*Port, error) {
 		boot:   s.boot,
 		reset:  make(chan struct{}),
 		line:   l,
+		opened: time.Now(),
 	}
+	for _, answer := range s.late[n] {
+		p.out <- answer
+	}
+	delete(s.late, n)
 	p.ctx, p.cancel = context.WithCancel(s.boot)
 	s.ports[n] = p
 	s.maxOpen = max(s.maxOpen, len(s.ports))
@@ -197,6 +231,7 @@ func (s *Server) Reset(down time.Duration) {
 	s.endPorts()
 	s.boot, s.bootCancel = context.WithCancel(s.ctx)
 	s.blobs.reset()
+	clear(s.late)
 	if s.redfish != nil {
 		s.redfish.Reset()
 	}

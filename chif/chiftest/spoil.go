@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"net/http"
 	"strconv"
+
+	"github.com/ilod/ilod/chif"
 )
 
 // http has the handler answer a REST request and spoils the message as the
@@ -27,10 +29,12 @@ func (f faults) http(handler http.Handler, r *request) []byte {
 	if x, ok := f.find(FaultWrongLength); ok {
 		a.header.Set("Content-Length", strconv.Itoa(max(0, len(a.body)+x.Bytes)))
 	}
-	end := byLength
+	end := byChunks
 	switch {
 	case f.has(FaultChunked):
-		end = byChunks
+		a.header.Del("Content-Length")
+	case f.has(FaultLength):
+		end = byLength
 	case f.has(FaultNoLength):
 		end = byEnd
 	}
@@ -97,6 +101,9 @@ func (f faults) spoil(r *request, p []byte) (packets [][]byte) {
 			p[i] = 0xA5
 		}
 	}
+	if x, ok := f.find(FaultPadding); ok {
+		p = append(p, bytes.Repeat([]byte{padding}, max(0, min(x.Bytes, chif.MaxPacket-len(p))))...)
+	}
 	if f.has(FaultStale) {
 		stale := bytes.Clone(p)
 		le.PutUint16(stale[2:], ^r.sequence)
@@ -105,5 +112,8 @@ func (f faults) spoil(r *request, p []byte) (packets [][]byte) {
 	if x, ok := f.find(FaultTruncate); ok {
 		p = p[:min(x.Bytes, len(p))]
 	}
-	return append(packets, p)
+	if packets = append(packets, p); f.has(FaultDuplicate) {
+		packets = append(packets, bytes.Clone(p))
+	}
+	return packets
 }

@@ -4,8 +4,7 @@ import (
 	"github.com/ilod/ilod/chif"
 )
 
-// statusLen is the size in bytes of a status answer; HPE's library wants exactly
-// this (chif-protocol §2.5).
+// statusLen is the size in bytes of a whole status answer.
 const statusLen = 100
 
 // DefaultStatus is what a Server reports unless told otherwise: an iLO 5 in
@@ -35,14 +34,15 @@ func StatusOf(generation int) chif.Status {
 	return s
 }
 
-// status answers SMIF 0x0002 (chif-protocol §2.5).
-func (r *request) status(s chif.Status) []byte {
+// status answers SMIF 0x0002 (chif-protocol §2.5) in so many bytes.
+func (r *request) status(s chif.Status, size int) []byte {
 	p := r.code(chif.CodeSuccess)
 	p[16], p[17] = s.FirmwareMinor, s.FirmwareMajor
 	le.PutUint32(p[30:], s.HardwareRevision)
 	copy(p[34:54], s.Serial)
 	p[68], p[69], p[71], p[72] = s.Class, s.Subclass, s.Application, byte(s.SecurityState)
-	return p
+	le.PutUint16(p, uint16(size))
+	return p[:size]
 }
 
 // security answers SMIF 0x0139: u32 code, u8 state, 3 reserved (chif-protocol §2.6).

@@ -81,7 +81,7 @@ func TestChoiceComesTooLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := chiftest.NewServer(chiftest.Options{Handler: service})
+	server, err := chiftest.NewServer(chiftest.Options{Handler: service, Allow: []chiftest.HostRule{chiftest.RuleBlobs}})
 	if err != nil {
 		t.Fatal(err)
 	}

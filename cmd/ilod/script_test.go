@@ -217,6 +217,7 @@ func (f *fixture) start(ts *testscript.TestScript, args []string) error {
 	}
 	f.service = newGate(service)
 	c.Handler, c.Status = f.service, &status
+	c.Allow = []chiftest.HostRule{chiftest.RuleBlobs} // scripts kill processes
 	if f.server, err = chiftest.NewServer(c); err != nil {
 		return err
 	}

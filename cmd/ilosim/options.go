@@ -92,6 +92,7 @@ func (o *options) server() (*chiftest.Server, string, error) {
 	}
 	s, err := chiftest.NewServer(chiftest.Options{
 		Handler: service, Status: &status, MaxChannels: o.maxChannels, Latency: o.latency,
+		Allow: []chiftest.HostRule{chiftest.RuleBlobs}, // of processes that are killed
 	})
 	if err != nil {
 		return nil, "", err

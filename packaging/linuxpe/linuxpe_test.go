@@ -118,7 +118,7 @@ func ilo(t *testing.T) (*chiftest.Server, *redfish.Service) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return chiftest.New(t, chiftest.Options{Handler: service}), service
+	return chiftest.New(t, chiftest.Options{Handler: service, Allow: []chiftest.HostRule{chiftest.RuleBlobs}}), service
 }
 
 // boot runs a machine until it is off or resets itself, and returns what it said.

@@ -52,6 +52,7 @@ type host struct {
 }
 
 func newHost(t *testing.T, o chiftest.Options) *host {
+	o.Allow = append(o.Allow, chiftest.RuleBlobs) // processes are killed
 	h := &host{t: t, ilo: chiftest.New(t, o), exe: program, dir: t.TempDir(), logs: t.TempDir()}
 	addr, err := h.ilo.ListenTCP("127.0.0.1:0")
 	if err != nil {
