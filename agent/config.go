@@ -20,7 +20,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/sirupsen/logrus"
 
-	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/agent/plaintext"
 )
 
 // Config is the whole configuration. Its zero value is not useful: begin with
@@ -134,11 +134,16 @@ func (c *Config) ReadFile(name string, optional bool) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return decode(name, string(text), c)
+	return decode(name, text, c)
 }
 
 // decode is a strict reading of TOML: it names the line of what is wrong.
-func decode(name, text string, into any) error {
+func decode(name string, file []byte, into any) error {
+	decoded, err := plaintext.Decode(file)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrConfig, name, err)
+	}
+	text := string(decoded)
 	meta, err := toml.Decode(text, into)
 	if parse, ok := errors.AsType[toml.ParseError](err); ok {
 		err = fmt.Errorf("%s:%d: %s", name, parse.Position.Line, cmp.Or(parse.Message, parse.Error()))
@@ -279,45 +284,6 @@ func isLoopback(address string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-// Credentials reads those of an iLO account: from CredentialsFile, or else from
-// ilo-credentials in the directory that systemd keeps credentials in
-// (systemd.exec(5), LoadCredential=). It returns nil if there is neither. The
-// file is TOML with the keys username and password; CredentialsFile may be open
-// to nobody but its owner.
-func (c *Config) Credentials(getenv func(string) string) (*ilosession.Credentials, error) {
-	name := c.CredentialsFile
-	if dir := getenv("CREDENTIALS_DIRECTORY"); name == "" && dir != "" {
-		name = filepath.Join(dir, "ilo-credentials")
-		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-	}
-	if name == "" {
-		return nil, nil
-	}
-	if info, err := os.Stat(name); err != nil {
-		return nil, fmt.Errorf("%w: credentials: %w", ErrConfig, err)
-	} else if mode := info.Mode().Perm(); mode&0o077 != 0 && name == c.CredentialsFile && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%w: credentials: others than the owner of %s have access (%s); run 'chmod 600' on it", ErrConfig, name, mode)
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: credentials: %w", ErrConfig, err)
-	}
-	var file struct {
-		UserName string `toml:"username"`
-		Password string `toml:"password"`
-	}
-	if err := decode(name, string(text), &file); err != nil {
-		// The parser's own words may quote the password.
-		return nil, fmt.Errorf("%w: credentials: %s wants the lines username = \"…\" and password = \"…\", and nothing else", ErrConfig, name)
-	}
-	if file.UserName == "" || file.Password == "" {
-		return nil, fmt.Errorf("%w: credentials: %s lacks the user name or the password", ErrConfig, name)
-	}
-	return &ilosession.Credentials{UserName: file.UserName, Password: file.Password}, nil
 }
 
 // Write prints the configuration as a file that says the same. It has no

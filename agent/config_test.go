@@ -212,7 +212,7 @@ func TestConfigurationReference(t *testing.T) {
 		t.Fatal("CONFIGURATION.md shows no configuration")
 	}
 	var shown Config
-	if err := decode("CONFIGURATION.md", text, &shown); err != nil {
+	if err := decode("CONFIGURATION.md", []byte(text), &shown); err != nil {
 		t.Fatal(err)
 	}
 	want := DefaultConfig("/var/lib/ilod", "/run/ilod")

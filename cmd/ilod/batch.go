@@ -43,7 +43,7 @@ each command; --timeout limits each on its own.`,
 
 // batch runs the commands of a file.
 func (a *app) batch(ctx context.Context, name string, keepGoing bool) error {
-	text, err := a.readFile(name)
+	text, err := a.readText(name)
 	if err != nil {
 		return &usageError{err.Error(), ""}
 	}

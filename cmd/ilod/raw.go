@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent/plaintext"
 )
 
 // methods are those that raw sends, and whether they take a body.
@@ -50,7 +52,7 @@ the headers of any answer go to stderr.`,
 				return err
 			}
 			if hasBody {
-				if body, err = a.readData(data); err != nil {
+				if body, err = a.readData(data, strings.Contains(req.Header.Get("Content-Type"), "json")); err != nil {
 					return err
 				}
 				if len(headers) == 0 && len(body) > 0 && !json.Valid(body) {
@@ -122,13 +124,17 @@ func isToken(s string) bool {
 	})
 }
 
-// readData reads what --data names.
-func (a *app) readData(data string) ([]byte, error) {
+// readData reads what --data names: text, or bytes as they are.
+func (a *app) readData(data string, text bool) ([]byte, error) {
 	name, isFile := strings.CutPrefix(data, "@")
 	if !isFile && data != "-" {
 		return []byte(data), nil
 	}
-	body, err := a.readFile(name)
+	read := a.readFile
+	if text {
+		read = a.readText
+	}
+	body, err := read(name)
 	if err != nil {
 		return nil, &usageError{fmt.Sprintf("--data: %v", err), ""}
 	}
@@ -145,6 +151,20 @@ func (a *app) readFile(name string) ([]byte, error) {
 		return nil, fmt.Errorf("standard input: %w", err)
 	}
 	return data, nil
+}
+
+// readText is readFile for text, which it returns in UTF-8. The error wraps
+// plaintext.ErrEncoding if it is none.
+func (a *app) readText(name string) ([]byte, error) {
+	data, err := a.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	text, err := plaintext.Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return text, nil
 }
 
 // raw sends the request and prints the answer.

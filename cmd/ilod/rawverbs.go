@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ilod/ilod/agent/plaintext"
 	"github.com/ilod/ilod/agent/secret"
 	"github.com/ilod/ilod/agent/selection"
 )
@@ -208,9 +209,9 @@ type pathBody struct {
 
 // readBodies reads a file of a raw command. It fails with errFile and errFileForm.
 func (a *app) readBodies(name string) ([]pathBody, error) {
-	data, err := a.readFile(name)
+	data, err := a.readDocument(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errFile, err)
+		return nil, err
 	}
 	bodies, err := inOrder(data)
 	if err != nil {
@@ -235,6 +236,18 @@ func (a *app) readBodies(name string) ([]pathBody, error) {
 		return nil, fmt.Errorf("%w: %s: there is nothing in it", errFileForm, name)
 	}
 	return bodies, nil
+}
+
+// readDocument reads a file. It fails with errFile and errFileForm.
+func (a *app) readDocument(name string) ([]byte, error) {
+	data, err := a.readText(name)
+	switch {
+	case errors.Is(err, plaintext.ErrEncoding):
+		return nil, fmt.Errorf("%w: %w", errFileForm, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errFile, err)
+	}
+	return data, nil
 }
 
 // inOrder are the members of a JSON object.

@@ -142,9 +142,9 @@ client session of its own. What is so already, or will be with the next reset of
 server, is not sent, and what cannot be written is left out and named. So are
 resources that cannot be read; the exit code is 104 then, if all else is done.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			data, err := a.readFile(file)
+			data, err := a.readDocument(file)
 			if err != nil {
-				return fmt.Errorf("%w: %w", errFile, err)
+				return err
 			}
 			all, err := selection.Load(data)
 			if err != nil {

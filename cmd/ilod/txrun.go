@@ -23,7 +23,7 @@ type operation struct {
 
 // readOperations reads and checks a file for "tx run".
 func (a *app) readOperations(name string) ([]operation, error) {
-	data, err := a.readFile(name)
+	data, err := a.readText(name)
 	if err != nil {
 		return nil, &usageError{err.Error(), ""}
 	}
