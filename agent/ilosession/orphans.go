@@ -11,11 +11,14 @@ import (
 )
 
 // span is during what time after the intent, by any clock, the iLO may have
-// executed the login.
+// executed the login: one that it has answered, not later.
 func (e entry) span() time.Duration {
 	span := e.End.Sub(e.Time)
 	if e.End.IsZero() || span < 0 || span > loginTimeout+loginGrace {
 		span = loginTimeout + loginGrace
+	}
+	if e.Answered {
+		return span
 	}
 	return span + lateness
 }

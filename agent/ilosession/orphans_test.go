@@ -1,7 +1,9 @@
 package ilosession
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +42,44 @@ func TestRecoverSparesASessionUsedOnce(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A login that the iLO has answered is not executed later: a session that another
+// program opens then is not taken for its, used or not.
+func TestRecoverAfterAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{IdleTimeout: redfish.NoIdleTimeout})
+		lostLogins["answered 503"](m)
+		time.Sleep(clockSlack + 2*time.Second)
+		other := m.other()
+		time.Sleep(2 * lateness)
+		m.clean()
+		m.use(other)
+		if err := other.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A session that is not in use any more is not used again, even for what the Keeper
+// does by itself.
+func TestLentSessionIsTheOneInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		k := m.keeper()
+		m.get(k)
+		h := k.current
+		if err := k.Logout(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := m.service.Stats().Requests
+		if _, err := do(t.Context(), lent{k, h}, "GET", system, ""); !errors.Is(err, ErrNoLogin) {
+			t.Error(err)
+		}
+		if after := m.service.Stats().Requests; !maps.Equal(before, after) {
+			t.Errorf("requests %v, then %v", before, after)
+		}
+	})
 }
 
 // Of several sessions that one login may have opened none is taken for ours, not

@@ -669,6 +669,7 @@ func TestWindow(t *testing.T) {
 	}{
 		"killed":        {entry{Time: time.Unix(1900, 0), ILOTime: time.Unix(50, 0)}, ilo, 48, 50 + 130 + 30 + 2, true},
 		"given up":      {entry{Time: time.Unix(1900, 0), End: time.Unix(1905, 0), ILOTime: time.Unix(50, 0)}, ilo, 48, 50 + 5 + 30 + 2, true},
+		"answered":      {entry{Time: time.Unix(1900, 0), End: time.Unix(1905, 0), ILOTime: time.Unix(50, 0), Answered: true}, ilo, 48, 50 + 5 + 2, true},
 		"clock jumped":  {entry{Time: time.Unix(1900, 0), End: time.Unix(1, 0), ILOTime: time.Unix(50, 0)}, ilo, 48, 50 + 130 + 30 + 2, true},
 		"no Date then":  {entry{Time: time.Unix(1900, 0)}, ilo, -2, 130 + 30 + 2, true},
 		"no Date ever":  {entry{Time: time.Unix(1900, 0)}, time.Time{}, 0, 0, false},

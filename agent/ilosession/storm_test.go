@@ -32,7 +32,7 @@ func spoilt(next http.RoundTripper, all []string, logins ...string) http.RoundTr
 // the iLO tells the time.
 func TestNoLoginStorm(t *testing.T) {
 	for name, all := range map[string][]string{"with Date": nil, "without Date": {"Date"}} {
-		for _, pause := range []time.Duration{0, 10 * time.Second, 2 * lateness} {
+		for _, pause := range []time.Duration{0, 10 * time.Second, 2*lateness + time.Second} {
 			bubble(t, name+", commands every "+pause.String(), func(t *testing.T) {
 				m := newMachine(t, redfish.Options{IdleTimeout: redfish.NoIdleTimeout})
 				const commands = 6
