@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/sirupsen/logrus"
 
@@ -370,9 +371,14 @@ func (c *Cache) countHit(fresh bool) {
 	}
 }
 
-// fetchStored reads an entry's document from the store. What the store has lost
-// leaves the index.
+// fetchStored reads an entry's document from the store, once for all who have it
+// at one time. What the store has lost leaves the index.
 func (c *Cache) fetchStored(e *entry) *document {
+	e.fetching.Lock()
+	defer e.fetching.Unlock()
+	if d := e.given.Value(); d != nil {
+		return d
+	}
 	value, ok := c.o.Store.Get(e.key)
 	var d *document
 	if ok {
@@ -391,6 +397,9 @@ func (c *Cache) fetchStored(e *entry) *document {
 		c.forget(e)
 	case e.doc == nil:
 		c.heat(e, d)
+	}
+	if d != nil {
+		e.given = weak.Make(d)
 	}
 	return d
 }
@@ -463,6 +472,11 @@ func (c *Cache) read(ctx context.Context, key string, u *url.URL, d directives) 
 	f, joined, err := c.join(ctx, key, u, d.maxAge)
 	if err == nil {
 		err = f.wait(ctx)
+	}
+	if joined && errors.Is(err, schedule.ErrQueueFull) { // it was refused to another, just before
+		if f, _, err = c.join(ctx, key, u, 0); err == nil {
+			err = f.wait(ctx)
+		}
 	}
 	if err == nil && renewable {
 		c.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"weak"
 )
 
 // maxBody bounds what is read of an answer that may be kept, in bytes.
@@ -26,7 +27,13 @@ type document struct {
 	etag    string      // as the iLO sent it
 	tag     string      // what clients get instead; empty: the body has no validator
 	fetched time.Time   // when the request was sent: the body is no older
+
+	inflating sync.Mutex
+	inflated  weak.Pointer[content] // of body, as long as somebody has it
 }
+
+// content is what several answers give out.
+type content struct{ bytes []byte }
 
 // notKept are the header fields that concern a connection or an exchange.
 var notKept = []string{
@@ -66,12 +73,24 @@ func (d *document) private() bool {
 	return encoding != "" && !d.gzip || strings.Contains(strings.ToLower(d.header.Get("Cache-Control")), "no-store")
 }
 
-// plain is the body without gzip.
-func (d *document) plain() ([]byte, error) {
+// plain is the body without gzip: one copy for all who have it at once, as long
+// as they keep what of is.
+func (d *document) plain() (plain []byte, of any, err error) {
 	if !d.gzip || len(d.body) == 0 {
-		return d.body, nil
+		return d.body, d, nil
 	}
-	return inflate(d.body)
+	d.inflating.Lock()
+	defer d.inflating.Unlock()
+	if one := d.inflated.Value(); one != nil {
+		return one.bytes, one, nil
+	}
+	b, err := inflate(d.body)
+	if err != nil {
+		return nil, nil, err
+	}
+	one := &content{b}
+	d.inflated = weak.Make(one)
+	return one.bytes, one, nil
 }
 
 func inflate(b []byte) ([]byte, error) {
@@ -106,7 +125,13 @@ func deflate(b []byte) []byte {
 }
 
 // body is a document's body on its way to one client.
-type body struct{ bytes.Reader }
+type body struct {
+	bytes.Reader
+	of any // keeps what is shared
+}
+
+// Document is the same for all answers that give out the same bytes in memory.
+func (b *body) Document() any { return b.of }
 
 func (*body) Close() error { return nil }
 
@@ -117,12 +142,12 @@ func (d *document) response(r *http.Request, age, status string) (*http.Response
 	for name, values := range d.header {
 		h[name] = values
 	}
-	content := d.body
+	content, of := d.body, any(d)
 	if d.gzip {
 		h["Vary"] = append(slices.Clone(h["Vary"]), "Accept-Encoding")
 		if !acceptsGzip(r.Header["Accept-Encoding"]) {
 			var err error
-			if content, err = d.plain(); err != nil {
+			if content, of, err = d.plain(); err != nil {
 				return nil, err
 			}
 			delete(h, "Content-Encoding")
@@ -151,6 +176,7 @@ func (d *document) response(r *http.Request, age, status string) (*http.Response
 		h["Content-Length"] = []string{strconv.Itoa(len(content))}
 		if r.Method != http.MethodHead {
 			a.body.Reset(content)
+			a.body.of = of
 			resp.Body = &a.body
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
+	"weak"
 )
 
 // entry is what the index knows about one answer that is kept; its document is
@@ -27,6 +29,9 @@ type entry struct {
 
 	doc   *document     // nil: only in the store
 	place *list.Element // in Cache.hot, or in Cache.refused for refusals, which are in memory alone
+
+	fetching sync.Mutex             // held while the document is read from the store
+	given    weak.Pointer[document] // what was read then, as long as somebody has it
 }
 
 // outline is what sweeps and writes have to know of a body.

@@ -18,6 +18,7 @@ type flight struct {
 	key, path string
 	class     schedule.Class
 	started   time.Time
+	turn      schedule.Turn
 	discard   bool // a write or an invalidation came in between; guarded by Cache.mu
 
 	done   chan struct{} // closed when the rest is set
@@ -54,11 +55,12 @@ func (c *Cache) join(ctx context.Context, key string, u *url.URL, age time.Durat
 	}
 	if f := c.flights[key]; f != nil && f.class <= class && now.Sub(f.started) <= age && age > 0 {
 		c.stats.Collapsed++
+		f.turn.Join(ctx)
 		return f, true, nil
 	}
 	f = &flight{key: key, path: path, class: class, started: now, done: make(chan struct{})}
 	c.flights[key], c.active[f] = f, true
-	c.wg.Go(func() { c.fly(context.WithoutCancel(ctx), f, u) })
+	c.wg.Go(func() { c.fly(schedule.WithTurn(context.WithoutCancel(ctx), &f.turn), f, u) })
 	return f, false, nil
 }
 
@@ -106,7 +108,7 @@ func (c *Cache) settle(f *flight) {
 	var plain []byte
 	if f.err == nil {
 		var err error
-		if plain, err = f.doc.plain(); err != nil { // also of what is not kept: clients get it
+		if plain, _, err = f.doc.plain(); err != nil { // also of what is not kept: clients get it
 			f.err = fmt.Errorf("GET %s: %w", f.path, err)
 		}
 	}

@@ -21,5 +21,6 @@ func Stored(get func(key string) ([]byte, error), u *url.URL) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.plain()
+	plain, _, err := d.plain()
+	return plain, err
 }

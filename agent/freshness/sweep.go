@@ -60,7 +60,8 @@ func (c *Cache) Sweep(ctx context.Context) error {
 		}
 		c.wg.Go(func() {
 			defer close(s.done)
-			s.err = guard.Panics(func() error { return c.runSweep(context.WithoutCancel(ctx)) })
+			ctx := schedule.WithPeer(context.WithoutCancel(ctx), schedule.Peer{}) // it is everybody's
+			s.err = guard.Panics(func() error { return c.runSweep(ctx) })
 			c.mu.Lock()
 			c.sweep = nil
 			c.mu.Unlock()
@@ -101,7 +102,7 @@ func (c *Cache) runSweep(ctx context.Context) error {
 }
 
 func readDirectory(f *flight) (directory, error) {
-	body, err := f.doc.plain()
+	body, _, err := f.doc.plain()
 	if err != nil {
 		return directory{}, err
 	}

@@ -162,7 +162,7 @@ func TestEnvelope(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := &entry{key: "/redfish/v1/systems/?only", epoch: 7, wall: -5}
-			plain, _ := d.plain()
+			plain, _, _ := d.plain()
 			e.outline = outlineOf(plain)
 			b := encode(e, d)
 			if name == "deflate" && len(b) > len(long)/2 {

@@ -173,7 +173,7 @@ func (w *warmer) visit(u *url.URL) ([]string, error) {
 	if !w.follow || a.doc.status != http.StatusOK {
 		return nil, nil
 	}
-	body, err := a.doc.plain()
+	body, _, err := a.doc.plain()
 	if err != nil {
 		return nil, err
 	}

@@ -51,24 +51,16 @@ func classOf(c *call) (schedule.Class, *failure) {
 }
 
 // tag tells the rooms below what kind of work the request is, who may see what it
-// reads, the client session in which it runs, and whose it is if that is not the
-// peer of the connection.
+// reads, the client session in which it runs, and whose it is.
 func tag(c *call, class schedule.Class) context.Context {
-	ctx := c.Context()
-	if key := c.key(); c.who.peer == nil || key != c.who.owner {
-		ctx = schedule.WithPeer(ctx, key)
+	peer := schedule.Peer{User: c.who.owner, Privileged: c.who.role == Admin}
+	if c.lease != nil && !c.session.Default {
+		peer.Session = c.session.ID
 	}
+	ctx := schedule.WithPeer(c.Context(), peer)
 	ctx = budget.WithPurse(context.WithValue(ctx, roleKey{}, c.who.role), c.purse)
 	if c.lease != nil {
 		ctx = clients.WithSession(ctx, c.session)
 	}
 	return schedule.WithClass(ctx, class)
-}
-
-// key is what package schedule is fair between.
-func (c *call) key() string {
-	if c.lease == nil || c.session.Default {
-		return c.who.owner
-	}
-	return "session:" + c.session.ID
 }

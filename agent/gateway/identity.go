@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/ilod/ilod/agent/clients"
-	"github.com/ilod/ilod/agent/schedule"
 )
 
 // Peer is who is at the other end of a connection, as the kernel knows it. UID 0
@@ -55,7 +54,7 @@ func known(p Peer) *knownPeer {
 }
 
 func (p *knownPeer) context(ctx context.Context) context.Context {
-	return schedule.WithPeer(context.WithValue(ctx, peerKey{}, p), p.owner)
+	return context.WithValue(ctx, peerKey{}, p)
 }
 
 // name is the user's name, or the number of one without.

@@ -45,7 +45,7 @@ func (g *Gateway) proxy(w http.ResponseWriter, c *call) *failure {
 	defer resp.Body.Close()
 	if !isRead(c.Method) {
 		g.log.WithFields(logrus.Fields{
-			"method": c.Method, "path": c.URL.Path, "peer": c.who.name, "owner": c.key(), "status": resp.StatusCode,
+			"method": c.Method, "path": c.URL.Path, "peer": c.who.name, "owner": c.who.owner, "clientSession": c.session.ID, "status": resp.StatusCode,
 		}).Info("write")
 	}
 	g.relay(w, resp)

@@ -172,13 +172,17 @@ func TestClassAndPeer(t *testing.T) {
 		if got, _ := schedule.ClassOf(r.Context()); got != c.want {
 			t.Errorf("%s %s: %v, want %v", c.method, c.path, got, c.want)
 		}
-		if got := schedule.PeerOf(r.Context()); got != "uid:1001" {
-			t.Errorf("peer %q", got)
+		if got := schedule.PeerOf(r.Context()); got != (schedule.Peer{User: "uid:1001"}) {
+			t.Errorf("peer %+v", got)
 		}
 	}
 	ask(g, &operator, "GET", "/redfish/v1/Systems/1", "", tokenHeader, token)
-	if r, _ := n.last(); !strings.HasPrefix(schedule.PeerOf(r.Context()), "session:ilod-") {
-		t.Errorf("peer %q", schedule.PeerOf(r.Context()))
+	if r, _ := n.last(); schedule.PeerOf(r.Context()).User != "uid:1001" || !strings.HasPrefix(schedule.PeerOf(r.Context()).Session, "ilod-") {
+		t.Errorf("peer %+v", schedule.PeerOf(r.Context()))
+	}
+	ask(g, &root, "GET", "/redfish/v1/Systems/1", "")
+	if r, _ := n.last(); schedule.PeerOf(r.Context()) != (schedule.Peer{User: "uid:0", Privileged: true}) {
+		t.Errorf("peer %+v", schedule.PeerOf(r.Context()))
 	}
 	wantFailure(t, ask(g, &operator, "GET", "/redfish/v1/Systems/1", "", classHeader, "urgent"), 400, "HeaderInvalid")
 }

@@ -51,18 +51,27 @@ func ClassOf(ctx context.Context) (c Class, ok bool) {
 	return c, ok
 }
 
-type peerKey struct{}
-
-// WithPeer names whose the requests of a context are. Peers take turns within a
-// class, and the writes of one peer reach the iLO one by one, in their order.
-func WithPeer(ctx context.Context, peer string) context.Context {
-	return context.WithValue(ctx, peerKey{}, peer)
+// Peer is whose a request is.
+type Peer struct {
+	User    string
+	Session string // of the user; empty is one, too
+	// Privileged peers have places in the queues that no others get.
+	Privileged bool
 }
 
-// PeerOf is the peer that WithPeer named, else empty, which is a peer too.
-func PeerOf(ctx context.Context) string {
-	peer, _ := ctx.Value(peerKey{}).(string)
-	return peer
+type peerKey struct{}
+
+// WithPeer names whose the requests of a context are. Within a class users take
+// turns, and in the turns of a user its sessions. The writes of one peer reach the
+// iLO one by one, in their order.
+func WithPeer(ctx context.Context, p Peer) context.Context {
+	return context.WithValue(ctx, peerKey{}, p)
+}
+
+// PeerOf is the peer that WithPeer named, else the zero Peer, which is one too.
+func PeerOf(ctx context.Context) Peer {
+	p, _ := ctx.Value(peerKey{}).(Peer)
+	return p
 }
 
 func classOf(r *http.Request) Class {

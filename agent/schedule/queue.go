@@ -5,7 +5,11 @@ import "slices"
 // job is a request that waits for a slot.
 type job struct {
 	class Class
-	peer  string
+	// peers are whose it is: that of the request and those who joined it. It
+	// waits in the line of each, and runs in the turn of the first that comes.
+	peers  []Peer
+	queued bool
+	turn   Peer // in which it runs
 	// decided receives nil once the job may run and an error if it never will.
 	// Whoever takes the job out of its queue sends, once.
 	decided chan error
@@ -13,78 +17,145 @@ type job struct {
 
 // line is the jobs of one peer in a queue, oldest first.
 type line struct {
-	peer string
+	peer Peer
 	jobs []*job
 }
 
-// queue is the waiting jobs of one class. The line at the front has its turn.
-type queue struct {
+// party is the lines of one user. The one at the front has its turn.
+type party struct {
+	user  string
 	lines []*line
-	len   int
+}
+
+// queue is the waiting jobs of one class. The party at the front has its turn.
+type queue struct {
+	parties []*party
+	len     int
 }
 
 func (q *queue) push(j *job) {
 	q.len++
-	for _, l := range q.lines {
-		if l.peer == j.peer {
-			l.jobs = append(l.jobs, j)
-			return
-		}
+	j.queued = true
+	for _, p := range j.peers {
+		q.put(j, p)
 	}
-	q.lines = append(q.lines, &line{peer: j.peer, jobs: []*job{j}})
+}
+
+// put adds a job to the line of a peer.
+func (q *queue) put(j *job, peer Peer) {
+	i := slices.IndexFunc(q.parties, func(p *party) bool { return p.user == peer.User })
+	if i < 0 {
+		i = len(q.parties)
+		q.parties = append(q.parties, &party{user: peer.User})
+	}
+	p := q.parties[i]
+	k := slices.IndexFunc(p.lines, func(l *line) bool { return l.peer == peer })
+	if k < 0 {
+		k = len(p.lines)
+		p.lines = append(p.lines, &line{peer: peer})
+	}
+	if !slices.Contains(p.lines[k].jobs, j) {
+		p.lines[k].jobs = append(p.lines[k].jobs, j)
+	}
 }
 
 // next is the line whose turn it is, among those of peers that are not blocked;
-// -1 if there is none.
-func (q *queue) next(blocked map[string]bool) int {
-	return slices.IndexFunc(q.lines, func(l *line) bool { return !blocked[l.peer] })
+// nil if there is none.
+func (q *queue) next(blocked func(Peer) bool) *line {
+	for _, p := range q.parties {
+		for _, l := range p.lines {
+			if !blocked(l.peer) {
+				return l
+			}
+		}
+	}
+	return nil
 }
 
-// pop takes the oldest job out of a line, which goes to the end.
-func (q *queue) pop(i int) *job {
-	l := q.lines[i]
+// pop takes the oldest job out of a line. The line goes to the end of its party,
+// and that to the end of all.
+func (q *queue) pop(l *line) *job {
 	j := l.jobs[0]
-	l.jobs[0] = nil
-	l.jobs = l.jobs[1:]
-	q.len--
-	q.lines = slices.Delete(q.lines, i, i+1)
-	if len(l.jobs) > 0 {
-		q.lines = append(q.lines, l)
-	}
+	j.turn = l.peer
+	i := slices.IndexFunc(q.parties, func(p *party) bool { return p.user == l.peer.User })
+	p := q.parties[i]
+	q.parties = append(slices.Delete(q.parties, i, i+1), p)
+	k := slices.Index(p.lines, l)
+	p.lines = append(slices.Delete(p.lines, k, k+1), l)
+	q.remove(j)
 	return j
 }
 
 // remove takes a job out and tells whether it was there.
 func (q *queue) remove(j *job) bool {
-	for i, l := range q.lines {
-		if k := slices.Index(l.jobs, j); k >= 0 {
-			l.jobs = slices.Delete(l.jobs, k, k+1)
-			if q.len--; len(l.jobs) == 0 {
-				q.lines = slices.Delete(q.lines, i, i+1)
-			}
-			return true
-		}
+	if !j.queued {
+		return false
 	}
-	return false
+	j.queued = false
+	q.len--
+	for _, p := range q.parties {
+		for _, l := range p.lines {
+			if k := slices.Index(l.jobs, j); k >= 0 {
+				l.jobs = slices.Delete(l.jobs, k, k+1)
+			}
+		}
+		p.lines = slices.DeleteFunc(p.lines, func(l *line) bool { return len(l.jobs) == 0 })
+	}
+	q.parties = slices.DeleteFunc(q.parties, func(p *party) bool { return len(p.lines) == 0 })
+	return true
 }
 
-// makeRoom takes the newest job of the longest line out, for the sake of a peer
-// that would not have the longest one itself. It returns nil if it would.
-func (q *queue) makeRoom(peer string) *job {
-	var longest *line
-	own := 0
-	for _, l := range q.lines {
-		if l.peer == peer {
-			own = len(l.jobs)
+func (p *party) len() (n int) {
+	for _, l := range p.lines {
+		n += len(l.jobs)
+	}
+	return n
+}
+
+// makeRoom takes the newest job of the user with most of them out, for the sake of
+// a peer whose user would not have most itself; else that of the longest line of
+// the peer's own user, unless the peer's would be that. What others have joined
+// stays. It returns nil if nothing may go.
+func (q *queue) makeRoom(peer Peer) *job {
+	var most, own *party
+	mine := 0
+	for _, p := range q.parties {
+		if p.user == peer.User {
+			own, mine = p, p.len()
 		}
-		if longest == nil || len(l.jobs) > len(longest.jobs) {
-			longest = l
+		if most == nil || p.len() > most.len() {
+			most = p
 		}
 	}
-	if longest == nil || own+1 >= len(longest.jobs) {
+	if most != nil && mine+1 < most.len() {
+		if j := q.evict(most, 0); j != nil {
+			return j
+		}
+	}
+	if own == nil {
 		return nil
 	}
-	j := longest.jobs[len(longest.jobs)-1]
-	q.remove(j)
-	return j
+	mine = 0
+	for _, l := range own.lines {
+		if l.peer == peer {
+			mine = len(l.jobs)
+		}
+	}
+	return q.evict(own, mine+2)
+}
+
+// evict takes the newest job out of the longest line of a user that has at least
+// so many, and that is nobody else's.
+func (q *queue) evict(p *party, least int) *job {
+	longest := slices.MaxFunc(p.lines, func(a, b *line) int { return len(a.jobs) - len(b.jobs) })
+	if len(longest.jobs) < least {
+		return nil
+	}
+	for _, j := range slices.Backward(longest.jobs) {
+		if !slices.ContainsFunc(j.peers, func(other Peer) bool { return other != longest.peer }) {
+			q.remove(j)
+			return j
+		}
+	}
+	return nil
 }

@@ -58,7 +58,10 @@ type Options struct {
 	// Slots is how many requests run at once: the number of channels. With one
 	// slot nothing can be reserved and only the order of requests is decided.
 	Slots int
-	// Queue bounds the waiting requests by class; 0 is the class's default.
+	// Share is how many slots one user may have at once; 0: all.
+	Share int
+	// Queue bounds the waiting requests by class; 0 is the class's default. An
+	// eighth more are for privileged peers.
 	Queue [classes]int
 	// Log receives refusals; nil: nobody.
 	Log logrus.FieldLogger
@@ -70,9 +73,9 @@ var weights = [classes]int{Interactive: 8, Write: 4, Background: 2, Bulk: 1}
 
 // Scheduler is an http.RoundTripper that has requests wait for their turn.
 //
-// Background and bulk work together hold all slots but one at most, and so do
-// writes, so that with two slots a slow download leaves the other one to reads.
-// While nobody else wants anything, background work may have them all: its reads
+// Writes, background and bulk work together hold all slots but one at most, so
+// that with two slots a slow download or write leaves the other one to reads. While
+// nobody else wants anything, background work may have them all: its reads
 // are short.
 type Scheduler struct {
 	o Options
@@ -80,10 +83,11 @@ type Scheduler struct {
 	mu      sync.Mutex
 	queues  [classes]queue
 	running [classes]int
-	writing map[string]bool // peers of which a write runs
-	credit  [classes]int    // smooth weighted round robin
-	wanted  time.Time       // when an interactive request or a write came or ended last
-	took    time.Duration   // moving average of how long a request holds a slot
+	writing map[Peer]bool  // peers of which a write runs
+	using   map[string]int // running requests by user
+	credit  [classes]int   // smooth weighted round robin
+	wanted  time.Time      // when an interactive request or a write came or ended last
+	took    time.Duration  // moving average of how long a request holds a slot
 	stats   Stats
 	closed  bool
 	wg      sync.WaitGroup // running requests; Add only while not closed
@@ -120,7 +124,7 @@ func New(o Options) *Scheduler {
 		l.SetOutput(io.Discard)
 		o.Log = l
 	}
-	s := &Scheduler{o: o, writing: map[string]bool{}, stats: Stats{}}
+	s := &Scheduler{o: o, writing: map[Peer]bool{}, using: map[string]int{}, stats: Stats{}}
 	for c := range Class(classes) {
 		s.stats[c.String()] = ClassStats{}
 	}
@@ -132,9 +136,9 @@ func New(o Options) *Scheduler {
 // end if that comes first; those errors match ErrNotSent. All others are Next's.
 func (s *Scheduler) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
-	j := &job{class: classOf(r), peer: PeerOf(ctx), decided: make(chan error, 1)}
+	j := &job{class: classOf(r), peers: []Peer{PeerOf(ctx)}, decided: make(chan error, 1)}
 	began := time.Now()
-	err := s.enqueue(ctx, j)
+	err := s.enter(ctx, j)
 	if err == nil {
 		select {
 		case err = <-j.decided:
@@ -173,7 +177,8 @@ func (s *Scheduler) Close() error {
 	s.closed = true
 	for c := range s.queues {
 		for q := &s.queues[c]; q.len > 0; {
-			j := q.pop(0)
+			j := q.parties[0].lines[0].jobs[0]
+			q.remove(j)
 			s.count(j.class, func(st *ClassStats) { st.Abandoned++ })
 			j.decided <- notSent(ErrClosed)
 		}
@@ -202,8 +207,12 @@ func (s *Scheduler) enqueue(ctx context.Context, j *job) error {
 		return notSent(err)
 	}
 	q := &s.queues[j.class]
-	if q.len >= s.o.Queue[j.class] && !s.mayStart(j.class, j.peer) {
-		out := q.makeRoom(j.peer)
+	most := s.o.Queue[j.class]
+	if j.peers[0].Privileged {
+		most += (most + 7) / 8
+	}
+	if q.len >= most && !s.mayStart(j.class, j.peers[0]) {
+		out := q.makeRoom(j.peers[0])
 		s.count(j.class, func(st *ClassStats) { st.Refused++ })
 		full := &QueueFullError{Class: j.class, RetryAfter: s.retryAfter(j.class)}
 		s.o.Log.WithField("class", j.class.String()).Debug("the queue for the iLO is full")
@@ -247,7 +256,10 @@ func (s *Scheduler) free(j *job) {
 	s.running[j.class]--
 	s.want(j.class)
 	if j.class == Write {
-		delete(s.writing, j.peer)
+		delete(s.writing, j.turn)
+	}
+	if s.using[j.turn.User]--; s.using[j.turn.User] == 0 {
+		delete(s.using, j.turn.User)
 	}
 	s.wg.Done()
 }
@@ -264,22 +276,19 @@ func (s *Scheduler) quiet() bool {
 	return s.running[Bulk]+s.queues[Bulk].len == 0 && time.Since(s.wanted) >= quietAfter
 }
 
-// mayStart tells whether a slot is free for a job.
-func (s *Scheduler) mayStart(c Class, peer string) bool {
-	low, all := s.running[Background]+s.running[Bulk], 0
-	for _, n := range s.running {
-		all += n
-	}
-	open := max(1, s.o.Slots-1) // those that are not reserved
+// mayStart tells whether a slot is free for a job of a peer.
+func (s *Scheduler) mayStart(c Class, peer Peer) bool {
+	others := s.running[Write] + s.running[Background] + s.running[Bulk]
+	open := others < max(1, s.o.Slots-1) // the last one is for reads
 	switch {
-	case all >= s.o.Slots:
+	case others+s.running[Interactive] >= s.o.Slots, s.o.Share > 0 && s.using[peer.User] >= s.o.Share:
 		return false
 	case c == Write:
-		return s.running[Write] < open && !s.writing[peer]
+		return open && !s.writing[peer]
 	case c == Background:
-		return low < open || s.quiet()
+		return open || s.quiet()
 	case c == Bulk:
-		return low < open
+		return open
 	}
 	return true
 }
@@ -287,21 +296,17 @@ func (s *Scheduler) mayStart(c Class, peer string) bool {
 // dispatch starts what may start.
 func (s *Scheduler) dispatch() {
 	for {
-		best, line := -1, 0
-		total := 0
+		best, total := -1, 0
+		var line *line
 		for c := range s.queues {
-			var blocked map[string]bool
-			if Class(c) == Write {
-				blocked = s.writing
-			}
-			i := s.queues[c].next(blocked)
-			if i < 0 || !s.mayStart(Class(c), s.queues[c].lines[i].peer) {
+			l := s.queues[c].next(func(p Peer) bool { return !s.mayStart(Class(c), p) })
+			if l == nil {
 				continue
 			}
 			s.credit[c] += weights[c]
 			total += weights[c]
 			if best < 0 || s.credit[c] > s.credit[best] {
-				best, line = c, i
+				best, line = c, l
 			}
 		}
 		if best < 0 {
@@ -311,8 +316,9 @@ func (s *Scheduler) dispatch() {
 		j := s.queues[best].pop(line)
 		s.running[best]++
 		if j.class == Write {
-			s.writing[j.peer] = true
+			s.writing[j.turn] = true
 		}
+		s.using[j.turn.User]++
 		s.wg.Add(1)
 		j.decided <- nil
 	}

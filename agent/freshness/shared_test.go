@@ -1,0 +1,85 @@
+package freshness
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestAnswersShareOneCopy: however many clients have an answer at once, there is
+// one copy of it, also of what is not kept in memory or inflated for them; and
+// none when they are done.
+func TestAnswersShareOneCopy(t *testing.T) {
+	text := strings.Repeat(`{"a":"b"},`, 100_000)
+	const registry = "/redfish/v1/Registries/large/"
+	for name, encoding := range map[string]string{"plain": "", "gzip": "gzip"} {
+		for kept, hot := range map[string]int{"hot": 64 << 20, "cold": 1} {
+			t.Run(name+" "+kept, func(t *testing.T) {
+				body := text
+				r := newResources()
+				if encoding != "" {
+					body = string(deflate([]byte(text)))
+					r.header[registry] = http.Header{"Content-Encoding": {encoding}}
+				}
+				r.set(registry, `"1"`, body)
+				c, _, store := open(t, r, func(o *Options) { o.HotBytes = hot })
+				ask(t, c, "GET", registry)
+				var mu sync.Mutex
+				var wg sync.WaitGroup
+				var all []*http.Response
+				for range 30 {
+					wg.Go(func() {
+						u, _ := url.Parse("https://ilo" + registry)
+						resp, err := c.RoundTrip((&http.Request{Method: "GET", URL: u, Header: http.Header{}}).WithContext(t.Context()))
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						all = append(all, resp)
+					})
+				}
+				wg.Wait()
+				documents := map[any]bool{}
+				for _, resp := range all {
+					documents[resp.Body.(interface{ Document() any }).Document()] = true
+				}
+				if len(documents) != 1 {
+					t.Errorf("%d answers have %d copies", len(all), len(documents))
+				}
+				if got, err := io.ReadAll(all[len(all)/2].Body); err != nil || string(got) != text {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+				if kept == "hot" {
+					return
+				}
+				clear(all)
+				clear(documents)
+				runtime.GC()
+				store.Drop(registry)
+				store.Drop(strings.ToLower(registry))
+				if g := ask(t, c, "GET", registry); !strings.HasPrefix(g.how, "fwd=miss") {
+					t.Errorf("something keeps it: %s", g.how)
+				}
+			})
+		}
+	}
+}
+
+// TestInflatedCopyIsOfItsOwnBody: another answer has another copy.
+func TestInflatedCopyIsOfItsOwnBody(t *testing.T) {
+	for _, text := range []string{"one", "two"} {
+		d := &document{gzip: true, body: deflate([]byte(text))}
+		for range 2 {
+			if got, of, err := d.plain(); err != nil || !bytes.Equal(got, []byte(text)) || of == nil {
+				t.Errorf("%q of %v, %v", got, of, err)
+			}
+		}
+	}
+}
