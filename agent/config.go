@@ -115,7 +115,7 @@ func DefaultConfig(stateDir, runtimeDir string) Config {
 		Timeout: Duration(time.Minute), Channels: 2,
 		Cache:   CacheConfig{MaxSize: 64 << 20, SweepInterval: Duration(time.Minute)},
 		Session: SessionConfig{Linger: Duration(10 * time.Minute), KeepAlive: Duration(5 * time.Minute), LimitPolicy: "reject"},
-		Clients: ClientsConfig{MaxSessions: 4096, InactivityTimeout: Duration(30 * time.Minute), TransactionTimeout: Duration(5 * time.Minute), WhenFull: "reject"},
+		Clients: ClientsConfig{MaxSessions: 4096, MaxSessionsPerUser: 1024, InactivityTimeout: Duration(30 * time.Minute), TransactionTimeout: Duration(5 * time.Minute), WhenFull: "reject"},
 		Log:     LogConfig{Level: "info", Format: "auto"},
 	}
 }

@@ -164,8 +164,12 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	status := func() Status {
 		return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats(), Transactions: transactions.Stats()}
 	}
+	stage := gateway.Way(transactions, sessions)
+	recursive := schedule.New(schedule.Options{Next: stage.Subtree(), Slots: recursiveReads, Share: recursiveShare, Log: o.Log.WithField(component, "recursive")})
+	e.life.onStop("recursive reads", recursive.Close)
+	stage.Recursive = recursive
 	front, err := gateway.New(gateway.Options{
-		Next:    reporting{gateway.Way(transactions, sessions)},
+		Next:    reporting{stage},
 		Clients: sessions, Transactions: transactions, Roles: o.Config.Roles.gateway(), Accounts: accounts, Problem: o.problem,
 		Status: func(context.Context) any { return status() }, Stop: o.stop,
 		Metrics: func() []gateway.Metric {
@@ -228,6 +232,13 @@ func (o *Options) problem(err error) gateway.Problem {
 	}
 	return p
 }
+
+// recursiveReads bounds the recursive reads that gather at one time, one more than
+// are bulk, and recursiveShare those of one user.
+const (
+	recursiveReads = 4
+	recursiveShare = 2
+)
 
 // component is the field that says which room has written a line of the log.
 const component = "component"

@@ -7,7 +7,7 @@ import (
 )
 
 // Limits bound the client sessions. A maximum of zero and a Lifetime of zero are
-// no bound. Default client sessions do not count: each user has one at most.
+// no bound. The last eighth of MaxSessions is for admins. Default client sessions do not count: each user has one at most.
 type Limits struct {
 	MaxSessions        int
 	MaxSessionsPerUser int
@@ -31,7 +31,7 @@ const (
 // DefaultLimits are those without a configuration.
 func DefaultLimits() Limits {
 	return Limits{
-		MaxSessions: 4096, InactivityTimeout: Seconds(30 * time.Minute),
+		MaxSessions: 4096, MaxSessionsPerUser: 1024, InactivityTimeout: Seconds(30 * time.Minute),
 		TransactionTimeout: Seconds(5 * time.Minute), WhenFull: Reject,
 	}
 }

@@ -127,7 +127,11 @@ func (m *model) room(of Owner, q Request) (victims []*modelled, ok bool) {
 		return most > 0 && n >= most
 	}
 	ownFull := func() bool { return full(m.limits.MaxSessionsPerUser, true) }
-	allFull := func() bool { return full(m.limits.MaxSessions, false) }
+	most := m.limits.MaxSessions
+	if !q.Admin {
+		most -= most / 8
+	}
+	allFull := func() bool { return full(most, false) }
 	choose := func(allowed func(*modelled) bool) bool {
 		i := slices.IndexFunc(all, func(s *modelled) bool { return !slices.Contains(victims, s) && allowed(s) })
 		if i >= 0 {
@@ -353,7 +357,7 @@ func (m *model) setLimits(t *rapid.T) {
 		return rapid.SampledFrom(of).Draw(t, name) * Seconds(time.Second)
 	}
 	l := Limits{
-		MaxSessions:        rapid.SampledFrom([]int{0, 1, 3, 5}).Draw(t, "max"),
+		MaxSessions:        rapid.SampledFrom([]int{0, 1, 3, 8}).Draw(t, "max"),
 		MaxSessionsPerUser: rapid.SampledFrom([]int{0, 1, 2, 3}).Draw(t, "per user"),
 		InactivityTimeout:  seconds("idle", 1800, 1800, 100, 0),
 		Lifetime:           seconds("life", 0, 0, 500, 5000),

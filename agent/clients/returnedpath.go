@@ -9,6 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/ilod/ilod/agent/budget"
 )
 
 // maxBody bounds an answer that is rewritten, in bytes without compression.
@@ -61,7 +63,7 @@ func linkForm(v Variables) func(string) string {
 
 // rewriteAnswer gives the links of a JSON answer the session's form. Its ETag
 // was about other bytes.
-func rewriteAnswer(resp *http.Response, v Variables, method string) error {
+func rewriteAnswer(resp *http.Response, v Variables, method string, purse *budget.Purse) error {
 	if !isJSON(resp.Header) {
 		return nil
 	}
@@ -71,6 +73,12 @@ func rewriteAnswer(resp *http.Response, v Variables, method string) error {
 		resp.ContentLength = -1
 		return nil
 	}
+	working := 2 * resp.ContentLength
+	if err := purse.Take(working); err != nil {
+		_ = resp.Body.Close()
+		return err
+	}
+	defer purse.Give(working) // what comes out counts as the answer
 	body, err := content(resp, maxBody)
 	if err != nil {
 		return err

@@ -11,7 +11,11 @@ func (r *Registry) makeRoom(of Owner, q Request) error {
 		return max(n+1-most, 0)
 	}
 	l := r.limits.Load()
-	own, all := over(r.explicit[of.Key], l.MaxSessionsPerUser), over(r.counted, l.MaxSessions)
+	most := l.MaxSessions
+	if !q.Admin {
+		most -= most / 8 // so that no number of users locks the admins out
+	}
+	own, all := over(r.explicit[of.Key], l.MaxSessionsPerUser), over(r.counted, most)
 	if own == 0 && all == 0 {
 		return nil
 	}

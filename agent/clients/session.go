@@ -43,7 +43,8 @@ type Request struct {
 	// Terminate is the id of the session to end if there are too many. It must
 	// be one of the candidates that a LimitError would name.
 	Terminate string
-	// Admin: at the maximum of all users, it may be anybody's session.
+	// Admin: the reserve of MaxSessions is for it, and at the maximum of all users
+	// it may end anybody's session.
 	Admin bool
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/ilod/ilod/agent/budget"
 )
 
 // Header fields between a client and a Stage.
@@ -26,7 +28,17 @@ type Stage struct {
 	// the path of u. It is asked about all but what was asked for itself, which
 	// is the gateway's to decide. Nil: they may.
 	Allowed func(ctx context.Context, u *url.URL) bool
+	// Recursive, if not nil, gets the recursive reads, for Subtree in the end: what
+	// they find takes much memory and work.
+	Recursive http.RoundTripper
 }
+
+// Subtree is the way of recursive reads.
+func (s *Stage) Subtree() http.RoundTripper { return subtreeWay{s} }
+
+type subtreeWay struct{ *Stage }
+
+func (w subtreeWay) RoundTrip(r *http.Request) (*http.Response, error) { return w.subtree(r) }
 
 func (s *Stage) allowed(ctx context.Context, u *url.URL) bool {
 	return s.Allowed == nil || s.Allowed(ctx, u)
@@ -77,7 +89,15 @@ func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	next := s.Next.RoundTrip
 	if recursive {
-		next = s.subtree
+		next = func(out *http.Request) (*http.Response, error) {
+			if rewrites {
+				out = out.WithContext(context.WithValue(out.Context(), formKey{}, linkForm(v)))
+			}
+			if s.Recursive != nil {
+				return s.Recursive.RoundTrip(out)
+			}
+			return s.subtree(out)
+		}
 	}
 	resp, err := next(out)
 	if err != nil {
@@ -100,8 +120,8 @@ func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
 	if v.Output != text {
 		resp.Header.Set(OutputHeader, v.Output)
 	}
-	if rewrites {
-		if err := rewriteAnswer(resp, v, r.Method); err != nil {
+	if _, whole := resp.Body.(*unpacking); rewrites && !whole {
+		if err := rewriteAnswer(resp, v, r.Method, budget.Of(r.Context())); err != nil {
 			return nil, err
 		}
 	}

@@ -2,14 +2,17 @@ package clients
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/ilod/ilod/agent/budget"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/schedule"
 )
@@ -27,84 +30,151 @@ var sessionResources = []string{"/redfish/v1/sessionservice/sessions/", "/redfis
 type resource struct {
 	key  string // its path as all spellings have it, with the query
 	url  *url.URL
-	body []byte
+	body packed
+}
+
+// overhead is what a resource takes beside its body, in bytes.
+const overhead = 512
+
+// gathering is a recursive read under way.
+type gathering struct {
+	*Stage
+	ctx   context.Context
+	form  func(string) string // of links; nil: as they are
+	purse *budget.Purse
+	first *url.URL
+	all   []*resource
+	seen  map[string]bool
+	size  int // bytes of all bodies, unpacked
 }
 
 // subtree answers a GET with the resource and all below it by path that links
 // lead to, as far as it is allowed, breadth first. An answer that is no JSON
 // resource is the answer; that of one further below is listed with its error. It
-// fails with ErrSubtree.
+// fails with ErrSubtree and budget.ErrFull.
+//
+// What it has found is packed, and unpacked piece by piece as the client takes it.
 func (s *Stage) subtree(r *http.Request) (*http.Response, error) {
 	first, err := s.Next.RoundTrip(r)
 	if err != nil || first.StatusCode != http.StatusOK || !isJSON(first.Header) {
 		return first, err
 	}
-	all := []*resource{{key: pathKey(r.URL), url: r.URL}}
-	below := all[0].key + "/"
-	seen := map[string]bool{all[0].key: true}
-	ctx, size := r.Context(), 0
+	ctx := r.Context()
 	if class, _ := schedule.ClassOf(ctx); class == schedule.Interactive {
 		ctx = schedule.WithClass(ctx, schedule.Bulk)
 	}
-	for i, resp := 0, first; i < len(all); i++ {
-		at := all[i]
+	g := &gathering{Stage: s, ctx: ctx, purse: budget.Of(ctx), first: r.URL, seen: map[string]bool{}}
+	g.form, _ = ctx.Value(formKey{}).(func(string) string)
+	g.all = []*resource{{key: pathKey(r.URL), url: r.URL}}
+	g.seen[g.all[0].key] = true
+	for i, resp := 0, first; i < len(g.all); i++ {
 		if i > 0 {
 			next := r.WithContext(ctx)
-			next.URL = at.url
+			next.URL = g.all[i].url
 			if resp, err = s.Next.RoundTrip(next); err != nil {
 				return nil, err
 			}
 		}
-		at.body, err = at.read(resp, maxSubtree-size)
-		size += len(at.body)
-		switch {
+		switch err := g.take(g.all[i], resp); {
 		case errors.Is(err, errTooLarge):
 			return nil, fmt.Errorf("%w: over %d MiB", ErrSubtree, maxSubtree>>20)
-		case err != nil && i == 0:
+		case errors.Is(err, ErrSubtree), errors.Is(err, budget.ErrFull), err != nil && i == 0:
 			return nil, err
-		case err != nil:
-			continue
-		}
-		for l := range links(at.body) {
-			u, err := url.Parse(unquote(at.body[l.start:l.end]))
-			if err != nil || u.Host != "" || u.Opaque != "" || u.RawQuery != "" && !l.next {
-				continue
-			}
-			u.Fragment, u.RawFragment = "", ""
-			key := pathKey(u)
-			more := l.next && strings.HasPrefix(key, all[0].key+"?") // members of the first
-			if seen[key] || !more && !strings.HasPrefix(key, below) || private(key) || !s.allowed(r.Context(), u) {
-				continue
-			}
-			if len(all) == maxResources {
-				return nil, fmt.Errorf("%w: over %d resources", ErrSubtree, maxResources)
-			}
-			seen[key] = true
-			all = append(all, &resource{key: key, url: u})
 		}
 	}
-	slices.SortFunc(all, func(a, b *resource) int { return cmp.Compare(a.key, b.key) })
+	slices.SortFunc(g.all, func(a, b *resource) int { return cmp.Compare(a.key, b.key) })
+	return g.answer(r)
+}
 
-	name, err := json.Marshal(r.URL.Path)
+// take adds what an answer has to what was found: the resource, or else its
+// error, which it returns too, and what the resource leads to.
+func (g *gathering) take(at *resource, resp *http.Response) error {
+	working := resp.ContentLength + overhead
+	if err := g.purse.Take(working); err != nil {
+		_ = resp.Body.Close()
+		return err
+	}
+	defer g.purse.Give(working)
+	body, err := at.read(resp, maxSubtree-g.size)
+	if errors.Is(err, errTooLarge) {
+		return err
+	}
+	g.size += len(body)
+	if err == nil {
+		if err := g.follow(body); err != nil {
+			return err
+		}
+	}
+	if g.form != nil {
+		body = rewriteLinks(body, g.form)
+	}
+	at.body = pack(body)
+	if err := g.purse.Take(int64(len(at.body.bytes) + overhead)); err != nil {
+		return err
+	}
+	return err
+}
+
+// follow adds the resources that a body leads to.
+func (g *gathering) follow(body []byte) error {
+	start := g.all[0].key
+	for l := range links(body) {
+		u, err := url.Parse(unquote(body[l.start:l.end]))
+		if err != nil || u.Host != "" || u.Opaque != "" || u.RawQuery != "" && !l.next {
+			continue
+		}
+		u.Fragment, u.RawFragment = "", ""
+		key := pathKey(u)
+		more := l.next && strings.HasPrefix(key, start+"?") // members of the first
+		if g.seen[key] || !more && !strings.HasPrefix(key, start+"/") || private(key) || !g.allowed(g.ctx, u) {
+			continue
+		}
+		if len(g.all) == maxResources {
+			return fmt.Errorf("%w: over %d resources", ErrSubtree, maxResources)
+		}
+		g.seen[key] = true
+		g.all = append(g.all, &resource{key: key, url: u})
+	}
+	return nil
+}
+
+// answer is all that was found.
+func (g *gathering) answer(r *http.Request) (*http.Response, error) {
+	path := g.first.Path
+	if g.form != nil {
+		path = g.form(path)
+	}
+	name, err := json.Marshal(path)
 	if err != nil {
 		return nil, err
 	}
-	body := make([]byte, 0, size+len(all)+256)
-	body = fmt.Appendf(body, `{"@odata.id":%s,"Resources@odata.count":%d,"Resources":[`, name, len(all))
-	for i, at := range all {
+	head := fmt.Appendf(nil, `{"@odata.id":%s,"Resources@odata.count":%d,"Resources":[`, name, len(g.all))
+	out := &unpacking{parts: []packed{{bytes: head, size: len(head)}}}
+	for i, at := range g.all {
 		if i > 0 {
-			body = append(body, ',')
+			out.parts = append(out.parts, comma)
 		}
-		body = append(body, at.body...)
+		out.parts = append(out.parts, at.body)
 	}
-	body = append(body, "]}"...)
+	out.parts = append(out.parts, tail)
 	resp := &http.Response{
 		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Content-Type": {"application/json"}},
 	}
-	setBody(resp, body)
+	setBody(resp, nil)
+	resp.Body, resp.ContentLength = out, int64(out.length())
+	resp.Header.Set("Content-Length", strconv.Itoa(out.length()))
 	return resp, nil
 }
+
+var (
+	comma = packed{bytes: []byte(","), size: 1}
+	tail  = packed{bytes: []byte("]}"), size: 2}
+)
+
+// formKey is the key of the form of links, a func(string) string, in the context
+// of a recursive read.
+type formKey struct{}
 
 // read takes the resource from its answer, or makes it one of the answer's
 // error, which it returns too.

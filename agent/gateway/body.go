@@ -78,10 +78,11 @@ func (c *call) pay(resp *http.Response) error {
 	err := error(nil)
 	one, shared := resp.Body.(interface{ Document() any })
 	switch n := resp.ContentLength; {
-	case n <= smallBody, c.Method == http.MethodHead: // or it has counted its own bytes
+	case n <= smallBody, c.Method == http.MethodHead:
 	case !isRead(c.Method):
 		c.purse.Force(n)
-	case shared && one.Document() != nil:
+	case shared && one.Document() == nil: // it has counted what it takes itself
+	case shared:
 		err = c.purse.Share(one.Document(), n)
 	default:
 		err = c.purse.Take(n)

@@ -21,7 +21,7 @@ const maxJudged = 8 << 20
 // Way is the way of requests to next, which knows nothing of roles: the room of
 // the client sessions, and below it the judgement of answers that hold more than
 // the path says. Options.Next is made of it.
-func Way(next http.RoundTripper, sessions *clients.Registry) http.RoundTripper {
+func Way(next http.RoundTripper, sessions *clients.Registry) *clients.Stage {
 	return &clients.Stage{Next: reach{next}, Registry: sessions, Allowed: Allowed}
 }
 
