@@ -194,8 +194,24 @@ func (a *app) sendRaw(rt http.RoundTripper, req *http.Request, o *rawOptions) er
 	return err
 }
 
+// ownersOnly is the mode of files with what an iLO has told, which may be secret.
+const ownersOnly = 0o600
+
+// writeFile writes a file that nobody but its owner can read, also if it was there
+// before. It fails with errFile.
 func writeFile(name string, data []byte) error {
-	if err := os.WriteFile(name, data, 0o600); err != nil {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, ownersOnly)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errFile, err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() { // and no terminal or pipe
+		err = f.Chmod(ownersOnly)
+	}
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("%w: %w", errFile, err)
 	}
 	return nil
