@@ -180,10 +180,19 @@ func (u using) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Recover deletes the sessions that an engine left which was killed, and finishes
 // its commits. Sessions that cannot be deleted now are tried again, as long as the
-// engine lives; the error says why.
+// engine lives; the error says why. An engine that does not serve, behind which a
+// command waits, leaves commits to a later one that take long.
 func (e *Engine) Recover(ctx context.Context) error {
-	return errors.Join(e.rooms.keeper.Recover(ctx), e.rooms.journal.Recover(ctx))
+	finishing, cancel := ctx, func() {}
+	if !e.serves {
+		finishing, cancel = context.WithTimeout(ctx, recoverPatience)
+	}
+	defer cancel()
+	return errors.Join(e.rooms.keeper.Recover(ctx), e.rooms.journal.Recover(finishing))
 }
+
+// recoverPatience is how long a command waits for the commits of an earlier one.
+const recoverPatience = 10 * time.Second
 
 // recoverAll is Recover for an engine that serves. It goes on until the commits
 // are finished, too.

@@ -147,6 +147,7 @@ type call struct {
 	path    string          // canonical, see canonicalPath
 	lease   *clients.Lease  // nil: it runs in no client session
 	session clients.Session // of the lease, as it was at the beginning
+	valid   bool            // nothing is wrong with the credentials
 	purse   *budget.Purse   // nil until the caller is known
 }
 
@@ -156,7 +157,11 @@ func (g *Gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w, c := &statusWriter{ResponseWriter: rw}, &call{Request: r}
 	w.pace.set = http.NewResponseController(rw).SetWriteDeadline
 	g.counts.inFlight.Add(1)
+	answered := false
 	defer func() {
+		if !answered {
+			g.spoil(c, "the request was cut off")
+		}
 		c.purse.Close()
 		if c.lease != nil {
 			c.lease.Release()
@@ -174,8 +179,10 @@ func (g *Gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	if f != nil {
 		g.log.WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path, "peer": c.who.name, "status": f.status}).Debug("refused")
+		g.spoil(c, f.why())
 		g.fail(w, c, f)
 	}
+	answered = true
 }
 
 // admit decides about a request and, unless it refuses, has it handled.
@@ -183,11 +190,12 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 	if !knownMethods[c.Method] {
 		return &failure{status: http.StatusNotImplemented, key: "OperationNotAllowed", text: "The method is not implemented."}
 	}
+	invalid := g.identify(c)
+	c.valid = invalid == nil
 	var bad *failure
 	if c.path, bad = canonicalPath(c.URL); bad != nil {
 		return bad
 	}
-	invalid := g.identify(c)
 	g.open(w, c)
 	if bad := g.checkHeaders(c); bad != nil {
 		return bad

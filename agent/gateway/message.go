@@ -52,6 +52,8 @@ var ownFailures = []struct {
 	{transaction.ErrAction, http.StatusConflict, "ActionInTransaction"},
 	{transaction.ErrStale, http.StatusPreconditionFailed, "StaleResource"},
 	{transaction.ErrLarge, http.StatusRequestEntityTooLarge, "PayloadTooLarge"},
+	{transaction.ErrHeld, http.StatusConflict, "ResourceInUse"},
+	{transaction.ErrNoReport, http.StatusNotFound, "ResourceMissingAtURI"},
 	{transaction.ErrTimeout, http.StatusBadRequest, "GeneralError"},
 	{transaction.ErrClosed, http.StatusServiceUnavailable, "ServiceTemporarilyUnavailable"},
 }

@@ -295,6 +295,14 @@ func (f *failure) retryAfter() string {
 	return strconv.Itoa(max(1, int(f.retry/time.Second)))
 }
 
+// why is the text of a failure.
+func (f *failure) why() string {
+	if len(f.violations) > 0 {
+		return f.violations[0].Text
+	}
+	return newInfo(f.key, f.text, f.args).Text
+}
+
 // fail answers with a failure.
 func (g *Gateway) fail(w http.ResponseWriter, c *call, f *failure) {
 	if f.retry > 0 {

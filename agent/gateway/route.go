@@ -73,6 +73,7 @@ var routes = []route{
 	{reads, "/ilod/v1/transaction", Reader, showTransaction},
 	{"POST", "/ilod/v1/transaction", Operator, beginTransaction},
 	{reads, "/ilod/v1/transaction/diff", Reader, showChanges},
+	{"DELETE", "/ilod/v1/transaction/reports/*", Reader, acknowledgeReport},
 	{"POST", "/ilod/v1/transaction/commit", Operator, commitTransaction},
 	{"POST", "/ilod/v1/transaction/rollback", Operator, rollbackTransaction},
 	{reads, "/ilod/v1/status", Reader, showStatus},

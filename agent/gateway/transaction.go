@@ -59,6 +59,19 @@ func showTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	})
 }
 
+// acknowledgeReport ends a report that has come to the client.
+func acknowledgeReport(g *Gateway, w http.ResponseWriter, c *call) *failure {
+	all, bad := g.transactions(c)
+	if bad != nil {
+		return bad
+	}
+	if err := all.Acknowledge(c.session.ID, lastSegment(c)); err != nil {
+		return g.explain(c, err)
+	}
+	g.reply(w, http.StatusNoContent, nil)
+	return nil
+}
+
 func showChanges(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	all, bad := g.transactions(c)
 	if bad != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -58,7 +59,7 @@ func (c *commit) run(ctx context.Context) error {
 	applying, cancel := context.WithTimeout(ctx, c.m.o.Deadline)
 	defer cancel()
 	var err error
-	if c.release, err = c.m.locks.take(applying, c.keys()); err != nil {
+	if c.release, err = c.m.locks.take(applying, false, c.keys()...); err != nil {
 		return fmt.Errorf("wait for another commit: %w", err)
 	}
 	defer c.release()
@@ -165,7 +166,7 @@ func (c *commit) begin() (err error) {
 // apply sends the writes in order, up to the first that has no effect.
 func (c *commit) apply(ctx context.Context) error {
 	for i, s := range c.steps {
-		if err := c.journal.append(record{Sending: s.Number}); err != nil {
+		if err := c.journal.append(record{Sending: s.Number, At: time.Now()}); err != nil {
 			return fmt.Errorf("the journal: %w", err)
 		}
 		c.send(ctx, s, c.writes[i])

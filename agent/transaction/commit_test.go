@@ -208,6 +208,7 @@ func faultAt(t *testing.T, n int, kind fault) bool {
 			t.Fatal(err)
 		}
 		s, _ := f.Status("s")
+		f.told()
 		if s.Report == nil { // it had not begun
 			s.Report = &Result{Result: RolledBack}
 		}
@@ -337,7 +338,8 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// TestReportSurvives: a restart between recovery and question.
+// TestReportSurvives: a restart between recovery and question, and questions whose
+// answer may have been lost; until it is acknowledged, or has aged.
 func TestReportSurvives(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
 	for _, age := range []time.Duration{time.Hour, reportAge + time.Hour} {
@@ -349,12 +351,23 @@ func TestReportSurvives(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.now = f.now.Add(age)
-		f.start(Options{})
-		s, _ := f.Status("s")
-		if want := age < reportAge; (s.Report != nil) != want || want && !s.Report.Recovered {
-			t.Errorf("after %v: %+v", age, s.Report)
+		first := ""
+		for _, restart := range []bool{false, true, false} {
+			if restart {
+				f.start(Options{})
+			}
+			s, _ := f.Status("s")
+			if want := age < reportAge; (s.Report != nil) != want || want && (!s.Report.Recovered || s.Report.ID == "" || first != "" && s.Report.ID != first) {
+				t.Errorf("after %v: %+v", age, s.Report)
+			} else if want {
+				first = s.Report.ID
+			}
 		}
+		f.told()
 		f.noFiles()
+		if err := f.Acknowledge("s", first); err != ErrNoReport {
+			t.Error(err)
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // count. Errors are
 // ErrNone, ErrCommitting and those of reading.
 func (m *Manager) Diff(ctx context.Context, session string) ([]Change, error) {
-	t, err := m.acknowledge(session)
+	t, err := m.current(session)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 	result := verdict(c.steps)
 	c.log(result)
 	if ctx.Err() != nil && !m.dropped(t) {
-		m.report(session, &report{result: result})
+		m.report(session, &report{result: result, time: m.o.Now()})
 	}
 	if result.Result.good() {
 		return result, nil
@@ -36,9 +36,18 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 }
 
 // seize takes a transaction out of the hands of those who stage. The caller has
-// to call finish and wg.Done.
+// to call finish and wg.Done. Whoever wants to end one that has ended without its
+// doing is told so, and then knows.
 func (m *Manager) seize(ctx context.Context, session string) (*transaction, error) {
-	t, err := m.acknowledge(session)
+	t, err := m.current(session)
+	if err == ErrExpired || err == ErrLost {
+		m.mu.Lock()
+		if t := m.open[session]; t != nil && t.ended != nil {
+			delete(m.open, session)
+		}
+		m.mu.Unlock()
+		m.remember(session)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +75,12 @@ func (m *Manager) dropped(t *transaction) bool {
 // finish ends a transaction.
 func (m *Manager) finish(t *transaction) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	t.over = true
 	if m.open[t.session] == t {
 		delete(m.open, t.session)
 	}
+	m.mu.Unlock()
+	m.remember(t.session)
 }
 
 // Rollback throws away what is staged. Errors are ErrNone and ErrCommitting.

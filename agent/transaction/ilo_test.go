@@ -262,6 +262,14 @@ func (f *fixture) start(o Options) {
 	}
 }
 
+// watch has each request of the present Manager seen before the iLO gets it.
+func (f *fixture) watch(see func(r *http.Request)) {
+	f.Manager.o.Next = roundTrip(func(r *http.Request) (*http.Response, error) {
+		see(r)
+		return f.ilo.RoundTrip(r)
+	})
+}
+
 func (f *fixture) options(o Options) Options {
 	if o.Next == nil {
 		o.Next = f.ilo
@@ -371,11 +379,22 @@ func (f *fixture) report() Result {
 	if s.Report == nil || !errors.Is(err, ErrNone) {
 		f.t.Fatalf("no report: %v", err)
 	}
-	if again, _ := f.Status("s"); again.Report != nil {
-		f.t.Error("the report is there twice")
-	}
+	f.told()
 	f.noFiles()
 	return *s.Report
+}
+
+// told is a client that was told what became of its transaction, and goes on.
+func (f *fixture) told() {
+	f.t.Helper()
+	if s, _ := f.Status("s"); s.Report != nil {
+		if err := f.Acknowledge("s", s.Report.ID); err != nil {
+			f.t.Error(err)
+		}
+	}
+	if _, err := f.Rollback("s"); !errors.Is(err, ErrNone) {
+		f.t.Error(err)
+	}
 }
 
 // noFiles checks that no journal is left.

@@ -17,6 +17,7 @@ import (
 type record struct {
 	Begin   *beginning `json:",omitempty"`
 	Sending int        `json:",omitempty"` // number of the step
+	At      time.Time  `json:",omitzero"`  // when it is sent
 	Done    *step      `json:",omitempty"`
 	End     *Result    `json:",omitempty"` // of a recovery
 }
@@ -143,7 +144,11 @@ func readJournal(name string) (b *beginning, end *Result, size int64, err error)
 			b = r.Begin
 		case r.Sending > 0 && r.Sending <= len(b.Steps):
 			b.Steps[r.Sending-1].Outcome = OutcomeUnknown
+			if r.At.Before(time.Now()) { // else a clock was set
+				b.Steps[r.Sending-1].sent = r.At
+			}
 		case r.Done != nil && r.Done.Number > 0 && r.Done.Number <= len(b.Steps):
+			r.Done.sent = b.Steps[r.Done.Number-1].sent
 			b.Steps[r.Done.Number-1] = r.Done
 		case r.End != nil:
 			end = r.End

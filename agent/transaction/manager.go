@@ -67,9 +67,11 @@ type Manager struct {
 	mu      sync.Mutex
 	closed  bool
 	open    map[string]*transaction // by client session
-	reports map[string]*report      // by client session
+	reports map[string][]*report    // by client session, the oldest first
 	stats   Stats
 	crashed []*commit // what journals of former processes tell; they have their locks
+
+	disk sync.Mutex // of the files that say what is open; taken before mu
 
 	wg      sync.WaitGroup  // commits; Add only while not closed
 	ctx     context.Context // ends when commits have to
@@ -107,8 +109,8 @@ func New(o Options) (*Manager, error) {
 		o.Log = l
 	}
 	m := &Manager{
-		o: o, locks: locks{held: map[string]chan struct{}{}},
-		open: map[string]*transaction{}, reports: map[string]*report{},
+		o: o, locks: locks{held: map[string]*hold{}},
+		open: map[string]*transaction{}, reports: map[string][]*report{},
 	}
 	if err := m.readJournals(); err != nil {
 		return nil, err

@@ -206,7 +206,9 @@ func TestImmediate(t *testing.T) {
 	if _, err := f.send("s", "PATCH", system, `{"AssetTag":"x"}`, "Ilod-Transaction", "soon"); !invalidWith(err, "HeaderInvalid") {
 		t.Error(err)
 	}
-	f.commit(Committed)
+	if s, _ := f.Status("s"); s.State != Errant {
+		t.Error("a write was refused, and the transaction is not errant")
+	}
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)

@@ -23,7 +23,7 @@ type transaction struct {
 	errant     bool
 	committing bool
 	sent       atomic.Int64 // how many writes the commit has sent
-	expired    bool         // nothing is left but the fact that it was
+	ended      error        // ErrExpired or ErrLost: nothing is left but the fact that it was
 	over       bool
 	bases      map[string]*resource // by key, as they were first staged for
 }
@@ -59,6 +59,16 @@ func (m *Manager) Begin(session string, timeout time.Duration) (Transaction, err
 	if timeout == 0 {
 		timeout = max(0, m.o.Timeout())
 	}
+	t, err := m.begin(session, timeout)
+	if err != nil {
+		return Transaction{}, err
+	}
+	m.remember(session)
+	m.dropAged()
+	return t, nil
+}
+
+func (m *Manager) begin(session string, timeout time.Duration) (Transaction, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -67,7 +77,7 @@ func (m *Manager) Begin(session string, timeout time.Duration) (Transaction, err
 	for other := range m.open {
 		m.expire(other)
 	}
-	if t := m.open[session]; t != nil && !t.expired {
+	if t := m.open[session]; t != nil && t.ended == nil {
 		return Transaction{}, t.busy()
 	}
 	now := m.o.Now()
@@ -92,17 +102,17 @@ func (t *transaction) busy() error {
 // caller holds mu.
 func (m *Manager) expire(session string) {
 	t := m.open[session]
-	if t == nil || t.committing || t.expired || len(t.turn) > 0 || t.timeout == 0 || m.o.Now().Sub(t.used) < t.timeout {
+	if t == nil || t.committing || t.ended != nil || len(t.turn) > 0 || t.timeout == 0 || m.o.Now().Sub(t.used) < t.timeout {
 		return
 	}
 	m.o.Log.WithFields(logrus.Fields{"clientSession": session, "writes": len(t.writes), "timeout": t.timeout}).
 		Warn("a transaction was idle for too long and is thrown away")
 	m.stats.ThrownAway++
-	*t = transaction{session: session, expired: true, over: true, turn: t.turn}
+	*t = transaction{session: session, ended: ErrExpired, over: true, turn: t.turn}
 }
 
 // find is the open transaction of a client session, nil if it has none. One that
-// expired is ErrExpired.
+// has ended without its client's doing is ErrExpired or ErrLost.
 func (m *Manager) find(session string) (*transaction, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -111,23 +121,17 @@ func (m *Manager) find(session string) (*transaction, error) {
 	switch {
 	case t == nil:
 		return nil, nil
-	case t.expired:
-		return nil, ErrExpired
+	case t.ended != nil:
+		return nil, t.ended
 	case t.committing:
 		return nil, ErrCommitting
 	}
 	return t, nil
 }
 
-// acknowledge is find for those who ask about the transaction: having been told
-// that it expired, they need not be told again.
-func (m *Manager) acknowledge(session string) (*transaction, error) {
+// current is find for those who need a transaction.
+func (m *Manager) current(session string) (*transaction, error) {
 	t, err := m.find(session)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err == ErrExpired {
-		delete(m.open, session)
-	}
 	if t == nil && err == nil {
 		err = ErrNone
 	}
@@ -135,10 +139,10 @@ func (m *Manager) acknowledge(session string) (*transaction, error) {
 }
 
 // Status describes the open transaction of a client session. Without one the
-// error is ErrNone or ErrExpired; a Report may be there all the same, and is
-// there once.
+// error is an ErrNone. The oldest Report that waits is there all the same, until it
+// is acknowledged or a week old.
 func (m *Manager) Status(session string) (Transaction, error) {
-	t, err := m.acknowledge(session)
+	t, err := m.current(session)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var s Transaction
@@ -148,10 +152,7 @@ func (m *Manager) Status(session string) (Transaction, error) {
 	if t != nil {
 		s = t.snapshot()
 	}
-	if r := m.reports[session]; r != nil {
-		s.Report = &r.result
-		m.forget(session)
-	}
+	s.Report = m.due(session)
 	return s, err
 }
 
@@ -190,18 +191,25 @@ func (m *Manager) Holds(session string) string {
 // would have been reported to it. A commit under way goes on.
 func (m *Manager) Drop(session, why string) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r := m.reports[session]; r != nil {
-		m.forget(session)
-	}
-	t := m.open[session]
-	if t == nil {
-		return
-	}
+	gone, t := m.reports[session], m.open[session]
+	delete(m.reports, session)
 	delete(m.open, session)
-	if t.over = true; !t.expired && !t.committing {
+	if t != nil {
+		m.drop(t, why)
+	}
+	m.mu.Unlock()
+	m.forget(session, why, gone)
+	if t != nil {
+		m.remember(session)
+	}
+}
+
+// drop notes that the client session of a transaction has ended; the caller holds
+// mu.
+func (m *Manager) drop(t *transaction, why string) {
+	if t.over = true; t.ended == nil && !t.committing {
 		m.stats.ThrownAway++
-		m.o.Log.WithFields(logrus.Fields{"clientSession": session, "writes": len(t.writes), "reason": why}).
+		m.o.Log.WithFields(logrus.Fields{"clientSession": t.session, "writes": len(t.writes), "reason": why}).
 			Warn("the client session ended, and its open transaction is thrown away")
 	}
 }

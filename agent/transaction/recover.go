@@ -1,45 +1,16 @@
 package transaction
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/sirupsen/logrus"
 )
-
-// reportAge is how long the result of a recovery waits for its client session.
-const reportAge = 7 * 24 * time.Hour
-
-// report is a Result that its client session was not told yet.
-type report struct {
-	result Result
-	file   string // the journal that keeps it, if one does
-}
-
-// report keeps a Result for Status.
-func (m *Manager) report(session string, r *report) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.reports[session] != nil {
-		m.forget(session)
-	}
-	m.reports[session] = r
-}
-
-// forget drops a report; the caller holds mu.
-func (m *Manager) forget(session string) {
-	if file := m.reports[session].file; file != "" {
-		if err := os.Remove(file); err != nil {
-			m.o.Log.WithError(err).Warn("the report of a commit could not be removed")
-		}
-	}
-	delete(m.reports, session)
-}
 
 // readJournals takes over what a former process has left.
 func (m *Manager) readJournals() error {
@@ -56,8 +27,11 @@ func (m *Manager) readJournals() error {
 		return err
 	}
 	for _, f := range files {
-		if strings.HasSuffix(f.Name(), journalSuffix) {
+		switch {
+		case strings.HasSuffix(f.Name(), journalSuffix):
 			m.takeOver(filepath.Join(m.o.Dir, f.Name()))
+		case strings.HasSuffix(f.Name(), openSuffix):
+			m.takeOverOpen(filepath.Join(m.o.Dir, f.Name()))
 		}
 	}
 	return nil
@@ -81,7 +55,7 @@ func (m *Manager) takeOver(name string) {
 		}
 		return
 	case end != nil:
-		m.report(b.Session, &report{*end, name})
+		m.report(b.Session, &report{result: *end, file: name, time: b.Time})
 		return
 	}
 	for _, step := range b.Steps {
@@ -93,7 +67,7 @@ func (m *Manager) takeOver(name string) {
 	}
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	if c.release, err = m.locks.take(ended, c.keys()); err != nil { // a journal beside this one has them
+	if c.release, err = m.locks.take(ended, false, c.keys()...); err != nil { // a journal beside this one has them
 		c.release = func() {}
 	}
 	m.crashed = append(m.crashed, c)
@@ -149,6 +123,9 @@ func (c *commit) recover(ctx context.Context) error {
 			continue
 		}
 		c.note(record{Done: s}) // or it would look as if it had no effect, once it is undone
+		if s.open && ctx.Err() != nil {
+			return fmt.Errorf("recover a commit of client session %s: what became of %s %s is not known yet: %w", c.session, s.Method, s.Path, cmp.Or(c.blind, context.Cause(ctx)))
+		}
 	}
 	if !verdict(c.steps).Result.good() {
 		c.compensate(ctx)
@@ -160,7 +137,7 @@ func (c *commit) recover(ctx context.Context) error {
 	result.Recovered = true
 	c.log(result)
 	c.note(record{End: &result}) // which is the report from now on
-	c.m.report(c.session, &report{result, c.journal.name})
+	c.m.report(c.session, &report{result: result, file: c.journal.name, time: c.m.o.Now()})
 	return nil
 }
 

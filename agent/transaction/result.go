@@ -17,7 +17,11 @@ var (
 	// ErrNone: the client session has no open transaction.
 	ErrNone = errors.New("the client session has no open transaction")
 	// ErrExpired: it had one, which was idle for too long. It is an ErrNone.
-	ErrExpired = fmt.Errorf("%w: it was idle for too long and was thrown away", ErrNone)
+	ErrExpired = fmt.Errorf("%w: it was idle for too long and was thrown away, and nothing is sent until it is rolled back or another one is begun", ErrNone)
+	// ErrLost: it had one when the agent ended. It is an ErrNone.
+	ErrLost = fmt.Errorf("%w: it was lost when the agent was restarted, and nothing is sent until it is rolled back or another one is begun", ErrNone)
+	// ErrNoReport: there is no report of that ID.
+	ErrNoReport = errors.New("there is no such report")
 	// ErrOpen: the client session has an open transaction already.
 	ErrOpen = errors.New("the client session has an open transaction already")
 	// ErrCommitting: the transaction is being committed. It is an ErrOpen.
@@ -30,6 +34,8 @@ var (
 	ErrAction = errors.New("an action cannot be undone, so it cannot be part of a transaction")
 	// ErrStale: a resource is not what it was when the write was staged.
 	ErrStale = errors.New("the resource has changed since the write was staged")
+	// ErrHeld: a write that was to be sent at once has waited too long for a commit.
+	ErrHeld = errors.New("a transaction that is being committed, or was when the agent ended, changes the same resource")
 	// ErrLarge: the transaction holds as much as it may.
 	ErrLarge = errors.New("the transaction is too large")
 	// ErrTimeout: an idle timeout may not be negative.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/freshness"
@@ -52,7 +53,7 @@ type write struct {
 // Ilod-Transaction is "immediate".
 //
 // Besides those of Next, errors are ErrAction, *ViolationError, ErrStale (If-Match
-// does not match), ErrLarge, ErrCommitting and ErrExpired.
+// does not match), ErrLarge, ErrCommitting, ErrExpired, ErrLost and ErrHeld.
 func (m *Manager) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, "":
@@ -63,14 +64,18 @@ func (m *Manager) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		delete(r.Header, header)
 	}
+	session, _ := r.Context().Value(sessionKey{}).(string)
 	if given && !slices.Equal(how, []string{immediate}) {
 		closeBody(r)
+		m.Spoil(r.Context(), session, r.Method, r.URL.RequestURI(), header+" can only be "+immediate)
 		return nil, &ViolationError{[]Violation{{Key: "HeaderInvalid", Args: []string{header}, Text: header + " can only be " + immediate}}}
 	}
-	session, _ := r.Context().Value(sessionKey{}).(string)
 	key := ilopath.Canonical(r.URL.EscapedPath())
-	if given || session == "" || ilopath.Within(key, "/redfish/v1/sessionservice/sessions") || ilopath.Within(key, "/redfish/v1/sessions") || ilopath.Within(key, "/ilod") {
+	if apart(key) {
 		return m.o.Next.RoundTrip(r)
+	}
+	if given || session == "" {
+		return m.direct(r, key)
 	}
 	t, err := m.find(session)
 	switch {
@@ -78,7 +83,7 @@ func (m *Manager) RoundTrip(r *http.Request) (*http.Response, error) {
 		closeBody(r)
 		return nil, err
 	case t == nil:
-		return m.o.Next.RoundTrip(r)
+		return m.direct(r, key)
 	}
 	defer closeBody(r)
 	if err := m.enter(r.Context(), t); err != nil {
@@ -86,6 +91,49 @@ func (m *Manager) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	defer t.leave()
 	return m.stage(r, t, key)
+}
+
+// apart are paths whose writes take no part in transactions.
+func apart(key string) bool {
+	return ilopath.Within(key, "/redfish/v1/sessionservice/sessions") || ilopath.Within(key, "/redfish/v1/sessions") || ilopath.Within(key, "/ilod")
+}
+
+// heldFor is how long a write waits for a commit that is about its resource.
+const heldFor = 30 * time.Second
+
+// direct sends a write at once, but not into the middle of a commit that is about
+// the same resource. An action has a path of its own, and waits for nothing.
+func (m *Manager) direct(r *http.Request, key string) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), heldFor)
+	release, err := m.locks.take(ctx, true, key)
+	cancel()
+	if err != nil {
+		closeBody(r)
+		return nil, fmt.Errorf("%w: %w", ErrHeld, err)
+	}
+	defer release()
+	return m.o.Next.RoundTrip(r)
+}
+
+// Spoil marks the open transaction of a client session as errant, if it has one: a
+// write that would have been part of it was refused before it came here. A commit
+// must not apply the rest.
+func (m *Manager) Spoil(ctx context.Context, session, method, uri, why string) {
+	if apart(ilopath.Canonical(uri)) {
+		return
+	}
+	t, err := m.find(session)
+	if err != nil || t == nil || m.enter(ctx, t) != nil {
+		return
+	}
+	defer t.leave()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.used = m.o.Now(); t.errant {
+		return
+	}
+	t.errant = true
+	t.writes = append(t.writes, &write{Staged: Staged{Number: len(t.writes) + 1, Method: method, Path: uri, Error: why}})
 }
 
 func closeBody(r *http.Request) {

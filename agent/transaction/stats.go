@@ -17,7 +17,7 @@ func (m *Manager) Stats() Stats {
 	defer m.mu.Unlock()
 	s := m.stats
 	for _, t := range m.open {
-		if !t.expired {
+		if t.ended == nil {
 			s.Open++
 		}
 	}

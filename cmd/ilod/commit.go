@@ -74,7 +74,7 @@ func (a *app) statusCommand() *cobra.Command {
 	return a.ownCommand("status", "Print the changes that wait for a commit", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
 		body, err := a.ask(ctx, rt, http.MethodGet, transactionPath)
 		if err != nil {
-			if err = a.besideError(err); isMessage("NoTransaction")(err) {
+			if err = a.besideError(ctx, rt, err); isMessage("NoTransaction")(err) {
 				err = fmt.Errorf("%w found on the current server", errNoChanges)
 			}
 			return err

@@ -91,9 +91,20 @@ the result is "unchanged" if that is nothing.`,
 		a.ownCommand("status", "Print the open transaction", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
 			body, err := a.ask(ctx, rt, http.MethodGet, transactionPath)
 			if err != nil {
-				return a.besideError(err)
+				return a.besideError(ctx, rt, err)
 			}
-			return a.printTransaction(body)
+			if err := a.printTransaction(body); err != nil {
+				return err
+			}
+			var t transaction.Transaction
+			if err := json.Unmarshal(body, &t); err != nil || t.Report == nil {
+				return err
+			}
+			if a.json { // it is in the document
+				a.acknowledge(ctx, rt, *t.Report)
+				return nil
+			}
+			return a.showReport(ctx, rt, *t.Report)
 		}),
 		a.ownCommand("diff", "Print what a commit would change", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
 			return a.diffTransaction(ctx, rt)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/ilod/ilod/agent/transaction"
@@ -30,12 +31,12 @@ func (a *app) end(ctx context.Context, rt http.RoundTripper, how string) (r tran
 	watched := a.watchCommit(ctx, rt)
 	_, body, err := a.tell(ctx, rt, http.MethodPost, transactionPath+"/"+how, nil)
 	if report := watched(); report != nil {
-		if err := a.printResult(*report); err != nil {
+		if err := a.showReport(ctx, rt, *report); err != nil {
 			return r, err
 		}
 	}
 	if err != nil {
-		return r, a.besideError(err)
+		return r, a.besideError(ctx, rt, err)
 	}
 	if err := json.Unmarshal(body, &r); err != nil {
 		return r, fmt.Errorf("the transaction's result: %w", err)
@@ -62,18 +63,38 @@ func (a *app) watchCommit(ctx context.Context, rt http.RoundTripper) func() *tra
 }
 
 // besideError prints the result that stands beside an error, and returns that.
-func (a *app) besideError(err error) error {
+func (a *app) besideError(ctx context.Context, rt http.RoundTripper, err error) error {
 	var r transaction.Result
 	if refused, ok := errors.AsType[*refusal](err); !ok || refused.beside(&r) != nil || r.Result == "" {
 		return err
 	}
-	if printing := a.printResult(r); printing != nil {
+	if printing := a.showReport(ctx, rt, r); printing != nil {
 		return printing
 	}
 	if r.Result == transaction.Unknown {
 		return fmt.Errorf("%w: %w", chif.ErrOutcomeUnknown, err)
 	}
 	return err
+}
+
+// showReport prints a result. If it is a report that waits for somebody to be told,
+// the agent keeps it until then.
+func (a *app) showReport(ctx context.Context, rt http.RoundTripper, r transaction.Result) error {
+	if err := a.printResult(r); err != nil {
+		return err
+	}
+	a.acknowledge(ctx, rt, r)
+	return nil
+}
+
+// acknowledge tells the agent that the user was told.
+func (a *app) acknowledge(ctx context.Context, rt http.RoundTripper, r transaction.Result) {
+	if r.ID == "" {
+		return
+	}
+	if _, err := a.ask(ctx, rt, http.MethodDelete, transactionPath+"/reports/"+url.PathEscape(r.ID)); err != nil {
+		a.log.WithError(err).Warn("the agent will report the commit once more")
+	}
 }
 
 func (a *app) printResult(r transaction.Result) error {

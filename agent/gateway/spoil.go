@@ -1,0 +1,37 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+
+	"github.com/ilod/ilod/agent/ilopath"
+)
+
+// transactionHeader of a write is "immediate" if it is not for the open
+// transaction.
+const transactionHeader = "Ilod-Transaction"
+
+const activePath = ownPath + "/active"
+
+// spoil marks the open transaction of the client session as errant after a write
+// that did not come as far as the transactions: who lacks the role, has the path
+// wrong, or sends half a body, must not have the rest of it applied.
+func (g *Gateway) spoil(c *call, why string) {
+	if g.o.Transactions == nil || !knownMethods[c.Method] || isRead(c.Method) || c.Header.Get(transactionHeader) == "immediate" {
+		return
+	}
+	if ilopath.Within(c.path, ownPath) && !ilopath.Within(c.path, activePath) {
+		return // no write that a transaction could have
+	}
+	if c.lease == nil && (!c.valid || !c.who.known || g.useDefault(c) != nil || c.lease == nil) {
+		return // nobody knows whose transaction it was for
+	}
+	path := c.path
+	switch {
+	case path == "":
+		path = c.URL.Path
+	case ilopath.Within(path, activePath):
+		path = "." + strings.TrimPrefix(path, activePath)
+	}
+	g.o.Transactions.Spoil(context.WithoutCancel(c.Context()), c.session.ID, c.Method, path, why)
+}
