@@ -43,21 +43,38 @@ type functions interface {
 // library lets one thread alone call into HPE's library, one call after the
 // other: whether it would bear more is not known. It is never unloaded, so that
 // thread ends with the process.
+//
+// Who wants a call made takes the turn, which may take as long as another's call,
+// and then gives the thread its work. The thread ends the turn.
 type library struct {
 	name string
 	functions
-	calls chan *call
+	turn  chan struct{} // holds a token from take until the thread has done the work
+	works chan *work    // never full: whoever fills it has the turn
 
 	mu      sync.Mutex
-	current *call     // what the library is doing
-	hung    time.Time // since when nobody waits for current; zero: somebody does
-	left    []uintptr // channels to close
+	current *work     // what the thread does, or is about to do
+	left    []*handle // to close
 }
 
-type call struct{ f func() }
+// handle is one of the library's channels. It is used by the library's thread
+// alone, which so knows what may still be done with it.
+type handle struct {
+	value  uintptr
+	closed bool
+	used   time.Time // when its last call ended
+}
+
+// work is what a caller wants the library's thread to do.
+type work struct {
+	do      func()
+	begun   atomic.Bool // by the thread or, if it is not to be done any more, by who wanted it
+	settled atomic.Bool // by the thread, or by who does not wait any longer
+	left    time.Time   // since when nobody waits for it; zero: somebody does. Under library.mu
+}
 
 func newLibrary(name string, f functions) *library {
-	l := &library{name: name, functions: f, calls: make(chan *call)}
+	l := &library{name: name, functions: f, turn: make(chan struct{}, 1), works: make(chan *work, 1)}
 	go l.serve()
 	return l
 }
@@ -65,94 +82,113 @@ func newLibrary(name string, f functions) *library {
 func (l *library) serve() {
 	runtime.LockOSThread()
 	l.initialize()
-	for c := range l.calls {
-		l.now(c)
-		c.f()
+	for w := range l.works {
+		w.do()
 		l.closeLeft()
-		l.now(nil)
+		l.mu.Lock()
+		l.current = nil
+		l.mu.Unlock()
+		<-l.turn
 	}
 }
 
-func (l *library) now(c *call) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.current, l.hung = c, time.Time{}
-}
-
-// closeLeft closes the channels whose owners have left.
+// closeLeft closes the channels whose owners have left. It runs on the thread.
 func (l *library) closeLeft() {
 	l.mu.Lock()
 	left := l.left
 	l.left = nil
 	l.mu.Unlock()
-	for _, handle := range left {
-		l.close(handle)
+	for _, h := range left {
+		h.closed = true
+		l.close(h.value)
 	}
 }
 
-// call has the library's thread begin with f. Its error promises that f was not
-// and will not be called.
-func (l *library) call(ctx context.Context, f func()) (*call, error) {
-	c := &call{f}
+// take waits for the turn, at most until ctx or gone ends. It fails with ErrBusy
+// when a call that its caller has given up does not return. Whoever has the turn
+// must do begin or give it back.
+func (l *library) take(ctx context.Context, gone <-chan struct{}) error {
 	ticker := time.NewTicker(hungPatience / 4)
 	defer ticker.Stop()
 	for {
+		if err := ctx.Err(); err != nil {
+			return notSent(fmt.Errorf("an earlier call into %s has not returned: %w", l.name, contextError(err)))
+		}
 		select {
-		case l.calls <- c:
-			return c, nil
+		case l.turn <- struct{}{}:
+			return nil
+		case <-gone:
+			return notSent(ErrClosed)
 		case <-ctx.Done():
-			return nil, notSent(fmt.Errorf("an earlier call into %s has not returned: %w", l.name, contextError(ctx.Err())))
 		case <-ticker.C:
-			l.mu.Lock()
-			hung := l.hung
-			l.mu.Unlock()
-			if !hung.IsZero() && time.Since(hung) > hungPatience {
-				return nil, notSent(fmt.Errorf("%w: a call into %s does not return", ErrBusy, l.name))
+			if l.hung() {
+				return notSent(fmt.Errorf("%w: a call into %s does not return", ErrBusy, l.name))
 			}
 		}
 	}
 }
 
-// giveUp says that nobody waits for c any more.
-func (l *library) giveUp(c *call) {
+func (l *library) giveBack() { <-l.turn }
+
+// begin has the thread do w. It needs the turn, which ends with w.
+func (l *library) begin(w *work) {
+	l.mu.Lock()
+	l.current = w
+	l.mu.Unlock()
+	l.works <- w
+}
+
+// leave says that nobody waits for w any more. It returns true if w will not be
+// done, nor anything of it.
+func (l *library) leave(w *work) (undone bool) {
+	undone = !w.begun.Swap(true)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.current == c && l.hung.IsZero() {
-		l.hung = time.Now()
-	}
+	w.left = time.Now()
+	return undone
+}
+
+// hung tells whether the thread is in a call that nobody waits for since long.
+func (l *library) hung() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current != nil && !l.current.left.IsZero() && time.Since(l.current.left) > hungPatience
 }
 
 // open makes and opens a channel.
 func (l *library) open(ctx context.Context) (Channel, error) {
+	if err := l.take(ctx, nil); err != nil {
+		return nil, err
+	}
 	type opened struct {
-		handle uintptr
-		code   uint32
-		tried  time.Duration
+		value uintptr
+		code  uint32
+		tried time.Duration
 	}
 	result := make(chan opened, 1)
-	var settled atomic.Bool // by the first of both sides
-	c, err := l.call(ctx, func() {
+	w := &work{}
+	w.do = func() {
 		var o opened
-		if o.handle, o.code = l.create(); o.code == 0 {
+		if w.begun.Swap(true) {
+			return
+		}
+		if o.value, o.code = l.create(); o.code == 0 {
 			start := time.Now()
-			o.code = l.ping(o.handle)
+			o.code = l.ping(o.value)
 			o.tried = time.Since(start)
 		}
 		// A refused ping says nothing about other commands.
-		if o.handle != 0 && (o.code != 0 && o.code != codeBadCommand || settled.Swap(true)) {
-			l.close(o.handle)
+		if o.value != 0 && (o.code != 0 && o.code != codeBadCommand || w.settled.Swap(true)) {
+			l.close(o.value)
 		}
 		result <- o
-	})
-	if err != nil {
-		return nil, err
 	}
+	l.begin(w)
 	var o opened
 	select {
 	case o = <-result:
 	case <-ctx.Done():
-		if !settled.Swap(true) {
-			l.giveUp(c)
+		if l.leave(w) || !w.settled.Swap(true) {
 			return nil, contextError(ctx.Err())
 		}
 		o = <-result
@@ -163,59 +199,107 @@ func (l *library) open(ctx context.Context) (Channel, error) {
 	case o.code != 0 && o.code != codeBadCommand:
 		return nil, libraryError(l.name, o.code)
 	}
-	return &libraryChannel{library: l, handle: o.handle, used: time.Now(), result: make(chan outcome, 1), done: make(chan struct{})}, nil
+	return &libraryChannel{
+		library: l, name: fmt.Sprintf("%s channel %#x", l.name, o.value), handle: &handle{value: o.value, used: time.Now()},
+		result: make(chan outcome, 1), done: make(chan struct{}),
+	}, nil
 }
 
 // outcome is that of one exchange.
 type outcome struct {
 	code   uint32
-	unsent bool // the request was not handed over
+	unsent error // why the request was not handed over
 }
 
 // libraryChannel is a Channel of HPE's library. That sends a request and waits
 // for its answer in one call, which Send begins and Receive waits for.
 type libraryChannel struct {
 	library *library
-	handle  uintptr
+	name    string
+	handle  *handle
 
-	inFlight        *call
+	hasTurn         bool
+	inFlight        *work
 	result          chan outcome // of inFlight
 	request, answer [MaxPacket]byte
-	used            time.Time // when the last call ended
 
-	closed sync.Once
+	closed atomic.Bool
 	done   chan struct{} // closed by Close
 }
 
-func (c *libraryChannel) String() string {
-	return fmt.Sprintf("%s channel %#x", c.library.name, c.handle)
+func (c *libraryChannel) String() string { return c.name }
+
+// wait waits until the library has time for this channel: so a packet's deadline
+// need not begin while calls of other channels go on. Send must follow. After an
+// error the channel is as good as before.
+func (c *libraryChannel) wait(ctx context.Context) error {
+	if c.hasTurn {
+		return nil
+	}
+	err := c.library.take(ctx, c.done)
+	c.hasTurn = err == nil
+	return err
 }
 
 // Send begins the exchange. It waits for those of other channels.
 func (c *libraryChannel) Send(ctx context.Context, packet []byte) error {
-	select {
-	case <-c.done:
-		return notSent(ErrClosed)
-	default:
+	if err := c.wait(ctx); err != nil {
+		return err
 	}
+	c.hasTurn = false
 	if c.inFlight != nil || len(packet) < headerSize || len(packet) > MaxPacket {
+		c.library.giveBack()
 		return notSent(fmt.Errorf("%w: a packet of %d bytes, or a second one", ErrInvalidRequest, len(packet)))
 	}
 	// The call may outlive the caller, so the buffers are the channel's own.
 	clear(c.request[copy(c.request[:], packet):])
 	clear(c.answer[:])
-	idle := time.Since(c.used) > libraryIdle
-	begun, err := c.library.call(ctx, func() {
-		if idle {
-			if code := c.library.ping(c.handle); code != 0 && code != codeBadCommand {
-				c.result <- outcome{code, true}
-				return
-			}
+	w := &work{}
+	w.do = func() { c.result <- c.exchange(ctx, w) }
+	c.inFlight = w
+	c.library.begin(w)
+	return nil
+}
+
+// exchange is what the library's thread does for Send. What is not wanted any
+// more is not done: the channel may be closed, its caller gone.
+func (c *libraryChannel) exchange(ctx context.Context, w *work) outcome {
+	h := c.handle
+	if err := c.unwanted(ctx); err != nil {
+		return outcome{unsent: notSent(err)}
+	}
+	if time.Since(h.used) > libraryIdle {
+		code := c.library.ping(h.value)
+		if h.used = time.Now(); code != 0 && code != codeBadCommand {
+			return outcome{unsent: notSent(libraryError(c.library.name, code))}
 		}
-		c.result <- outcome{c.library.exchange(c.handle, c.request[:], c.answer[:], milliseconds(ctx)), false}
-	})
-	c.inFlight = begun
-	return err
+	}
+	if err := c.unwanted(ctx); err != nil {
+		return outcome{unsent: notSent(err)}
+	}
+	if w.begun.Swap(true) {
+		return outcome{} // the caller has left, and knows that nothing was sent
+	}
+	code := c.library.exchange(h.value, c.request[:], c.answer[:], milliseconds(ctx))
+	h.used = time.Now()
+	return outcome{code: code}
+}
+
+// unwanted says why an exchange need not, or must not, be made. It runs on the
+// thread.
+func (c *libraryChannel) unwanted(ctx context.Context) error {
+	select {
+	case <-c.done:
+		return ErrClosed
+	default:
+	}
+	if c.handle.closed {
+		return ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return contextError(err)
+	}
+	return nil
 }
 
 // milliseconds is what is left of ctx, for ChifSetRecvTimeout, which rounds it up
@@ -234,50 +318,53 @@ func (c *libraryChannel) Receive(ctx context.Context, buf []byte) (int, error) {
 	if c.inFlight == nil {
 		return 0, fmt.Errorf("%w: %s gave an answer that belongs to another request", ErrProtocol, c.library.name)
 	}
+	var err error
 	select {
 	case o := <-c.result:
-		c.inFlight, c.used = nil, time.Now()
-		switch o.code {
-		case 0:
+		c.inFlight = nil
+		switch {
+		case o.unsent != nil:
+			return 0, o.unsent
+		case o.code == 0:
 			size := int(binary.LittleEndian.Uint16(c.answer[:]))
 			return copy(buf, c.answer[:min(max(size, headerSize), MaxPacket)]), nil
-		case codeBadCommand: // what the answer was is known, whether it was stored is not
+		case o.code == codeBadCommand: // what the answer was is known, whether it was stored is not
 			bad := Header{Size: headerSize, Sequence: binary.LittleEndian.Uint16(c.request[2:]), Command: commandBad}
 			return copy(buf, bad.append(nil)), nil
 		}
-		err := libraryError(c.library.name, o.code)
-		if o.unsent {
-			err = notSent(err)
-		}
-		return 0, err
+		return 0, libraryError(c.library.name, o.code)
 	case <-c.done:
-		c.library.giveUp(c.inFlight)
-		return 0, ErrClosed
+		err = ErrClosed
 	case <-ctx.Done():
-		c.library.giveUp(c.inFlight)
-		return 0, contextError(ctx.Err())
+		err = contextError(ctx.Err())
 	}
+	if c.library.leave(c.inFlight) {
+		err = notSent(err)
+	}
+	return 0, err
 }
 
 // Close gives the channel back, at once or when the call in progress returns.
 func (c *libraryChannel) Close() error {
-	c.closed.Do(func() {
-		close(c.done)
-		l := c.library
-		l.mu.Lock()
-		l.left = append(l.left, c.handle)
-		l.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), closePatience)
-		defer cancel()
-		closed := make(chan struct{})
-		if _, err := l.call(ctx, func() { l.closeLeft(); close(closed) }); err != nil {
-			return
-		}
-		select {
-		case <-closed:
-		case <-ctx.Done():
-		}
-	})
+	if c.closed.Swap(true) {
+		return nil
+	}
+	close(c.done)
+	l := c.library
+	l.mu.Lock()
+	l.left = append(l.left, c.handle)
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	if l.take(ctx, nil) != nil {
+		return nil // the thread closes it after the call in progress
+	}
+	closed := make(chan struct{})
+	l.begin(&work{do: func() { l.closeLeft(); close(closed) }})
+	select {
+	case <-closed:
+	case <-ctx.Done():
+	}
 	return nil
 }
 

@@ -9,29 +9,52 @@ import (
 	"time"
 )
 
-// echo is a library whose iLO answers each request with its own header.
+// echo is a library whose iLO answers each request with its own header. It
+// complains of calls that HPE's library might not bear: two at a time, and those
+// on a handle that was closed or never made.
 type echo struct {
 	t      *testing.T
 	busy   atomic.Bool
-	open   int // touched by the library's thread alone: the race detector says so
+	made   uintptr          // handles so far, and those that are open;
+	open   map[uintptr]bool // touched by the library's thread alone: the race detector says so
 	code   uint32
 	silent chan struct{} // not nil: exchanges wait for its end
+	pings  atomic.Int32
+	done   atomic.Int32 // exchanges
+	slow   func()       // not nil: what a ping does besides
 }
 
-func (e *echo) initialize() {}
-
-func (e *echo) create() (uintptr, uint32) {
-	e.open++
-	return uintptr(e.open), 0
-}
-
-func (e *echo) ping(uintptr) uint32 { return e.code }
-
-func (e *echo) exchange(_ uintptr, request, answer []byte, ms uint32) uint32 {
+func (e *echo) call(name string, handle uintptr) (end func()) {
 	if e.busy.Swap(true) {
 		e.t.Error("two calls at a time")
 	}
-	defer e.busy.Store(false)
+	if name != "create" && !e.open[handle] {
+		e.t.Errorf("%s on handle %d, which is not open", name, handle)
+	}
+	return func() { e.busy.Store(false) }
+}
+
+func (e *echo) initialize() { e.open = map[uintptr]bool{} }
+
+func (e *echo) create() (uintptr, uint32) {
+	defer e.call("create", 0)()
+	e.made++
+	e.open[e.made] = true
+	return e.made, 0
+}
+
+func (e *echo) ping(handle uintptr) uint32 {
+	defer e.call("ping", handle)()
+	e.pings.Add(1)
+	if e.slow != nil {
+		e.slow()
+	}
+	return e.code
+}
+
+func (e *echo) exchange(handle uintptr, request, answer []byte, ms uint32) uint32 {
+	defer e.call("exchange", handle)()
+	e.done.Add(1)
 	if ms == 0 {
 		e.t.Error("no time limit")
 	}
@@ -39,22 +62,35 @@ func (e *echo) exchange(_ uintptr, request, answer []byte, ms uint32) uint32 {
 		<-e.silent
 	}
 	h, _, _ := ParsePacket(request)
-	h.Size, h.Command = headerSize, h.Command|responseFlag
+	if h.Command == commandStatus {
+		h.Size = 12
+	} else {
+		h.Size = headerSize
+	}
+	h.Command |= responseFlag
 	h.append(answer[:0])
 	return e.code
 }
 
-func (e *echo) close(uintptr) { e.open-- }
+func (e *echo) close(handle uintptr) {
+	defer e.call("close", handle)()
+	delete(e.open, handle)
+}
 
 // start runs the library until the test's end, when no channel may be open.
 func (e *echo) start() *library {
 	l := newLibrary("test.dll", e)
 	e.t.Cleanup(func() {
 		none := make(chan bool)
-		if _, err := l.call(context.Background(), func() { none <- e.open == 0 }); err != nil || !<-none {
-			e.t.Error("channels are left", err)
+		if err := l.take(context.Background(), nil); err != nil {
+			e.t.Error(err)
+			return
 		}
-		close(l.calls)
+		l.begin(&work{do: func() { none <- len(e.open) == 0 }})
+		if !<-none {
+			e.t.Error("channels are left")
+		}
+		close(l.works)
 	})
 	return l
 }
@@ -121,10 +157,12 @@ func TestLibraryHangs(t *testing.T) {
 		}
 		close(e.silent)
 		again := e.conn(l)
-		if _, err := again.Exchange(t.Context(), commandBlob, 0, nil); err != nil {
-			t.Errorf("afterwards: %v", err)
+		for _, conn := range []*Conn{again, other} { // whose request was not sent
+			if _, err := conn.Exchange(t.Context(), commandBlob, 0, nil); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+			conn.Close()
 		}
-		again.Close()
 	})
 }
 

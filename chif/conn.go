@@ -77,6 +77,9 @@ func (c *Conn) exchange(ctx context.Context, request []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, notSent(contextError(err))
 	}
+	if err := c.wait(ctx); err != nil {
+		return nil, notSent(err)
+	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, packetTimeout)
@@ -108,6 +111,16 @@ func (c *Conn) exchange(ctx context.Context, request []byte) ([]byte, error) {
 			return message, nil
 		}
 	}
+}
+
+// wait waits for the turn of a channel that shares its library with others,
+// before the deadline of the packet that must follow begins. Its error leaves the
+// channel as it was.
+func (c *Conn) wait(ctx context.Context) error {
+	if shared, ok := c.channel.(interface{ wait(context.Context) error }); ok {
+		return shared.wait(ctx)
+	}
+	return nil
 }
 
 // kill closes the channel because of err and returns err.

@@ -307,6 +307,9 @@ func (p *pool) openOne(ctx, until context.Context) (*lease, error) {
 	}
 	l := &lease{Conn: NewConn(ch), epoch: epoch, until: until}
 	l.closing = p.requests.Done()
+	if err := l.wait(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	l.status, err = l.Status(ctx)
