@@ -150,10 +150,12 @@ func (s *mapStore) Put(key string, value []byte) error {
 	return nil
 }
 
-func (s *mapStore) Drop(key string) {
+func (s *mapStore) Drop(keys ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.m, key)
+	for _, key := range keys {
+		delete(s.m, key)
+	}
 }
 
 func (s *mapStore) Clear() error {

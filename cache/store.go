@@ -235,15 +235,20 @@ func (s *Store) put(e *entry) error {
 	return nil
 }
 
-// Drop removes key. When it returns, key does not come back even if the process
-// is killed; it may after a loss of power, so that what was stored before the
-// host's last boot is not to be trusted.
-func (s *Store) Drop(key string) {
-	s.mu.Lock()
-	if e := s.index.find(key, false); e != nil {
-		s.remove(e)
+// Drop removes keys, all in one go. When it returns, none of them comes back even
+// if the process is killed; they may after a loss of power, so that what was
+// stored before the host's last boot is not to be trusted.
+func (s *Store) Drop(keys ...string) {
+	if len(keys) == 0 {
+		return
 	}
-	// What removed key before, or everything, may not be done either.
+	s.mu.Lock()
+	for _, key := range keys {
+		if e := s.index.find(key, false); e != nil {
+			s.remove(e)
+		}
+	}
+	// What removed a key before, or everything, may not be done either.
 	var written <-chan struct{}
 	if s.clear || s.writing || len(s.dirty) > 0 {
 		written = s.written()

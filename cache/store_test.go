@@ -313,3 +313,33 @@ func TestImports(t *testing.T) {
 		}
 	}
 }
+
+// TestDropOfManyIsOneBatch: whoever drops many keys waits for the disk once.
+func TestDropOfManyIsOneBatch(t *testing.T) {
+	o := diskOptions(t, t.TempDir())
+	s := open(t, o)
+	var keys []string
+	for i := range 200 {
+		keys = append(keys, fmt.Sprint(i))
+		if err := put(s, keys[i], document(keys[i], 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Put("other", nil); err != nil {
+		t.Fatal(err)
+	}
+	s.Drop("none") // waits for the disk
+	before := s.disk.version
+	s.Drop(keys...)
+	if batches := s.disk.version - before; batches != 1 {
+		t.Errorf("%d batches", batches)
+	}
+	if got := keysOf(s); !slices.Equal(got, []string{"other"}) {
+		t.Errorf("left: %q", got)
+	}
+	// All of them are gone from the disk, and not only from memory.
+	closeStore(t, s)
+	if got := keysOf(open(t, o)); !slices.Equal(got, []string{"other"}) {
+		t.Errorf("left on disk: %q", got)
+	}
+}

@@ -46,7 +46,7 @@ const (
 type Store interface {
 	Get(key string) (value []byte, ok bool)
 	Put(key string, value []byte) error
-	Drop(key string)
+	Drop(keys ...string) // in one go
 	Clear() error
 	All() iter.Seq2[string, []byte]
 }

@@ -58,16 +58,27 @@ const (
 	flagUnsettled              // entry.unsettled
 )
 
-// encode makes the stored form of an entry and its document. A body is deflated
-// if that makes it smaller: inflating gives back the same bytes.
-func encode(e *entry, d *document) []byte {
-	body := d.body
-	flags := byte(0)
+// packed is a body as it is stored.
+type packed struct {
+	body  []byte
+	flags byte
+}
+
+// pack deflates a body if that makes it smaller: inflating gives back the same
+// bytes.
+func pack(d *document) packed {
 	if d.gzip {
-		flags |= flagGzip
-	} else if z := deflate(body); len(z) < len(body) {
-		body, flags = z, flags|flagDeflated
+		return packed{d.body, flagGzip}
 	}
+	if z := deflate(d.body); len(z) < len(d.body) {
+		return packed{z, flagDeflated}
+	}
+	return packed{d.body, 0}
+}
+
+// encode makes the stored form of an entry and its document.
+func encode(e *entry, d *document, p packed) []byte {
+	body, flags := p.body, p.flags
 	if e.collection {
 		flags |= flagCollection
 	}

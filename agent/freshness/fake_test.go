@@ -47,10 +47,12 @@ func (s *memory) Put(key string, value []byte) error {
 	return nil
 }
 
-func (s *memory) Drop(key string) {
+func (s *memory) Drop(keys ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.m, key)
+	for _, key := range keys {
+		delete(s.m, key)
+	}
 }
 
 func (s *memory) Clear() error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/ilod/ilod/agent/ilopath"
@@ -101,105 +100,4 @@ func (c *Cache) get(ctx context.Context, u *url.URL, started time.Time) (*docume
 		return nil, fmt.Errorf("GET %s: %w", own.Path, err)
 	}
 	return d, nil
-}
-
-// settle ends a flight: its answer is kept, if it may be.
-func (c *Cache) settle(f *flight) {
-	var plain []byte
-	if f.err == nil {
-		var err error
-		if plain, _, err = f.doc.plain(); err != nil { // also of what is not kept: clients get it
-			f.err = fmt.Errorf("GET %s: %w", f.path, err)
-		}
-	}
-	c.disk.Lock()
-	defer c.disk.Unlock()
-	c.mu.Lock()
-	discard := f.discard
-	delete(c.active, f)
-	if c.flights[f.key] == f {
-		delete(c.flights, f.key)
-	}
-	c.mu.Unlock()
-	if f.err != nil || discard || f.doc.status >= 500 && !refuses(f.path, f.doc) {
-		return // what is kept may still serve
-	}
-	class, _ := classify(f.path)
-	e := &entry{key: f.key, path: f.path, class: class, status: f.doc.status, etag: f.doc.etag, fetched: f.started, validated: f.started}
-	e.wall = f.started.UnixNano()
-	keep := class != Never && !f.doc.private() && (f.doc.status == http.StatusOK || refuses(f.path, f.doc))
-	if keep && !e.negative() {
-		if !e.query() {
-			c.observe(f.path, plain) // may begin a new epoch
-		}
-		e.outline = outlineOf(plain)
-		keep = !flashing(f.path, plain)
-	}
-	c.mu.Lock()
-	c.ageRefusals(c.o.Now())
-	old := c.entries[f.key]
-	if old != nil && old.epoch == c.epoch && (old.fetched.After(f.started) || !old.negative() && f.doc.status >= 500) {
-		c.mu.Unlock()
-		return
-	}
-	if old != nil {
-		c.forget(old)
-	}
-	var evicted []string
-	if keep {
-		e.epoch, e.unsettled = c.epoch, f.started.Before(c.settled)
-		c.dir.judge(e)
-		evicted = c.makeRoom()
-		c.entries[f.key] = e
-		if e.negative() {
-			c.refuse(e, f.doc)
-		} else {
-			c.heat(e, f.doc)
-		}
-		f.stored, f.ttl = true, c.ttl(e, c.o.Now())
-	}
-	c.mu.Unlock()
-	for _, key := range evicted {
-		c.o.Store.Drop(key)
-	}
-	if !keep || e.negative() {
-		if old != nil {
-			c.o.Store.Drop(f.key)
-		}
-		return
-	}
-	if err := c.o.Store.Put(f.key, encode(e, f.doc)); err != nil {
-		c.o.Store.Drop(f.key)
-		c.mu.Lock()
-		c.forget(e)
-		c.mu.Unlock()
-		f.stored = false
-		c.o.Log.WithError(err).WithField("path", f.path).Debug("an answer could not be kept")
-	}
-}
-
-// makeRoom takes the oldest entries out of a full index, refusals first, and
-// returns their keys; the caller holds mu.
-func (c *Cache) makeRoom() (keys []string) {
-	if len(c.entries) < c.o.MaxEntries {
-		return nil
-	}
-	all := make([]*entry, 0, len(c.entries))
-	for _, e := range c.entries {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b *entry) int {
-		if a.negative() != b.negative() {
-			if a.negative() {
-				return -1
-			}
-			return 1
-		}
-		return a.fetched.Compare(b.fetched)
-	})
-	for _, e := range all[:len(all)-c.o.MaxEntries*15/16] {
-		c.forget(e)
-		keys = append(keys, e.key)
-	}
-	return keys
 }

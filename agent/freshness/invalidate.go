@@ -94,9 +94,7 @@ func (c *Cache) load() {
 		e.validated = e.fetched
 		c.entries[key] = e
 	}
-	for _, key := range useless {
-		c.o.Store.Drop(key)
-	}
+	c.o.Store.Drop(useless...)
 }
 
 // saveMeta writes meta; the caller holds disk.

@@ -15,7 +15,7 @@ func TestStored(t *testing.T) {
 	get := func(key string) ([]byte, error) {
 		switch key {
 		case root + "/systems/":
-			return encode(&entry{status: http.StatusOK}, d), nil
+			return encode(&entry{status: http.StatusOK}, d, pack(d)), nil
 		case root + "/damaged":
 			return []byte("damaged"), nil
 		}

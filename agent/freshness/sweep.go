@@ -227,9 +227,7 @@ func (c *Cache) apply(ctx context.Context, dir directory, epoch uint64) error {
 		}
 	}
 	c.mu.Unlock()
-	for _, key := range dropped {
-		c.o.Store.Drop(key)
-	}
+	c.o.Store.Drop(dropped...)
 	if _, ok := c.o.Store.Get(metaKey); !ok { // a store may lose what is seldom used
 		err := c.saveMeta()
 		c.o.Log.WithError(err).Debug("the epoch was written again")

@@ -150,9 +150,7 @@ func (c *Cache) drop(which func(*entry) bool) {
 	}
 	c.abandon()
 	c.mu.Unlock()
-	for _, key := range keys {
-		c.o.Store.Drop(key)
-	}
+	c.o.Store.Drop(keys...)
 }
 
 // abandon sees to it that no GET under way is kept or joined; the caller holds

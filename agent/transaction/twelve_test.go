@@ -310,8 +310,12 @@ func (s *store) Get(key string) ([]byte, bool) {
 	return b, ok
 }
 func (s *store) Put(key string, value []byte) error { s.m.Store(key, value); return nil }
-func (s *store) Drop(key string)                    { s.m.Delete(key) }
-func (s *store) Clear() error                       { s.m.Clear(); return nil }
+func (s *store) Drop(keys ...string) {
+	for _, key := range keys {
+		s.m.Delete(key)
+	}
+}
+func (s *store) Clear() error { s.m.Clear(); return nil }
 func (s *store) All() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		s.m.Range(func(k, v any) bool { return yield(k.(string), v.([]byte)) })
