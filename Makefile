@@ -82,10 +82,12 @@ bench: ## measure; each benchmark compares medians of one run
 # As build compiles, which so need not do it again.
 lint: export CGO_ENABLED = 0
 lint: export GOFLAGS = -trimpath
-lint: ## check format, go vet and staticcheck, for Linux and Windows
+lint: ## check format, go vet and staticcheck, for Linux and Windows, and that 32 bits compile
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt: $$files"; exit 1; }
 	GOOS=linux $(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
+	GOOS=linux GOARCH=386 $(GO) vet ./chif ./platform
+	GOOS=linux GOARCH=arm $(GO) build -o /dev/null ./cmd/ilod
 	$(GO) tool staticcheck ./...
 
 fuzz: ## run each fuzz target for FUZZTIME

@@ -246,6 +246,17 @@ func BenchmarkBlobGet(b *testing.B) {
 	b.ReportMetric(float64(len(packets)), "packets")
 }
 
+// BenchmarkSmallGet is a GET that is answered in one packet.
+func BenchmarkSmallGet(b *testing.B) {
+	t := newTransport(b, serveSocket(b, chiftest.Options{Handler: &web{}}))
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, err := get(t, "/small"); err != nil || n != int64(len(small)) {
+			b.Fatal(n, err)
+		}
+	}
+}
+
 // BenchmarkTree reads 540 resources, 40 ms an answer, over 2 channels. bare is
 // the time that the iLO alone needs: 540 × 40 ms ÷ 2.
 func BenchmarkTree(b *testing.B) {

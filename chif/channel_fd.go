@@ -25,6 +25,8 @@ const (
 	// a full queue (chif-protocol §7 row 11).
 	queueRetry = 50 * time.Millisecond
 	queueWait  = 2 * time.Second
+	// maxLeft is more than the driver's queue to the host holds, 3.
+	maxLeft = 8
 )
 
 // fdChannel is a Channel on a file descriptor that moves one packet a read or
@@ -37,6 +39,8 @@ type fdChannel struct {
 	wake int // eventfd: ends a poll when the context or the channel ends
 
 	read, write func(fd int, packet []byte) (int, error) // unix.Read and unix.Write
+
+	mayBeBusy bool // the other end may still say that it has no channel left
 
 	use    sync.Mutex // held while fd and wake are in use, so that they cannot be closed and given to another file
 	closed atomic.Bool
@@ -206,9 +210,10 @@ func (c *fdChannel) Receive(ctx context.Context, buf []byte) (int, error) {
 				return 0, fmt.Errorf("read: %w", err)
 			case n == 0:
 				return 0, fmt.Errorf("%w: the other end closed the channel", ErrReset)
-			case isBusyPacket(buf[:n]):
+			case c.mayBeBusy && isBusyPacket(buf[:n]):
 				return 0, notSent(ErrBusy)
 			}
+			c.mayBeBusy = false
 			return n, nil
 		case revents != 0:
 			return 0, fmt.Errorf("%w: poll reports %#x", ErrReset, revents)
@@ -220,9 +225,29 @@ func (c *fdChannel) Receive(ctx context.Context, buf []byte) (int, error) {
 // refused reports whether the last packet before the other end closed was a
 // busy packet.
 func (c *fdChannel) refused() bool {
+	if !c.mayBeBusy {
+		return false
+	}
 	var b [headerSize + 1]byte
 	n, err := c.read(c.fd, b[:])
 	return err == nil && isBusyPacket(b[:n])
+}
+
+// drain takes what an earlier owner of the channel has left unread.
+func (c *fdChannel) drain() error {
+	c.use.Lock()
+	defer c.use.Unlock()
+	var buf [MaxPacket]byte
+	for range maxLeft {
+		revents, err := c.poll(unix.POLLIN, 0)
+		if err != nil || revents&unix.POLLIN == 0 {
+			return err
+		}
+		if _, err := c.read(c.fd, buf[:]); err != nil {
+			return nil // the first exchange meets it again
+		}
+	}
+	return nil
 }
 
 // isBusyPacket knows the packet with which the server of a packet socket says

@@ -4,6 +4,7 @@ package chif
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func (d *nodeDevice) Open(ctx context.Context) (Channel, error) {
 		return nil, d.noDevice()
 	}
 	start, taken := rand.IntN(count), 0
-	var last error
+	var last, memory error
 	for i := range count {
 		if err := ctx.Err(); err != nil {
 			return nil, contextError(err)
@@ -60,12 +61,17 @@ func (d *nodeDevice) Open(ctx context.Context) (Channel, error) {
 			return nil, fmt.Errorf("%w: open %s: %w", ErrPermission, name, err)
 		case errors.Is(err, unix.EBUSY):
 			taken++
+		case errors.Is(err, unix.ENOMEM): // no memory for the channel's queues now
+			memory = fmt.Errorf("open %s: %w", name, err)
 		default:
 			last = fmt.Errorf("open %s: %w", name, err)
 		}
 	}
-	if last != nil {
-		return nil, fmt.Errorf("%d of %d nodes are taken: %w", taken, count, last)
+	switch {
+	case last != nil && taken == 0:
+		return nil, last
+	case last != nil || memory != nil:
+		return nil, fmt.Errorf("%w: %d of %d are taken; %w", ErrBusy, taken, count, cmp.Or(memory, last))
 	}
 	return nil, fmt.Errorf("%w: %d of %d are taken, or the iLO is resetting", ErrBusy, taken, count)
 }
@@ -75,7 +81,14 @@ func (d *nodeDevice) opened(ctx context.Context, name string, fd int) (Channel, 
 	if err != nil {
 		return nil, err
 	}
-	if err := sleep(ctx, nil, d.settle); err != nil {
+	if !isDevice(fd) {
+		return nil, errors.Join(&NoDeviceError{Address: d.dir, Reason: NotNodes}, c.Close())
+	}
+	err = sleep(ctx, nil, d.settle)
+	if err == nil {
+		err = c.drain() // as HPE's library does
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -91,6 +104,13 @@ func (d *nodeDevice) nodes() int {
 		}
 	}
 	return maxNodes
+}
+
+// isDevice tells a node from a file that only has its name, which must never be
+// written to.
+func isDevice(fd int) bool {
+	var s unix.Stat_t
+	return unix.Fstat(fd, &s) == nil && s.Mode&unix.S_IFMT == unix.S_IFCHR
 }
 
 // noDevice finds out why there are no nodes.

@@ -24,7 +24,12 @@ func (d socketDevice) Open(context.Context) (Channel, error) {
 	}
 	err = unix.Connect(fd, &unix.SockaddrUnix{Name: d.path})
 	if err == nil {
-		return newFDChannel(d.String(), fd)
+		c, err := newFDChannel(d.String(), fd)
+		if err != nil {
+			return nil, err
+		}
+		c.mayBeBusy = true
+		return c, nil
 	}
 	unix.Close(fd)
 	switch {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,7 @@ func TestBusyPacket(t *testing.T) {
 	busy, _ := hex.DecodeString("08000000ffff0000")
 	for _, send := range []bool{false, true} {
 		c, peer := pair(t)
+		c.mayBeBusy = true
 		if _, err := unix.Write(peer, busy); err != nil {
 			t.Fatal(err)
 		}
@@ -159,6 +161,92 @@ func TestBusyPacket(t *testing.T) {
 		}
 		if !errors.Is(err, ErrBusy) || !errors.Is(err, ErrNotSent) {
 			t.Errorf("send %v: %v", send, err)
+		}
+	}
+}
+
+// A node never sends that packet, and a socket only before any other.
+func TestBareRefusalIsNoBusyPacketLater(t *testing.T) {
+	bare := Header{Size: headerSize, Command: commandBad}.append(nil)
+	for name, packets := range map[string][][]byte{"node": {bare}, "socket": {packet(8), bare}} {
+		c, peer := pair(t)
+		c.mayBeBusy = name == "socket"
+		for i, b := range packets {
+			if _, err := unix.Write(peer, b); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := c.Receive(t.Context(), make([]byte, MaxPacket)); err != nil || n != 8 {
+				t.Errorf("%s, packet %d: %d bytes, %v", name, i, n, err)
+			}
+		}
+	}
+	for _, not := range [][]byte{
+		Header{Size: headerSize, Sequence: 1, Command: commandBad}.append(nil), // our request, refused
+		append(Header{Size: headerSize + 4, Command: commandBad}.append(nil), 0, 0, 0, 0),
+		Header{Size: headerSize, Command: 1}.append(nil),
+	} {
+		if isBusyPacket(not) {
+			t.Errorf("%x is a busy packet", not)
+		}
+	}
+}
+
+// hpilo reports POLLERR alone after a reset of the iLO.
+func TestPollErrorIsAReset(t *testing.T) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	c, err := newFDChannel("test", p[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	unix.Close(p[0]) // now poll reports POLLERR for the other end
+	if _, err := c.Receive(t.Context(), make([]byte, MaxPacket)); !errors.Is(err, ErrReset) || errors.Is(err, ErrNotSent) {
+		t.Error(err)
+	}
+}
+
+// What a node's earlier owner has left unread is gone before the first request.
+func TestLeftoverPacketsAreDrained(t *testing.T) {
+	c, peer := pair(t)
+	for range 3 {
+		if _, err := unix.Write(peer, packet(64)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.drain(); err != nil {
+		t.Fatal(err)
+	}
+	if revents, err := c.poll(unix.POLLIN, 0); revents != 0 || err != nil {
+		t.Errorf("after the drain: %#x, %v", revents, err)
+	}
+	if err := c.drain(); err != nil {
+		t.Errorf("of an empty channel: %v", err)
+	}
+}
+
+// A file that only has the name of a node is never written to.
+func TestFileWithANodesNameIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	for name, make := range map[string]func(string) error{
+		"file": func(path string) error { return os.WriteFile(path, []byte("precious"), 0o600) },
+		"pipe": func(path string) error { return unix.Mkfifo(path, 0o600) },
+	} {
+		d := &nodeDevice{dir: filepath.Join(dir, name), sys: t.TempDir(), proc: t.TempDir(), open: openNode}
+		if err := os.Mkdir(d.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := make(d.node(0)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := d.Open(t.Context())
+		if no, ok := errors.AsType[*NoDeviceError](err); !ok || no.Reason != NotNodes {
+			t.Errorf("%s: %v", name, err)
+		}
+		if b, err := os.ReadFile(filepath.Join(dir, "file", "d0ccb0")); name == "file" && string(b) != "precious" {
+			t.Errorf("the file holds %q, %v", b, err)
 		}
 	}
 }
@@ -218,7 +306,9 @@ func TestCloseEndsAWait(t *testing.T) {
 func nodes(t *testing.T, n int, open func(name string) (int, error)) *nodeDevice {
 	d := &nodeDevice{dir: t.TempDir(), sys: t.TempDir(), proc: t.TempDir(), open: open}
 	for i := range n {
-		touch(t, d.node(i), "")
+		if err := os.Symlink(os.DevNull, d.node(i)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return d
 }
@@ -285,16 +375,39 @@ func TestNodeOpens(t *testing.T) {
 			ch.Close()
 		}
 	}
+	for _, c := range []struct {
+		errs []error // of the nodes
+		want error
+	}{
+		{slices.Repeat([]error{unix.EBUSY}, 16), ErrBusy},
+		{append(slices.Repeat([]error{unix.EBUSY}, 15), unix.ENOMEM), ErrBusy},
+		{append(slices.Repeat([]error{unix.EBUSY}, 15), unix.EIO), ErrBusy},
+		{[]error{unix.ENOMEM, unix.ENOMEM}, ErrBusy},
+		{[]error{unix.EIO, unix.EIO}, unix.EIO},
+	} {
+		left := slices.Clone(c.errs)
+		d := nodes(t, len(left), func(string) (int, error) { err := left[0]; left = left[1:]; return -1, err })
+		if _, err := d.Open(t.Context()); !errors.Is(err, c.want) || errors.Is(err, ErrBusy) != (c.want == ErrBusy) {
+			t.Errorf("%v: %v", c.errs, err)
+		}
+	}
 	d := nodes(t, 3, func(string) (int, error) { return -1, unix.EMFILE })
 	if _, err := d.Open(t.Context()); !errors.Is(err, unix.EMFILE) || errors.Is(err, ErrBusy) {
 		t.Error(err)
 	}
 	d.settle = time.Hour
-	d.open = func(string) (int, error) { return unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0) }
+	var fd int
+	d.open = func(string) (opened int, err error) {
+		fd, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		return fd, err
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if _, err := d.Open(ctx); !errors.Is(err, ErrTimeout) {
 		t.Errorf("the settle time outlasts the deadline: %v", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("the descriptor stays open: %v", err)
 	}
 }
 

@@ -28,6 +28,8 @@ const (
 	NoLibrary
 	// NoDriver: HPE's library says that its driver has no device.
 	NoDriver
+	// NotNodes: what has the name of a channel node is not a device.
+	NotNodes
 )
 
 // NoDeviceError is the ErrNoDevice of one address, with its cause.
@@ -74,6 +76,8 @@ func (r NoDeviceReason) Cause() string {
 		return "HPE's library ilorest_chif.dll is not there, or cannot be used"
 	case NoDriver:
 		return "HPE's channel interface driver is not installed, or this machine has no iLO 2 to 6"
+	case NotNodes:
+		return "what has the name of a channel node here is not a character device"
 	}
 	return "unknown reason"
 }

@@ -239,7 +239,8 @@ func (m *message) parseAnswer(raw []byte) (*http.Response, error) {
 	case resp.ProtoMajor != 1 || resp.StatusCode < 200:
 		return nil, fmt.Errorf("%w: HTTP answer begins %s %s", ErrProtocol, resp.Proto, clip(resp.Status))
 	}
-	body, err := content(resp, raw[len(raw)-unread.Len()-r.Buffered():])
+	left := func() int { return unread.Len() + r.Buffered() }
+	body, err := content(resp, raw[len(raw)-left():], left)
 	if err != nil {
 		return nil, err
 	}
@@ -260,16 +261,17 @@ func (m *message) parseAnswer(raw []byte) (*http.Response, error) {
 	return resp, nil
 }
 
-// content cuts an answer's body out of what follows its header.
-func content(resp *http.Response, rest []byte) ([]byte, error) {
+// content cuts an answer's body out of what follows its header; unread is how
+// many bytes of it resp has not taken.
+func content(resp *http.Response, rest []byte, unread func() int) ([]byte, error) {
 	switch {
 	case resp.Body == http.NoBody: // HEAD, 204, 304, length 0
 		return nil, nil
 	case len(resp.TransferEncoding) > 0:
 		body, err := io.ReadAll(resp.Body)
 		switch {
-		case errors.Is(err, io.ErrUnexpectedEOF):
-			return nil, errTruncated
+		case errors.Is(err, io.ErrUnexpectedEOF), err != nil && unread() < len("\r\n"):
+			return nil, errTruncated // the last chunk's end included
 		case err != nil:
 			return nil, fmt.Errorf("%w: HTTP body: %s", ErrProtocol, clip(err.Error()))
 		}

@@ -43,8 +43,10 @@ type Status struct {
 	SecurityState    SecurityState
 }
 
-// minStatus is the shortest answer that still holds the security state @72.
-const minStatus = 73
+const (
+	minStatus  = 12  // the shortest answer that HPE's library accepts: header and code
+	statusSize = 100 // one with all fields
+)
 
 // appendStatus adds a status request, a bare header.
 func appendStatus(dst []byte, seq uint16) []byte {
@@ -52,12 +54,15 @@ func appendStatus(dst []byte, seq uint16) []byte {
 }
 
 // parseStatus reads a status answer's message, little-endian. Offsets in the
-// code count from the start of the packet, as in the documents.
+// code count from the start of the packet, as in the documents. What a short
+// answer leaves out is zero, the security state among it.
 func parseStatus(msg []byte) (Status, error) {
 	if len(msg) < minStatus-headerSize {
-		return Status{}, fmt.Errorf("%w: status answer of %d bytes ends before the security state", ErrProtocol, len(msg)+headerSize)
+		return Status{}, fmt.Errorf("%w: status answer of %d bytes ends before its code", ErrProtocol, len(msg)+headerSize)
 	}
-	at := func(off int) []byte { return msg[off-headerSize:] }
+	var whole [statusSize - headerSize]byte
+	copy(whole[:], msg)
+	at := func(off int) []byte { return whole[off-headerSize:] }
 	if code := binary.LittleEndian.Uint32(at(8)); code != 0 {
 		return Status{}, fmt.Errorf("%w: status answer carries error %#x", ErrProtocol, code)
 	}

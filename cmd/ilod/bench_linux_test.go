@@ -145,7 +145,7 @@ func (t *timed) run(tb testing.TB, args ...string) {
 		tb.Fatal(err)
 	}
 	t.walls = append(t.walls, time.Since(start))
-	t.rss = max(t.rss, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss<<10) // KiB (getrusage(2))
+	t.rss = max(t.rss, int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)<<10) // KiB (getrusage(2))
 }
 
 // median of the wall times in milliseconds.

@@ -21,6 +21,8 @@ func remedy(r chif.NoDeviceReason) string {
 		return "on an iLO 7 use Redfish over the virtual NIC (https://16.1.15.1) with credentials"
 	case chif.NoNodes:
 		return "in a container, hand in /dev/hpilo; else see that devtmpfs is mounted on /dev"
+	case chif.NotNodes:
+		return "correct the device path; the kernel's own directory is /dev/hpilo"
 	case chif.NoLibrary:
 		return "install HPE's RESTful Interface Tool, or copy its ilorest_chif.dll to the directory of ilod.exe"
 	case chif.NoDriver:

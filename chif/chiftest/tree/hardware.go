@@ -88,7 +88,7 @@ func (b *builder) smartStorage(size int) {
 }
 
 func drive(i int) obj {
-	return obj{"CapacityBytes": 1200000000000, "CapacityGB": 1200, "MediaType": "HDD", "Protocol": "SAS", "Model": "SIM1200",
+	return obj{"CapacityBytes": int64(1200000000000), "CapacityGB": 1200, "MediaType": "HDD", "Protocol": "SAS", "Model": "SIM1200",
 		"SerialNumber": fmt.Sprintf("DRV%05d", i), "Revision": "HPD1", "Status": healthy}
 }
 
@@ -109,7 +109,7 @@ func (b *builder) storage(size int) {
 			"SupportedDeviceProtocols": []string{"SAS", "SATA", "NVMe"}, "Status": healthy}
 	})
 	b.members(path+"/Volumes", "Volume", 1, number, func(int) obj {
-		return obj{"CapacityBytes": 1200000000000, "RAIDType": "RAID1", "Status": healthy,
+		return obj{"CapacityBytes": int64(1200000000000), "RAIDType": "RAID1", "Status": healthy,
 			"Links": obj{"Drives": drives[:2]}}
 	}, "PATCH", "DELETE")
 	b.add(box, "Chassis", obj{"ChassisType": "StorageEnclosure", "Model": "8 SFF backplane", "Manufacturer": "HPE", "Status": healthy,
