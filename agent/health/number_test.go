@@ -266,3 +266,17 @@ func TestNothingIsNoReport(t *testing.T) {
 		t.Error(r, err)
 	}
 }
+
+// TestReasonsThatSayNothing are left out of why a drive is not well.
+func TestReasonsThatSayNothing(t *testing.T) {
+	for reasons, want := range map[string]string{`["None","TooHot","Ok","Removed"]`: "TooHot, Removed", `["None"]`: "", `"TooHot"`: ""} {
+		r := read(t, edited(t, captured(t, "ilo5-3.11-dl360-gen10plus"), map[string]func(map[string]any){driveURI: func(b map[string]any) {
+			b["Status"] = map[string]any{"Health": "Warning", "State": "Enabled"}
+			b["DiskDriveStatusReasons"] = json.RawMessage(reasons)
+		}}))
+		got := part(t, r, "storage").Unhealthy
+		if len(got) == 0 || got[0].Reason != want {
+			t.Errorf("%s: %+v, want %q", reasons, got, want)
+		}
+	}
+}

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ilod/ilod/agent/redfisherror"
 )
 
 var unescaper = strings.NewReplacer("~1", "/", "~0", "~")
@@ -30,8 +33,8 @@ type Info struct {
 }
 
 // Property describes the property of a resource that a JSON pointer leads to,
-// which a slash may begin. The error wraps ErrNoResource or ErrNoProperty, or is
-// one of reading.
+// which a slash may begin. The error wraps ErrNoResource or ErrNoProperty, is the
+// iLO's refusal, or one of reading.
 func (c *Checker) Property(ctx context.Context, path, pointer string) (Info, error) {
 	j := &judge{ctx: ctx, c: c}
 	at, err := j.open(path)
@@ -76,13 +79,19 @@ func (c *Checker) Properties(ctx context.Context, path string) ([]Info, error) {
 
 // open is the place of a whole resource.
 func (j *judge) open(path string) (place, error) {
-	resource, err := j.c.resource(j.ctx, path)
+	status, _, body, err := j.c.library.read(j.ctx, path, "")
 	if err != nil {
 		return place{}, err
 	}
+	resource := present(body)
 	members := resource.members()
-	if members == nil {
+	switch {
+	case status == http.StatusNotFound:
 		return place{}, fmt.Errorf("%w: %s", ErrNoResource, path)
+	case status != http.StatusOK:
+		return place{}, &redfisherror.Error{Method: http.MethodGet, Path: path, Status: status, Messages: redfisherror.Parse(body)}
+	case members == nil:
+		return place{}, fmt.Errorf("GET %s: the answer is no JSON object", path)
 	}
 	d, err := j.c.schema(j.ctx, members["@odata.type"].text())
 	if err != nil {

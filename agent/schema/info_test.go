@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -159,5 +160,32 @@ func TestAllowedValues(t *testing.T) {
 				t.Errorf("only %d written, %d refused", written, refused)
 			}
 		})
+	}
+}
+
+// TestWhatCannotBeReadIsNotMissing tells a resource that an iLO does not have from
+// one that it does not give.
+func TestWhatCannotBeReadIsNotMissing(t *testing.T) {
+	for status, c := range map[int]struct {
+		body    string
+		missing bool
+		text    string
+	}{
+		404: {`{}`, true, "no such resource: /redfish/v1/x"},
+		503: {`{"error":{"@Message.ExtendedInfo":[{"MessageId":"Base.1.4.ServiceTemporarilyUnavailable"}]}}`, false, "GET /redfish/v1/x: 503 Service Unavailable: Base.1.4.Serv"},
+		308: {``, false, "GET /redfish/v1/x: 308 Permanent Redirect"},
+		200: {`[1]`, false, "GET /redfish/v1/x: the answer is no JSON object"},
+	} {
+		checker := schema.NewChecker(inProcess{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, c.body)
+		})})
+		_, one := checker.Property(t.Context(), "/redfish/v1/x", "A")
+		_, all := checker.Properties(t.Context(), "/redfish/v1/x")
+		for _, err := range []error{one, all} {
+			if err == nil || errors.Is(err, schema.ErrNoResource) != c.missing || !strings.HasPrefix(err.Error(), c.text) {
+				t.Errorf("%d: %v", status, err)
+			}
+		}
 	}
 }

@@ -2,6 +2,7 @@ package selection
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -174,5 +175,61 @@ func TestSaveThenLoadOfAnILO4(t *testing.T) {
 	}
 	if n < 30 {
 		t.Errorf("only %d bodies have settings", n)
+	}
+}
+
+// TestWhatIsAboutAResourceIsNotLoaded leaves out what a file has of another server
+// about its resource, and the clock.
+func TestWhatIsAboutAResourceIsNotLoaded(t *testing.T) {
+	x := resource(t, `{"Id":"1","Name":"a","Description":"b","DateTime":"2026-01-01T00:00:00Z","Links":{"A":1},"Actions":{"B":1},"In":{"Id":"2"},"A":1}`)
+	saved := resource(t, `{"@odata.id":"/x","Id":"7","Name":"x","Description":"y","DateTime":"2001-01-01T00:00:00Z","Links":{"A":2},"Actions":{"B":2},"In":{"Id":"3"},"A":2}`).Body
+	change, left, err := x.Restore(t.Context(), schema.NewChecker(nothing), x, Saved{"", x.Path, saved})
+	if got := strings.TrimSpace(JSON(change, "")); got != `{"A":2,"In":{"Id":"3"}}` || left != nil || err != nil {
+		t.Errorf("%s, %v, %v", got, left, err)
+	}
+	if file := Save(nil, []Saved{{"#A.v1.A", "/a", map[string]any{"DateTime": "x", "A": 1}}}); strings.Contains(string(file), "DateTime") {
+		t.Errorf("%s", file)
+	}
+}
+
+// TestReadSettled reads what a change of a resource is written to.
+func TestReadSettled(t *testing.T) {
+	bodies := map[string]string{"/plain": `{}`, "/owner": `{"@Redfish.Settings":{"SettingsObject":{"@odata.id":"/twin"}}}`, "/twin": `{}`,
+		"/lost": `{"@Redfish.Settings":{"SettingsObject":{"@odata.id":"/gone"}}}`}
+	r := &Reader{Next: roundTripper(func(r *http.Request) (*http.Response, error) {
+		body, there := bodies[r.URL.Path]
+		if !there {
+			return nothing(r)
+		}
+		return &http.Response{StatusCode: 200, Request: r, Body: io.NopCloser(strings.NewReader(body))}, nil
+	})}
+	for path, want := range map[string]string{"/plain": "/plain", "/owner": "/twin", "/lost": "", "/gone": ""} {
+		x, now, err := r.ReadSettled(t.Context(), path)
+		switch {
+		case want == "":
+			if err == nil {
+				t.Errorf("%s: %+v", path, now)
+			}
+		case err != nil || x.Path != path || now.Path != want:
+			t.Errorf("%s: %+v, %+v, %v", path, x, now, err)
+		}
+	}
+}
+
+// TestAttributesOfARegistryAreShownAlone: others stay where they are.
+func TestAttributesOfARegistryAreShownAlone(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"Attributes":{"A":1},"B":2}`:                               `{"Attributes":{"A":1},"B":2}`,
+		`{"AttributeRegistry":"r","Attributes":{"A":1,"B":3},"B":2}`: `{"A":1,"AttributeRegistry":"r","B":2}`,
+		`{"AttributeRegistry":"r","B":2}`:                            `{"AttributeRegistry":"r","B":2}`,
+		`{"AttributeRegistry":"r","Attributes":7}`:                   `{"AttributeRegistry":"r","Attributes":7}`,
+	} {
+		if got := strings.TrimSpace(JSON(resource(t, body).Shown(), "")); got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
+	x := resource(t, `{"AttributeRegistry":"r","Attributes":{"A":1},"B":2}`)
+	if got := strings.TrimSpace(JSON(x.Show(map[string]any{"B": 2}), "")); got != `{"B":2}` {
+		t.Error(got)
 	}
 }

@@ -322,3 +322,63 @@ func TestChangesAsksWhatIsEqual(t *testing.T) {
 		}
 	}
 }
+
+// TestPointerIntoAList has the element that is there, and no other.
+func TestPointerIntoAList(t *testing.T) {
+	x := resource(t, `{"A":[{"B":"first"},{"B":"second"}]}`)
+	for path, want := range map[string]any{"a/0/b": "first", "A/1/B": "second", "A/2/B": nil, "A/-1/B": nil, "A/x": nil, "A/0/B/C": nil} {
+		if pointer, got := x.Pointer(path); got != want || strings.Count(pointer, "/") != strings.Count(path, "/")+1 {
+			t.Errorf("%s: %s, %v, want %v", path, pointer, got, want)
+		}
+	}
+}
+
+// TestChangeNeedsToRead has schemas, or the resource, that cannot be read.
+func TestChangeNeedsToRead(t *testing.T) {
+	lost := errors.New("lost")
+	x := resource(t, `{"@odata.type":"#A.v1.A","A":1}`)
+	for name, next := range map[string]roundTripper{
+		"all": func(*http.Request) (*http.Response, error) { return nil, lost },
+		"schemas": func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path != x.Path {
+				return nil, lost
+			}
+			return &http.Response{StatusCode: 200, Request: r, Body: io.NopCloser(bytes.NewReader(x.Raw))}, nil
+		},
+	} {
+		checker := schema.NewChecker(next)
+		if change, err := x.Change(t.Context(), checker, []Assignment{{"A", "2"}}); !errors.Is(err, lost) || errors.Is(err, ErrValue) {
+			t.Errorf("%s: %v, %v", name, change, err)
+		}
+		if _, err := x.Writable(t.Context(), checker); !errors.Is(err, lost) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if change, left, err := x.Restore(t.Context(), checker, x, Saved{x.Type, x.Path, map[string]any{"A": "2"}}); !errors.Is(err, lost) || errors.Is(err, ErrValue) {
+			t.Errorf("%s: %v, %v, %v", name, change, left, err)
+		}
+	}
+}
+
+// TestFilterByNothing matches an empty string, and no other value.
+func TestFilterByNothing(t *testing.T) {
+	all := []*Resource{resource(t, `{"Id":"1","Tag":""}`), resource(t, `{"Id":"2","Tag":"x"}`), resource(t, `{"Id":"3","Tag":null}`), resource(t, `{"Id":"4"}`)}
+	for text, want := range map[string]string{"Tag=": "1", "Tag=x": "2", "Tag=None": "3", `Tag=""`: "1"} {
+		var s Selector
+		if err := s.Filter(text); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Filters[0].of(all); err != nil || len(got) != 1 || got[0].Body["Id"] != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+}
+
+// TestJSONAsItIs has no letters escaped that need not be.
+func TestJSONAsItIs(t *testing.T) {
+	if got := JSON(map[string]any{"A": "<a & b>"}, ""); got != "{\"A\":\"<a & b>\"}\n" {
+		t.Error(got)
+	}
+	if got := JSON([]any{1}, "  "); got != "[\n  1\n]\n" {
+		t.Error(got)
+	}
+}

@@ -73,28 +73,27 @@ type walk struct {
 	read  int
 }
 
-// newWalk begins with entries of the directory; settings of others come last, and
-// are not read if these lead to them.
+// newWalk begins with entries of the directory, without those that are named like
+// the settings of another one.
 func newWalk(entries []Entry) *walk {
 	w := &walk{known: map[string]bool{}}
-	owned := map[string]bool{}
-	for _, e := range entries {
-		if owner, named := strings.CutSuffix(ilopath.Canonical(e.Path), "/settings"); named {
-			owned[owner] = true
-		}
-	}
-	var last []string
+	listed, owners := map[string]bool{}, map[string]bool{}
 	for _, e := range entries {
 		key := ilopath.Canonical(e.Path)
-		switch {
-		case strings.HasSuffix(key, "/settings"):
-			last = append(last, e.Path)
-		case owned[key] || slices.Contains(settled, strings.TrimSuffix(Name(e.Type), "Collection")):
-			w.add(e.Path)
+		listed[key] = true
+		if owner, named := strings.CutSuffix(key, "/settings"); named {
+			owners[owner] = true
 		}
 	}
-	for _, path := range last {
-		w.add(path)
+	for _, e := range entries {
+		key := ilopath.Canonical(e.Path)
+		owner, named := strings.CutSuffix(key, "/settings")
+		if named && listed[owner] {
+			continue
+		}
+		if owners[key] || slices.Contains(settled, strings.TrimSuffix(Name(e.Type), "Collection")) {
+			w.add(e.Path)
+		}
 	}
 	return w
 }

@@ -114,9 +114,14 @@ func parse(uri string, resp *http.Response, body []byte) (*resource, error) {
 func (r *resource) allows(method string) bool { return slices.Contains(r.allow, method) }
 
 // settings is where what is written to the resource waits for the next boot,
-// empty if it has no such place (ilo-behaviour §10).
+// empty if it has no such place (ilo-behaviour §10). Up to iLO 4 a link leads there.
 func (r *resource) settings(uri string) string {
-	id, _ := at(r.body, "/@Redfish.Settings/SettingsObject/@odata.id").(string)
+	id := ""
+	for _, pointer := range []string{"/@Redfish.Settings/SettingsObject/@odata.id", "/Links/Settings/@odata.id", "/links/Settings/href"} {
+		if s, _ := at(r.body, pointer).(string); id == "" {
+			id = s
+		}
+	}
 	if !strings.HasPrefix(id, "/") || ilopath.Canonical(id) == ilopath.Canonical(uri) {
 		return ""
 	}

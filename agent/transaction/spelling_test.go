@@ -26,3 +26,24 @@ func TestOneBaseForAllSpellings(t *testing.T) {
 		}
 	}
 }
+
+// TestWhereSettingsWait finds the settings of a resource in the forms of all
+// generations.
+func TestWhereSettingsWait(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"@Redfish.Settings":{"SettingsObject":{"@odata.id":"/redfish/v1/systems/1/bios/settings/"}},"Links":{"Settings":{"@odata.id":"/other"}}}`: "/redfish/v1/systems/1/bios/settings/",
+		`{"Links":{"Settings":{"@odata.id":"/redfish/v1/systems/1/bios/settings/"}}}`:                                                               "/redfish/v1/systems/1/bios/settings/",
+		`{"links":{"Settings":{"href":"/rest/v1/systems/1/bios/Settings"}}}`:                                                                        "/rest/v1/systems/1/bios/Settings",
+		`{"links":{"Settings":{"href":"/rest/v1/systems/1/bios/"}}}`:                                                                                "", // itself
+		`{"links":{"Settings":{"href":7}},"Links":null}`:                                                                                            "",
+		`{}`: "",
+	} {
+		v, err := decode([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&resource{body: v.(map[string]any)}).settings("/redfish/v1/Systems/1/Bios"); got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+}
