@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
+	"syscall"
 
 	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/chif"
@@ -27,6 +29,9 @@ func (c *agentClient) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if errors.Is(err, errOverdue) { // of which of the two is not known
 		err = fmt.Errorf("it, or the iLO behind it, did not answer in time: %w", context.DeadlineExceeded)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		err = fmt.Errorf("%w: it has ended the connection: %w", errNoAgent, err)
 	}
 	err = fmt.Errorf("%s %s: the agent: %w", req.Method, req.URL.RequestURI(), err)
 	dial, ok := errors.AsType[*net.OpError](err)
