@@ -36,12 +36,7 @@ func (l *Lock) Listen(ctx context.Context, path, group string, _ ...string) (net
 	if err := removeStale(ctx, path); err != nil {
 		return nil, fmt.Errorf("socket %s: %w", path, err)
 	}
-	// The mode of the descriptor is where bind(2) takes the file's from, so that
-	// there is no time at which others may connect.
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		return errors.Join(c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), socketMode) }), err)
-	}}
-	listener, err := config.Listen(ctx, "unix", path)
+	listener, err := bind(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +49,16 @@ func (l *Lock) Listen(ctx context.Context, path, group string, _ ...string) (net
 		return nil, errors.Join(err, listener.Close())
 	}
 	return listener, nil
+}
+
+// bind makes a Unix socket. Its file has the mode of the descriptor, less the umask,
+// from the beginning: bind(2) takes it from there. So there is no time at which others
+// may connect.
+func bind(ctx context.Context, path string) (net.Listener, error) {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		return errors.Join(c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), socketMode) }), err)
+	}}
+	return config.Listen(ctx, "unix", path)
 }
 
 // removeStale removes a socket on which nobody listens.

@@ -1,11 +1,16 @@
 package platform
 
 import (
+	"errors"
 	"net"
 	"os"
+	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +48,7 @@ func TestListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)
-	if err != nil || info.Mode() != os.ModeSocket|socketMode {
+	if err != nil || info.Mode() != os.ModeSocket|0o660 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	if _, err := lock.Listen(t.Context(), path, "root"); err == nil || !strings.Contains(err.Error(), "listens") {
@@ -63,6 +68,60 @@ func mkdirFor(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func TestSocketIsNeverOpenToOthers(t *testing.T) {
+	old := unix.Umask(0)
+	defer unix.Umask(old)
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := bind(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if info, err := os.Stat(path); err != nil || info.Mode() != os.ModeSocket|0o660 {
+		t.Errorf("as soon as it is there: %v, %v", info.Mode(), err)
+	}
+}
+
+func TestSocketIsForItsGroup(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file to any group")
+	}
+	daemon, err := user.LookupGroup("daemon")
+	if err != nil {
+		t.Skip(err)
+	}
+	for group, want := range map[string]string{"daemon": daemon.Gid, "no such group": strconv.Itoa(os.Getegid())} {
+		dir := t.TempDir()
+		listener, err := lockOf(t, dir).Listen(t.Context(), filepath.Join(dir, "s"), group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		var stat unix.Stat_t
+		if err := unix.Stat(filepath.Join(dir, "s"), &stat); err != nil || strconv.Itoa(int(stat.Gid)) != want {
+			t.Errorf("%s: group %d, want %s; %v", group, stat.Gid, want, err)
+		}
+	}
+}
+
+// TestListenLeavesSocketsThatAreInUse: another kind of socket refuses a connection,
+// too, and somebody uses it all the same.
+func TestListenLeavesSocketsThatAreInUse(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "s")
+	other, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := lockOf(t, dir).Listen(t.Context(), path, "root"); !errors.Is(err, unix.EPROTOTYPE) {
+		t.Errorf("a datagram socket: %v", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestListenRefuses(t *testing.T) {
@@ -126,6 +185,75 @@ func TestPeerOf(t *testing.T) {
 	if p, err := PeerOf(conn); err == nil {
 		t.Errorf("of a closed connection: %+v", p)
 	}
+}
+
+// connectTo is the variable that makes this test program connect to a socket.
+const connectTo = "ILOD_TEST_CONNECT"
+
+func TestPeerOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be another user")
+	}
+	dir, err := os.MkdirTemp("", "") // those of a test are for its user alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "s")
+	listener, err := lockOf(t, dir).Listen(t.Context(), path, "no such group")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	// More than fit into the first try.
+	groups := make([]uint32, 40)
+	for i := range groups {
+		groups[i] = 70000 + uint32(i)
+	}
+	program := filepath.Join(dir, "test")
+	if err := copyFile(program, os.Args[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, groups := range [][]uint32{{}, {7, 12}, groups} {
+		cmd := exec.Command(program)
+		cmd.Env = append(os.Environ(), connectTo+"="+path)
+		cmd.Dir = dir
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65533, Gid: 65532, Groups: groups}}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := PeerOf(conn)
+		if err != nil || p.UID != 65533 || p.GID != 65532 || p.PID != uint32(cmd.Process.Pid) || !slices.Equal(p.Groups, groups) {
+			t.Errorf("%+v, %v; want groups %v", p, err, groups)
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func copyFile(to, from string) error {
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o755)
+	}
+	return err
+}
+
+func TestPeerOfNoSocket(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()

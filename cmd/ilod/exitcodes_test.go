@@ -121,3 +121,27 @@ func TestExitCodesAreUnique(t *testing.T) {
 		meanings[row.code] = row.name
 	}
 }
+
+// TestToldByOneMessage: an agent's answer names an exit code in its one message. An
+// answer of several messages is the iLO's own, whatever they quote.
+func TestToldByOneMessage(t *testing.T) {
+	busy := redfisherror.Message{Text: "CREATE_AND_PREPARE_CHANNEL: every channel is taken"}
+	for _, c := range []struct {
+		status   int
+		messages []redfisherror.Message
+		want     bool
+	}{
+		{503, []redfisherror.Message{busy}, true},
+		{400, []redfisherror.Message{busy}, true},
+		{503, []redfisherror.Message{busy, {Text: "another"}}, false},
+		{503, nil, false},
+		{200, []redfisherror.Message{busy}, false},
+		{503, []redfisherror.Message{{Text: "CREATE_AND_PREPARE_CHANNEL"}}, false},
+		{503, []redfisherror.Message{{Text: "NO_CHANGES_MADE_OR_FOUND: no row of an agent"}}, false},
+	} {
+		row, ok := told(&redfisherror.Error{Status: c.status, Messages: c.messages})
+		if ok != c.want || ok && row.code != 67 {
+			t.Errorf("%d %v: %v, %v", c.status, c.messages, row.code, ok)
+		}
+	}
+}

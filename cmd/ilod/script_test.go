@@ -56,7 +56,7 @@ func TestMain(m *testing.M) {
 //	keep NAME [END]        set NAME to the last standard output, up to END
 //	deleted ID             assert that a foreign session was, for which the script asked
 //	exits CODE ARGS...     run ilod, which must exit with CODE and show no token of the iLO
-//	signal NAME            send a signal to the program in the background
+//	signal NAME [last]     send a signal to the first program in the background, or the last
 //	ended CODE             after wait: assert its exit code
 //	unread CODE ARGS...    exits, with nobody reading its standard output
 //
@@ -367,7 +367,11 @@ func (f *fixture) exits(ts *testscript.TestScript, args []string) error {
 }
 
 func (f *fixture) signal(ts *testscript.TestScript, args []string) error {
-	f.background = ts.BackgroundCmds()[0]
+	all := ts.BackgroundCmds()
+	f.background = all[0]
+	if len(args) > 1 { // "last"
+		f.background = all[len(all)-1]
+	}
 	return f.background.Process.Signal(map[string]os.Signal{
 		"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL,
 	}[args[0]])
