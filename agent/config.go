@@ -72,6 +72,7 @@ type ClientsConfig struct {
 	TransactionTimeout Duration `toml:"transaction-timeout"`   // of one that nobody goes on with
 	ForceSessions      bool     `toml:"force-sessions"`        // refuse requests that name no client session
 	WhenFull           string   `toml:"when-full"`             // one of WhenFull
+	StrictJSON         bool     `toml:"strict-json"`           // refuse writes whose JSON could be read in two ways
 }
 
 // WhenFull are what to do when there are as many client sessions as there may be:
@@ -115,7 +116,7 @@ func DefaultConfig(stateDir, runtimeDir string) Config {
 		Timeout: Duration(time.Minute), Channels: 2,
 		Cache:   CacheConfig{MaxSize: 64 << 20, SweepInterval: Duration(time.Minute)},
 		Session: SessionConfig{Linger: Duration(10 * time.Minute), KeepAlive: Duration(5 * time.Minute), LimitPolicy: "reject"},
-		Clients: ClientsConfig{MaxSessions: 4096, MaxSessionsPerUser: 1024, InactivityTimeout: Duration(30 * time.Minute), TransactionTimeout: Duration(5 * time.Minute), WhenFull: "reject"},
+		Clients: ClientsConfig{MaxSessions: 4096, MaxSessionsPerUser: 1024, InactivityTimeout: Duration(30 * time.Minute), TransactionTimeout: Duration(5 * time.Minute), WhenFull: "reject", StrictJSON: true},
 		Log:     LogConfig{Level: "info", Format: "auto"},
 	}
 }

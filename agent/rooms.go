@@ -202,7 +202,7 @@ func (c *ClientsConfig) limits() clients.Limits {
 	return clients.Limits{
 		MaxSessions: c.MaxSessions, MaxSessionsPerUser: c.MaxSessionsPerUser,
 		InactivityTimeout: clients.Seconds(c.InactivityTimeout), Lifetime: clients.Seconds(c.Lifetime),
-		TransactionTimeout: clients.Seconds(c.TransactionTimeout), ForceSessions: c.ForceSessions, WhenFull: clients.Policy(c.WhenFull),
+		TransactionTimeout: clients.Seconds(c.TransactionTimeout), ForceSessions: c.ForceSessions, WhenFull: clients.Policy(c.WhenFull), StrictJSON: c.StrictJSON,
 	}
 }
 

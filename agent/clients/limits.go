@@ -16,6 +16,7 @@ type Limits struct {
 	TransactionTimeout Seconds // see package transaction
 	ForceSessions      bool    // refuse default client sessions
 	WhenFull           Policy
+	StrictJSON         bool // refuse writes whose JSON could be read in two ways
 }
 
 // Policy says what happens at a maximum.
@@ -32,7 +33,7 @@ const (
 func DefaultLimits() Limits {
 	return Limits{
 		MaxSessions: 4096, MaxSessionsPerUser: 1024, InactivityTimeout: Seconds(30 * time.Minute),
-		TransactionTimeout: Seconds(5 * time.Minute), WhenFull: Reject,
+		TransactionTimeout: Seconds(5 * time.Minute), WhenFull: Reject, StrictJSON: true,
 	}
 }
 

@@ -219,7 +219,7 @@ func TestSessionManagers(t *testing.T) {
 			t.Errorf("%+v: %v", r.Limits(), err)
 		}
 		b, err := json.Marshal(l)
-		const want = `{"MaxSessions":4096,"MaxSessionsPerUser":1024,"InactivityTimeout":1800,"Lifetime":0,"TransactionTimeout":7,"ForceSessions":false,"WhenFull":"reject"}`
+		const want = `{"MaxSessions":4096,"MaxSessionsPerUser":1024,"InactivityTimeout":1800,"Lifetime":0,"TransactionTimeout":7,"ForceSessions":false,"WhenFull":"reject","StrictJSON":true}`
 		if string(b) != want || err != nil {
 			t.Errorf("%s %v", b, err)
 		}

@@ -61,7 +61,7 @@ func TestBodiesMustKeepARate(t *testing.T) {
 				go func() {
 					defer close(sent)
 					size := 40 * c.bytes
-					_, _ = fmt.Fprintf(conn, "PATCH /redfish/v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)
+					_, _ = fmt.Fprintf(conn, "PATCH /redfish/v1/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", size)
 					for range 40 {
 						time.Sleep(time.Second)
 						if _, err := io.WriteString(conn, strings.Repeat("x", c.bytes)); err != nil {

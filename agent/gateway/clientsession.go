@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/ilod/ilod/agent/clients"
@@ -188,8 +186,7 @@ func settings[T any](g *Gateway, w http.ResponseWriter, c *call, of *T, defaults
 	return nil
 }
 
-// object reads a body that is a JSON object, with each property once; nothing is
-// an empty one.
+// object reads a body that is strict JSON; nothing is an empty object.
 func (g *Gateway) object(w http.ResponseWriter, c *call) (map[string]json.RawMessage, *failure) {
 	body, release, bad := g.readBody(w, c, maxSettings)
 	if bad != nil {
@@ -203,21 +200,11 @@ func (g *Gateway) object(w http.ResponseWriter, c *call) (map[string]json.RawMes
 	if bad := wantJSON(c); bad != nil {
 		return nil, bad
 	}
-	malformed := &failure{status: http.StatusBadRequest, key: "MalformedJSON"}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') || !json.Valid(body) {
-		return nil, malformed
+	if bad := g.mustBeStrict(c, body); bad != nil {
+		return nil, bad
 	}
-	for d.More() {
-		name, err := d.Token()
-		var value json.RawMessage
-		if err != nil || d.Decode(&value) != nil {
-			return nil, malformed
-		}
-		if _, twice := properties[name.(string)]; twice {
-			return nil, &failure{status: http.StatusBadRequest, key: "MalformedJSON", text: fmt.Sprintf("The property %q is there twice.", name)}
-		}
-		properties[name.(string)] = slices.Clone(value)
+	if json.Unmarshal(body, &properties) != nil {
+		return nil, &failure{status: http.StatusBadRequest, key: "MalformedJSON"}
 	}
 	return properties, nil
 }

@@ -251,7 +251,7 @@ func TestAccountSessions(t *testing.T) {
 func TestLimits(t *testing.T) {
 	g := newGateway(t, Options{Status: statusOf})
 	w := ask(g, &reader, "GET", "/ilod/v1/limits", "")
-	const want = `{"MaxSessions":4096,"MaxSessionsPerUser":1024,"InactivityTimeout":1800,"Lifetime":0,"TransactionTimeout":300,"ForceSessions":false,"WhenFull":"reject"}`
+	const want = `{"MaxSessions":4096,"MaxSessionsPerUser":1024,"InactivityTimeout":1800,"Lifetime":0,"TransactionTimeout":300,"ForceSessions":false,"WhenFull":"reject","StrictJSON":true}`
 	if w.Code != 200 || w.Body.String() != want {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

@@ -89,6 +89,7 @@ type Gateway struct {
 	log      logrus.FieldLogger
 
 	budget  *budget.Budget // of memory for bodies
+	parsing chan struct{}  // has something in it for each large body that is looked through
 	warming sync.Mutex     // held while the cache is warmed
 	counts  counters
 }
@@ -122,7 +123,7 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		next: o.Next, roles: roles, accounts: accounts, o: o, log: o.Log,
 		hosts:   map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true},
-		clients: o.Clients, budget: o.Budget,
+		clients: o.Clients, budget: o.Budget, parsing: make(chan struct{}, 2),
 	}
 	for _, host := range o.Hosts {
 		g.hosts[strings.ToLower(host)] = true

@@ -34,6 +34,9 @@ func (g *Gateway) proxy(w http.ResponseWriter, c *call) *failure {
 			return bad
 		}
 		defer release()
+		if bad := g.strict(c, body); bad != nil {
+			return bad
+		}
 	}
 	resp, bad := g.roundTrip(c, c.Method, body)
 	if bad != nil {

@@ -209,6 +209,7 @@ func TestBodies(t *testing.T) {
 				body = io.MultiReader(body)
 			}
 			req, _ := http.NewRequest("POST", "http://ilod/redfish/v1/Systems/1/Actions/X", body)
+			req.Header.Set("Content-Type", "application/octet-stream")
 			if !c.chunked {
 				req.Header.Set("Expect", "100-continue") // so that the refusal does not cross the body
 			}
@@ -251,7 +252,7 @@ func TestCancelledClient(t *testing.T) {
 	}}
 	g := newGateway(t, Options{Next: n})
 	ctx, cancel := context.WithCancel(t.Context())
-	req, _ := http.NewRequestWithContext(ctx, "POST", "http://ilod/redfish/v1/x", strings.NewReader("body"))
+	req, _ := http.NewRequestWithContext(ctx, "POST", "http://ilod/redfish/v1/x", strings.NewReader("{}"))
 	failed := make(chan error)
 	go func() {
 		_, err := unixClient(t, serveUnix(t, g, operator)).Do(req)

@@ -60,8 +60,8 @@ func TestClientsThatStall(t *testing.T) {
 		"never reads its own":    {"GET /ilod/v1/metrics HTTP/1.1\r\nHost: x\r\n\r\n", false, writeTimeout + time.Second, 0},
 		"idle after its answer":  {"GET /redfish/v1/x HTTP/1.1\r\nHost: x\r\n\r\n", true, idleTimeout + time.Second, 1},
 		"half a header, again":   {"GET /redfish/v1/x HTTP/1.1\r\nHost: x\r\n\r\nGET /redf", true, idleTimeout + headerTimeout + time.Second, 1},
-		"idle after a body":      {"POST /redfish/v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1", true, idleTimeout + time.Second, 1},
-		"slow iLO, patient user": {"POST /redfish/v1/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1", true, time.Hour + idleTimeout + time.Second, 1},
+		"idle after a body":      {"POST /redfish/v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", true, idleTimeout + time.Second, 1},
+		"slow iLO, patient user": {"POST /redfish/v1/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", true, time.Hour + idleTimeout + time.Second, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

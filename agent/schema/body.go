@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	maxBody  = 4 << 20 // bytes of a body that is written
-	maxDepth = 32      // levels of objects and arrays in it
+	maxBody   = 4 << 20 // bytes of a body that is written
+	maxDepth  = 32      // levels of objects and arrays in it
+	maxValues = 100_000 // in it, which bounds the memory that it takes
 )
 
 // syntaxError is where and why a body is not strict JSON.
@@ -43,7 +44,7 @@ func parse(body []byte) (any, *syntaxError) {
 }
 
 // ParseObject reads a body that is written as strict JSON: an object in UTF-8, at
-// most 4 MiB and 32 levels deep, no name twice in an object. Numbers become
+// most 4 MiB, 32 levels deep and of 100,000 values, no name twice in an object. Numbers become
 // json.Number. A body that is none is a violation with a place and a reason.
 func ParseObject(body []byte) (map[string]any, *Violation) {
 	v, bad := parse(body)
@@ -74,7 +75,8 @@ func invalidUTF8(b []byte) int {
 
 type parser struct {
 	*json.Decoder
-	bad *syntaxError
+	values int
+	bad    *syntaxError
 }
 
 func (p *parser) fail(pointer, why string) {
@@ -87,6 +89,10 @@ func (p *parser) value(pointer string, depth int) any {
 	t, err := p.Token()
 	if err != nil {
 		p.broken(pointer, err)
+		return nil
+	}
+	if p.values++; p.values > maxValues {
+		p.fail(pointer, fmt.Sprintf("more than %d values", maxValues))
 		return nil
 	}
 	delim, ok := t.(json.Delim)

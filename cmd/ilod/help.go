@@ -27,7 +27,7 @@ var more = map[string]struct{ long, example string }{
 	"ilo-sessions terminate": {"", "  ilod ilo-sessions terminate --dry-run ID\n  ilod ilo-sessions terminate ID"},
 	"iloreset":               {"Reset the iLO. The server goes on; the iLO is out of reach for a minute or two, and all\nof its sessions end.", "  ilod iloreset"},
 	"info":                   {"", "  ilod info AssetTag --select ComputerSystem."},
-	"limits":                 {"The limits of client sessions and transactions of the agent.", "  ilod limits show\n  ilod limits set max-sessions-per-user=8"},
+	"limits":                 {"The limits of client sessions, transactions and writes of the agent.", "  ilod limits show\n  ilod limits set max-sessions-per-user=8"},
 	"limits show":            {"Print the limits of client sessions that are in effect.", "  ilod limits show"},
 	"limits set":             {"", "  ilod limits set inactivity-timeout=10m when-full=oldest-idle"},
 	"list":                   {"", "  ilod list --select ComputerSystem.\n  ilod list Status/Health --select Drive."},

@@ -30,12 +30,13 @@ var limits = []struct {
 	{"transaction-timeout", "TransactionTimeout", readSeconds, func(l clients.Limits) any { return time.Duration(l.TransactionTimeout) }},
 	{"force-sessions", "ForceSessions", readSwitch, func(l clients.Limits) any { return showSwitch(l.ForceSessions) }},
 	{"when-full", "WhenFull", readPolicy, func(l clients.Limits) any { return l.WhenFull }},
+	{"strict-json", "StrictJSON", readSwitch, func(l clients.Limits) any { return showSwitch(l.StrictJSON) }},
 }
 
 func (a *app) limitsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "limits",
-		Short: "The limits of client sessions",
+		Short: "The limits of client sessions and of writes",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -49,7 +50,8 @@ func (a *app) limitsCommand() *cobra.Command {
   lifetime               how long one may exist; 0: for ever
   transaction-timeout    how long an open transaction may be unused
   force-sessions         on: requests without a handle are refused
-  when-full              reject, oldest-idle or ask: what to do at a maximum`,
+  when-full              reject, oldest-idle or ask: what to do at a maximum
+  strict-json            off: writes go to the iLO even if their JSON is ambiguous`,
 		Example: "  ilod limits set max-sessions-per-user=8 inactivity-timeout=1h when-full=ask",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			change, err := limitsChange(args)

@@ -27,6 +27,7 @@ type Ilod::Config = Struct[{
         Optional['transaction-timeout']   => Ilod::Duration,
         Optional['force-sessions']        => Boolean,
         Optional['when-full']             => Enum['reject', 'ask', 'oldest-idle'],
+        Optional['strict-json']           => Boolean,
     }],
     Optional['roles']            => Struct[{
         Optional['admin']    => Ilod::Role,
