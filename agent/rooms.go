@@ -39,6 +39,9 @@ type Options struct {
 	// NotSent reports errors of the transport after which the iLO has certainly
 	// not seen the request.
 	NotSent func(error) bool
+	// Late is for how long the iLO may still carry out a request that it has not
+	// answered; 0: transaction.DefaultLate.
+	Late time.Duration
 	// Problem explains errors of the transport to clients.
 	Problem func(error) gateway.Problem
 	// Credentials are those of an iLO account, nil for none.
@@ -135,7 +138,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	transactions, err := transaction.New(transaction.Options{
 		Next: used, Check: schema.NewChecker(used).Check, Dir: filepath.Join(cmp.Or(disk, o.Config.RuntimeDir), "transactions"),
 		Timeout: func() time.Duration { return time.Duration(sessions.Limits().TransactionTimeout) },
-		Unknown: o.mayHaveArrived, Log: o.Log.WithField(component, "transaction"),
+		Unknown: o.mayHaveArrived, Late: o.Late, Log: o.Log.WithField(component, "transaction"),
 	})
 	if err != nil {
 		return r, err

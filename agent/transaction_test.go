@@ -258,7 +258,9 @@ func TestTransactionCrash(t *testing.T) {
 			h.EndSession(h.Sessions()[0].ID) // its ledger is not kept here
 
 			next := &host{Service: h.Service, server: h.server, gate: h.gate, config: after}
-			n := next.run(t, next.options(t))
+			again := next.options(t)
+			again.Late = time.Millisecond
+			n := next.run(t, again)
 			defer n.end(t)
 			tag := func() (now struct{ AssetTag string }) {
 				n.ask(t, "", "GET", system, "", "Cache-Control", "no-cache").into(t, &now)
@@ -279,9 +281,15 @@ func TestTransactionCrash(t *testing.T) {
 			if got, outcomes := result(t, a); !got.Recovered || got.Result != transaction.RolledBack || !strings.HasPrefix(outcomes, "undone") {
 				t.Errorf("%s", a.body)
 			}
+			got, _ := result(t, a)
+			n.ask(t, handle, "DELETE", txPath+"/reports/"+got.ID, "").want(t, 204, "")
 			if a := n.ask(t, handle, "GET", txPath, ""); strings.Contains(a.body, "Recovered") {
-				t.Errorf("told twice: %s", a.body)
+				t.Errorf("told after it was acknowledged: %s", a.body)
 			}
+			// What would have been staged is not sent at once.
+			n.ask(t, handle, "PATCH", system, `{"AssetTag":"late"}`).want(t, 404, "NoTransaction")
+			n.ask(t, handle, "POST", txPath+"/rollback", "").want(t, 404, "NoTransaction")
+			n.ask(t, handle, "PATCH", system, `{"AssetTag":"late"}`).want(t, 200, "")
 		})
 	}
 }
