@@ -132,7 +132,7 @@ func BenchmarkResident(b *testing.B) {
 // reside is the child of BenchmarkResident.
 func reside(dir string) error {
 	if dir != os.DevNull {
-		s, err := Open(context.Background(), Options{Dir: dir})
+		s, err := Open(context.Background(), unhurried(dir))
 		if err != nil {
 			return err
 		}

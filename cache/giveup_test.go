@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -72,7 +73,7 @@ func TestGiveUp(t *testing.T) {
 				}
 			}
 			closeStore(t, s)
-			o.patience = c.patience
+			o.patience = cmp.Or(c.patience, o.patience)
 			s = open(t, o)
 			if n := s.Stats().Entries; n != heldEntries {
 				t.Fatalf("%d entries", n)

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	freeToOpen    = 64 << 20
-	freeToWrite   = 32 << 20
+	freeToOpen  = 64 << 20
+	freeToWrite = 32 << 20
+	// verifyTimeout is how long Options.Verify may take.
 	verifyTimeout = 10 * time.Second
 )
 
@@ -57,7 +58,7 @@ func openGuarded(ctx context.Context, o Options, log badgerLog) (*disk, []*entry
 	case stateOpen:
 		cause = ErrUnclean
 		if o.Verify != nil {
-			limited, cancel := context.WithTimeout(ctx, verifyTimeout)
+			limited, cancel := context.WithTimeout(ctx, o.verifyTimeout)
 			cause = o.Verify(limited, o.Dir) // which takes the lock
 			cancel()
 		}

@@ -24,7 +24,7 @@ func churn(dir string) error {
 	}
 	for {
 		fmt.Println("opening")
-		s, err := Open(context.Background(), Options{Dir: dir})
+		s, err := Open(context.Background(), unhurried(dir))
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func TestKill(t *testing.T) {
 // hold is a child that keeps a store open until its input ends: with entries both
 // in tables and in the log.
 func hold(dir string) error {
-	s, err := Open(context.Background(), Options{Dir: dir})
+	s, err := Open(context.Background(), unhurried(dir))
 	if err != nil {
 		return err
 	}

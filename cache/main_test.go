@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -65,8 +66,17 @@ func verifyInChild(ctx context.Context, dir string) error {
 	return nil
 }
 
+// unhurried has the store in dir wait for a busy machine. How long it waits there
+// otherwise is no matter of tests: a disk that is given up is lost for all of them.
+func unhurried(dir string) Options {
+	return Options{Dir: dir, patience: 10 * time.Minute, verifyTimeout: 10 * time.Minute}
+}
+
 func diskOptions(t testing.TB, dir string) Options {
-	return Options{Dir: dir, Verify: verifyInChild, Warn: func(reason string, err error) { t.Logf("warning: %s: %v", reason, err) }}
+	o := unhurried(dir)
+	o.Verify = verifyInChild
+	o.Warn = func(reason string, err error) { t.Logf("warning: %s: %v", reason, err) }
+	return o
 }
 
 // open opens a store that is closed at the end of the test at the latest.

@@ -61,8 +61,10 @@ type Options struct {
 	// goroutine and must not call the store.
 	Warn func(reason string, err error)
 
-	freeSpace func(dir string) (uint64, error)
-	patience  time.Duration
+	// For tests; zero values are those of the package.
+	freeSpace     func(dir string) (uint64, error)
+	patience      time.Duration
+	verifyTimeout time.Duration
 }
 
 // Stats are the state of a store, and counts since Open.
@@ -121,7 +123,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.freeSpace == nil {
 		o.freeSpace = freeSpace
 	}
-	o.patience = cmp.Or(o.patience, patience)
+	o.patience, o.verifyTimeout = cmp.Or(o.patience, patience), cmp.Or(o.verifyTimeout, verifyTimeout)
 	s := &Store{options: o, ended: make(chan struct{}), gaveUp: make(chan struct{}), dirty: map[string]struct{}{}}
 	s.work = sync.NewCond(&s.mu)
 	if o.Dir == "" {

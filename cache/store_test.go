@@ -32,7 +32,7 @@ func TestOptions(t *testing.T) {
 	if max := open(t, Options{}).Stats().MaxBytes; max != 32<<20 {
 		t.Errorf("limit in memory: %d", max)
 	}
-	if stats := open(t, Options{Dir: t.TempDir()}).Stats(); stats.MaxBytes != 64<<20 || !stats.OnDisk || stats.Fallback != "" {
+	if stats := open(t, unhurried(t.TempDir())).Stats(); stats.MaxBytes != 64<<20 || !stats.OnDisk || stats.Fallback != "" {
 		t.Errorf("on disk: %+v", stats)
 	}
 }

@@ -1,0 +1,81 @@
+package cache
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"testing"
+)
+
+// TestDropWaitsForAnotherDropOfTheSame: whoever drops what another one is dropping
+// has the same promise, also while the disk is busy with it.
+func TestDropWaitsForAnotherDropOfTheSame(t *testing.T) {
+	s := open(t, diskOptions(t, t.TempDir()))
+	if err := s.Put("k", []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	s.Drop("none") // waits for the disk
+	s.disk.compacting.Lock()
+	drop := func() <-chan struct{} {
+		done := make(chan struct{})
+		go func() { s.Drop("k"); close(done) }()
+		return done
+	}
+	state := func() (writing bool, waiting int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.writing, len(s.waiting)
+	}
+	first := drop()
+	for writing, _ := state(); !writing; writing, _ = state() {
+		runtime.Gosched()
+	}
+	second := drop()
+	for _, waiting := state(); waiting == 0; _, waiting = state() {
+		select {
+		case <-second:
+			t.Error("the second did not wait")
+			waiting = -1
+		default:
+			runtime.Gosched()
+		}
+		if t.Failed() {
+			break
+		}
+	}
+	s.disk.compacting.Unlock()
+	<-first
+	<-second
+}
+
+// TestEmptyingMayKill: a process that ends while BadgerDB removes everything leaves
+// what nobody may open.
+func TestEmptyingMayKill(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("removes files that are open")
+	}
+	if !inChild(t) {
+		return
+	}
+	dir := directory(t.TempDir())
+	d, _, err := openDisk(dir, func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.setState(stateOpen); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.write(false, []change{{"k", &entry{value: []byte("v")}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir.database()); err != nil {
+		t.Fatal(err)
+	}
+	// It fails half-way, and that is how far it had come.
+	if err := d.empty(); err == nil || errors.Is(err, os.ErrExist) {
+		t.Errorf("without files: %v", err)
+	}
+	if state := dir.state(); state != stateOpening {
+		t.Errorf("state %q", state)
+	}
+}
