@@ -111,6 +111,11 @@ func (l *library) take(ctx context.Context, gone <-chan struct{}) error {
 	ticker := time.NewTicker(hungPatience / 4)
 	defer ticker.Stop()
 	for {
+		select {
+		case <-gone:
+			return notSent(ErrClosed)
+		default:
+		}
 		if err := ctx.Err(); err != nil {
 			return notSent(fmt.Errorf("an earlier call into %s has not returned: %w", l.name, contextError(err)))
 		}
@@ -118,7 +123,6 @@ func (l *library) take(ctx context.Context, gone <-chan struct{}) error {
 		case l.turn <- struct{}{}:
 			return nil
 		case <-gone:
-			return notSent(ErrClosed)
 		case <-ctx.Done():
 		case <-ticker.C:
 			if l.hung() {

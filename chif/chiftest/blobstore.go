@@ -18,6 +18,7 @@ type blob struct {
 	data      []byte
 	finalized bool
 	excused   bool // the host may leave it: a fault refused its deletion
+	tainted   bool // a fault forged a code for it: the host cannot know what it holds
 	touched   time.Time
 }
 
@@ -160,6 +161,22 @@ func (s *blobStore) excuse(n blobName) {
 	if b := s.blobs[n]; b != nil {
 		b.excused = true
 	}
+}
+
+// taint says that the host cannot know what a blob holds.
+func (s *blobStore) taint(n blobName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.blobs[n]; b != nil {
+		b.tainted = true
+	}
+}
+
+func (s *blobStore) isTainted(n blobName) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.blobs[n]
+	return b != nil && b.tainted
 }
 
 // left counts the blobs that the host should have deleted.

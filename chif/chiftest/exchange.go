@@ -79,8 +79,11 @@ func (s *Server) execution(p *Port, r *request) (answer []byte, f faults) {
 	if f.has(FaultDropRequest) {
 		return nil, f
 	}
-	if r.op == OpDelete && (f.has(FaultCode) || f.has(FaultRefuse)) {
+	switch {
+	case r.op == OpDelete && (f.has(FaultCode) || f.has(FaultRefuse)):
 		s.blobs.excuse(r.blob)
+	case (r.op == OpWrite || r.op == OpFinalize) && f.has(FaultCode):
+		s.blobs.taint(r.blob)
 	}
 	return s.execute(r, f), f
 }
@@ -131,7 +134,7 @@ func (s *Server) answer(r *request, f faults) []byte {
 		return r.code(s.blobs.create(r.blob, f.code(FaultExisting, chif.CodeNotModified)))
 	case OpWrite:
 		code := s.blobs.write(r.blob, r.offset, r.data)
-		if code == chif.CodeBadParameter || code == chif.CodeReadOnly {
+		if (code == chif.CodeBadParameter || code == chif.CodeReadOnly) && !s.blobs.isTainted(r.blob) {
 			s.offend(RuleOrder, "WRITE at offset %d is out of order, or follows FINALIZE", r.offset)
 		}
 		return r.code(code)
@@ -145,7 +148,9 @@ func (s *Server) answer(r *request, f faults) []byte {
 		return r.code(s.blobs.delete(r.blob, f.code(FaultMissing, chif.CodeNotModified)))
 	case OpREST:
 		if r.sourceCode != chif.CodeSuccess {
-			s.offend(RuleOrder, "REST by a blob that does not exist or was not finalized")
+			if !s.blobs.isTainted(r.source) {
+				s.offend(RuleOrder, "REST by a blob that does not exist or was not finalized")
+			}
 			return r.code(r.sourceCode)
 		}
 		return s.restAnswer(r, f.http(s.options.Handler, r), f.has(FaultAsBlob))

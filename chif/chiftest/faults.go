@@ -278,6 +278,20 @@ func (t *faultTable) stalled(op Op) bool {
 	return slices.ContainsFunc(t.list(), func(x Rule) bool { return x.Fault == FaultStall && (x.Op == "" || x.Op == op) })
 }
 
+// deafening are the faults with which a host cannot do anything, if they hit every
+// packet.
+var deafening = []Fault{
+	FaultOpenBusy, FaultSubmitBusy, FaultStall, FaultCode, FaultRefuse, FaultDropRequest, FaultDropAnswer,
+	FaultWrongSequence, FaultWrongCommand, FaultWrongSize, FaultTruncate, FaultGarbage,
+}
+
+// deaf reports an iLO in which a host cannot delete anything.
+func (t *faultTable) deaf() bool {
+	return slices.ContainsFunc(t.list(), func(x Rule) bool {
+		return slices.Contains(deafening, x.Fault) && x.Op == "" && x.Method == "" && x.Path == "" && x.Skip == 0 && x.Times == 0 && x.Channels == 0
+	})
+}
+
 // submit reports whether the handing over of packet is to fail. The method and
 // path of a REST by blob are not known yet: rules with one of them spare it.
 func (t *faultTable) submit(packet []byte) bool {

@@ -197,3 +197,48 @@ func TestDuplicateAndPadding(t *testing.T) {
 		}
 	}
 }
+
+// TestExcusedBlobs: a host may leave a blob whose deletion was refused, and
+// anything in an iLO that has fallen silent.
+func TestExcusedBlobs(t *testing.T) {
+	for _, c := range []struct {
+		rule Rule
+		left bool
+	}{
+		{Rule{Fault: FaultCode, Op: OpDelete, Code: chif.CodeError}, false},
+		{Rule{Fault: FaultRefuse, Op: OpDelete}, false},
+		{Rule{Fault: FaultDropRequest, Op: OpDelete}, true},
+		{Rule{Fault: FaultDropRequest}, false},
+		{Rule{Fault: FaultDropRequest, Times: 9}, true},
+		{Rule{Fault: FaultDelay, Duration: Duration(time.Hour)}, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := NewServer(Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := newHost(t, s)
+			h.store("k", "x")
+			setRules(t, s, c.rule)
+			h.send(deletePacket("k"))
+			synctest.Wait()
+			h.port.Close()
+			if err := s.Check(); (err != nil) != c.left {
+				t.Errorf("%+v: %v", c.rule, err)
+			}
+			s.Close()
+		})
+	}
+}
+
+// TestForgedCodesTaintABlob: after a WRITE that a fault kept from being executed,
+// the host cannot keep the order.
+func TestForgedCodesTaintABlob(t *testing.T) {
+	h := newHost(t, New(t, Options{}))
+	h.exchange(createPacket("k"))
+	h.faults(Rule{Fault: FaultCode, Op: OpWrite, Code: chif.CodeNotModified, Times: 1})
+	h.code(writePacket("k", 0, []byte("x")), 12, chif.CodeNotModified)
+	h.code(writePacket("k", 1, []byte("x")), 12, chif.CodeBadParameter)
+	h.code(restBlobPacket("k", "r"), 20, chif.CodeNotFound)
+	h.exchange(deletePacket("k"))
+}
