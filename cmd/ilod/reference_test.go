@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -9,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// TestReference wants each command and each global flag in COMMANDS.md, and of the
+// TestReference wants each command, exit code and global flag in COMMANDS.md, and of the
 // command lines in README.md that they can be run.
 func TestReference(t *testing.T) {
 	root := newApp(os.Stdin, os.Stdout, os.Stderr).rootCommand()
@@ -27,6 +28,11 @@ func TestReference(t *testing.T) {
 			t.Errorf("COMMANDS.md lacks --%s", f.Name)
 		}
 	})
+	for _, row := range exitCodes {
+		if !strings.Contains(string(reference), fmt.Sprintf("| %d | %s |", row.code, row.name)) {
+			t.Errorf("COMMANDS.md lacks %d %s", row.code, row.name)
+		}
+	}
 
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
