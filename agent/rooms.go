@@ -103,6 +103,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 
 	var cache *freshness.Cache
 	var sessions *clients.Registry
+	var scheduler *schedule.Scheduler
 	transport, err := o.Transport(func() { cache.Invalidate("the iLO was reset") })
 	if err != nil {
 		return r, err
@@ -114,7 +115,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 		uptime = nil
 	}
 	keeper := ilosession.NewKeeper(ilosession.KeeperOptions{
-		Next: transport, Ledger: ledger, NotSent: o.NotSent, Credentials: o.Credentials, Serial: o.Serial, Boot: o.Boot,
+		Next: transport, Turns: ownWork{&scheduler}, Ledger: ledger, NotSent: o.NotSent, Credentials: o.Credentials, Serial: o.Serial, Boot: o.Boot,
 		Linger: time.Duration(o.Config.Session.Linger), KeepAlive: time.Duration(o.Config.Session.KeepAlive),
 		ReapForeign: time.Duration(o.Config.Session.ReapForeign), Uptime: uptime, LimitPolicy: ilosession.LimitPolicy(o.Config.Session.LimitPolicy),
 		OnLost:   func(why string) { sessions.Bump(why) },
@@ -126,7 +127,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 		return keeper.Close(ctx)
 	})
 
-	scheduler := schedule.New(schedule.Options{Next: uncut{keeper}, Slots: o.Config.Channels, Log: o.Log.WithField(component, "schedule")})
+	scheduler = schedule.New(schedule.Options{Next: uncut{keeper}, Slots: o.Config.Channels, Log: o.Log.WithField(component, "schedule")})
 	e.life.onStop("scheduler", scheduler.Close)
 
 	cache = freshness.New(freshness.Options{Next: scheduler, Store: store, Log: o.Log.WithField(component, "cache")})
@@ -248,6 +249,17 @@ const component = "component"
 
 func (r *RolesConfig) gateway() gateway.Roles {
 	return gateway.Roles{Admin: gateway.Members(r.Admin), Operator: gateway.Members(r.Operator), Reader: gateway.Members(r.Reader)}
+}
+
+// ownWork has what the keeper of the session wants by itself wait for its turn:
+// behind all that somebody waits for, unless it is for an operator.
+type ownWork struct{ s **schedule.Scheduler }
+
+func (w ownWork) RoundTrip(r *http.Request) (*http.Response, error) {
+	if _, ok := schedule.ClassOf(r.Context()); !ok {
+		r = r.WithContext(schedule.WithClass(r.Context(), schedule.Background))
+	}
+	return (*w.s).RoundTrip(r)
 }
 
 // uncut has a write that was given its turn go on when its client leaves: half

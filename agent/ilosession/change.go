@@ -241,7 +241,7 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	id, iloTime, err := k.identify(ctx)
+	id, iloTime, err := k.identify(ctx, k.o.Next)
 	if err != nil {
 		return nil, credentials, err
 	}

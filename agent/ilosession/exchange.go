@@ -16,7 +16,7 @@ import (
 type internal struct{ k *Keeper }
 
 func (i internal) RoundTrip(req *http.Request) (*http.Response, error) {
-	return i.k.exchange(req, false)
+	return i.k.inTurn(req, func(r *http.Request) (*http.Response, error) { return i.k.exchange(r, false) })
 }
 
 // lent is the Keeper's own way into one session, which neither counts as use of it
@@ -26,7 +26,9 @@ type lent struct {
 	h *held
 }
 
-func (l lent) RoundTrip(req *http.Request) (*http.Response, error) {
+func (l lent) RoundTrip(req *http.Request) (*http.Response, error) { return l.k.inTurn(req, l.send) }
+
+func (l lent) send(req *http.Request) (*http.Response, error) {
 	l.k.mu.Lock()
 	if l.k.current != l.h {
 		l.k.mu.Unlock()

@@ -29,10 +29,10 @@ func (i Identity) is(other Identity) bool {
 }
 
 // identify asks the service root which iLO this is and what time it has; the
-// time is zero if it does not say.
-func (k *Keeper) identify(ctx context.Context) (Identity, time.Time, error) {
+// time is zero if it does not say. rt needs no session.
+func (k *Keeper) identify(ctx context.Context, rt http.RoundTripper) (Identity, time.Time, error) {
 	var doc struct{ UUID string }
-	resp, err := getJSON(ctx, k.o.Next, root, &doc)
+	resp, err := getJSON(ctx, rt, root, &doc)
 	if err != nil {
 		return Identity{}, time.Time{}, fmt.Errorf("read the service root: %w", err)
 	}

@@ -20,6 +20,11 @@ type KeeperOptions struct {
 	// Next carries requests to the iLO, as chif.Transport does: an answer is whole
 	// when RoundTrip returns.
 	Next http.RoundTripper
+	// Turns, if not nil, gets what the Keeper wants of the iLO for no request of
+	// RoundTrip: for operators, and its own work. It calls RoundTrip with the
+	// request, or one with a context of its context, when there is a place for it.
+	// A login is part of the request that needs it.
+	Turns http.RoundTripper
 	// Ledger records the sessions; nil: one in memory.
 	Ledger *Ledger
 	// NotSent is that of Options.
@@ -193,8 +198,14 @@ func NewKeeper(o KeeperOptions) *Keeper {
 // without another attempt unless that is due within seconds, or with a
 // *SessionLimitError; ErrClosed after Close; those of Next.
 func (k *Keeper) RoundTrip(req *http.Request) (*http.Response, error) {
-	return k.inFlight(req, func(r *http.Request) (*http.Response, error) { return k.exchange(r, true) })
+	if own, ok := req.Context().Value(sendKey{}).(send); ok {
+		return own(req)
+	}
+	return k.inFlight(req, k.used)
 }
+
+// used sends a request in the session, which is a use of it.
+func (k *Keeper) used(req *http.Request) (*http.Response, error) { return k.exchange(req, true) }
 
 // inFlight sends a request for which Close waits, and which it cuts if it is a
 // read.

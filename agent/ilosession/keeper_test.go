@@ -61,6 +61,7 @@ type machine struct {
 	service        *redfish.Service
 	server         *chiftest.Server
 	state, runtime string
+	places         int // at the iLO at one time; 0: one
 }
 
 // newMachine makes one whose iLO must be clean in the end.
@@ -106,7 +107,12 @@ func (m *machine) keeper(set ...func(*KeeperOptions)) *Keeper {
 	for _, f := range set {
 		f(&o)
 	}
+	turns := &turns{places: max(m.places, 1)}
+	if o.Turns == nil {
+		o.Turns = turns
+	}
 	k := NewKeeper(o)
+	turns.start(k)
 	m.t.Cleanup(func() {
 		_ = k.Close(context.Background()) // a test that cares has closed it
 		_ = transport.Close()
@@ -161,6 +167,9 @@ func request(ctx context.Context, method, path, body string) *http.Request {
 
 // do makes a request and returns the status of the answer.
 func do(ctx context.Context, rt http.RoundTripper, method, path, body string) (int, error) {
+	if k, ok := rt.(*Keeper); ok && k.o.Turns != nil {
+		rt = k.o.Turns
+	}
 	resp, err := rt.RoundTrip(request(ctx, method, path, body))
 	if err != nil {
 		return 0, err
@@ -286,6 +295,7 @@ func TestKeeperKeepsAlive(t *testing.T) {
 func TestKeeperInUseDoesNotLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, redfish.Options{IdleTimeout: 15 * time.Minute})
+		m.places = 4
 		m.answers(redfish.Answer{Path: system, Latency: redfish.Duration(time.Hour)})
 		slow := make(chan error)
 		hold := roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -551,6 +561,7 @@ func TestKeeperRefused(t *testing.T) {
 func TestKeeperWaitsForNextLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, redfish.Options{})
+		m.places = 4
 		m.answers(redfish.Answer{Method: "POST", Status: 503, Times: 1})
 		k := m.keeper()
 		if _, err := do(t.Context(), k, "GET", system, ""); !errors.Is(err, ErrNoLogin) {
@@ -558,7 +569,7 @@ func TestKeeperWaitsForNextLogin(t *testing.T) {
 		}
 		for _, patience := range []time.Duration{0, time.Second} {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			if _, err := do(ctx, k, "GET", system, ""); !errors.Is(err, ErrNoLogin) || !isStatus(err, 503) || patience > 0 && ctx.Err() != nil {
+			if _, err := do(ctx, send(k.RoundTrip), "GET", system, ""); !errors.Is(err, ErrNoLogin) || !isStatus(err, 503) || patience > 0 && ctx.Err() != nil {
 				t.Errorf("%v, %v", err, ctx.Err())
 			}
 			cancel()
@@ -686,6 +697,7 @@ func TestKeeperCredentials(t *testing.T) {
 func TestKeeperCloseWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, redfish.Options{})
+		m.places = 4
 		k := m.keeper()
 		m.get(k)
 		if err := m.service.SetFaults(redfish.Faults{Answers: []redfish.Answer{{Path: system, Latency: redfish.Duration(time.Minute)}}}); err != nil {

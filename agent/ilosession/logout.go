@@ -3,12 +3,17 @@ package ilosession
 import (
 	"context"
 	"fmt"
+	"net/http"
 )
 
 // Logout deletes the session, if there is one, when the requests in flight have
 // ended; new ones wait and then run in another session. If ctx ends before, the
 // session stays. Errors are ErrMayRemain, ErrClosed and the cause of ctx.
 func (k *Keeper) Logout(ctx context.Context) error {
+	return k.turn(ctx, http.MethodDelete, func() error { return k.logoutNow(ctx) })
+}
+
+func (k *Keeper) logoutNow(ctx context.Context) error {
 	leave, err := k.enter()
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 func TestLogout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, redfish.Options{Foreign: redfish.EveryKind()})
+		m.places = 4
 		k := m.keeper()
 		if err := k.Logout(t.Context()); err != nil {
 			t.Error(err)

@@ -128,7 +128,7 @@ func (k *Keeper) settle(ctx context.Context, resume bool) (again time.Time, err 
 		return again, nil
 	}
 	k.noteEnds()
-	_, iloNow, err := k.identify(ctx)
+	_, iloNow, err := k.identify(ctx, k.direct())
 	if err != nil {
 		return again, fmt.Errorf("sessions of earlier processes: %w", err)
 	}
@@ -149,7 +149,7 @@ func (k *Keeper) settle(ctx context.Context, resume bool) (again time.Time, err 
 		case e.authorize == nil:
 			records = append(records, e)
 		default:
-			s := &Session{rt: k.o.Next, path: e.Path, authorize: e.authorize}
+			s := &Session{rt: k.direct(), path: e.Path, authorize: e.authorize}
 			if _, err := s.delete(ctx); err != nil {
 				errs = append(errs, fmt.Errorf("delete session %s: %w", e.Path, err))
 				continue

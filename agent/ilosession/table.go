@@ -203,7 +203,21 @@ type operatorsWay struct {
 	limit error // why there is no session
 }
 
-func (k *Keeper) operatorsWay(ctx context.Context) (operatorsWay, error) {
+// operatorsWay logs in, in a turn of its own, if there is no session.
+func (k *Keeper) operatorsWay(ctx context.Context) (way operatorsWay, err error) {
+	k.mu.Lock()
+	there := k.current != nil && !k.closing
+	k.mu.Unlock()
+	if there {
+		return operatorsWay{RoundTripper: k.waited(k.used)}, nil
+	}
+	if turn := k.turn(ctx, http.MethodGet, func() error { way, err = k.openWay(ctx); return nil }); turn != nil {
+		return way, turn
+	}
+	return way, err
+}
+
+func (k *Keeper) openWay(ctx context.Context) (operatorsWay, error) {
 	leave, err := k.enter()
 	if err != nil {
 		return operatorsWay{}, err
@@ -212,7 +226,7 @@ func (k *Keeper) operatorsWay(ctx context.Context) (operatorsWay, error) {
 	h, err := k.acquire(ctx, true)
 	if err == nil {
 		k.release(h, true, false)
-		return operatorsWay{RoundTripper: k}, nil
+		return operatorsWay{RoundTripper: k.waited(k.used)}, nil
 	}
 	err = fmt.Errorf("%w: %w", ErrNoLogin, err)
 	if !errors.Is(err, ErrSessionLimit) {
@@ -222,7 +236,7 @@ func (k *Keeper) operatorsWay(ctx context.Context) (operatorsWay, error) {
 	if noCredentials != nil {
 		return operatorsWay{}, errors.Join(err, noCredentials)
 	}
-	return operatorsWay{waited{k, k.sessionless(c)}, err}, nil
+	return operatorsWay{k.waited(k.sessionless(c).RoundTrip), err}, nil
 }
 
 // explain replaces the refusal of a request without a session by the reason for
@@ -235,14 +249,11 @@ func (w operatorsWay) explain(err error) error {
 	return err
 }
 
-// waited is next with Close waiting for the end of each request.
-type waited struct {
-	k    *Keeper
-	next http.RoundTripper
-}
-
-func (w waited) RoundTrip(req *http.Request) (*http.Response, error) {
-	return w.k.inFlight(req, w.next.RoundTrip)
+// waited is s in a turn of its own, with Close waiting for the end.
+func (k *Keeper) waited(s send) http.RoundTripper {
+	return send(func(req *http.Request) (*http.Response, error) {
+		return k.inTurn(req, func(r *http.Request) (*http.Response, error) { return k.inFlight(r, s) })
+	})
 }
 
 // table is readTable with our own sessions marked. What it lists is remembered:

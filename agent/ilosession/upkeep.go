@@ -2,6 +2,7 @@ package ilosession
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/ilod/ilod/agent/guard"
@@ -45,12 +46,11 @@ func (k *Keeper) due() (next time.Time) {
 	}
 	if h != nil && k.change == nil {
 		if h.users == 0 && plan(h.lastUse.Add(k.o.Linger)) {
-			c := k.begin()
-			k.current = nil
 			k.mu.Unlock()
-			defer k.end(c, nil)
-			_ = k.logout(h) // it is logged and counted
-			return now
+			if k.linger(h) != nil { // there is no turn for it
+				return k.now().Add(retryPause)
+			}
+			return k.now()
 		}
 		alive = h.keepAlive > 0 && plan(h.lastTraffic.Add(h.keepAlive))
 		reap = k.o.ReapForeign > 0 && plan(k.reapAt)
@@ -77,6 +77,26 @@ func (k *Keeper) due() (next time.Time) {
 		return next
 	}
 	return k.now() // look again
+}
+
+// linger deletes a session if nobody has used it until there is a turn for that,
+// which is the only error.
+func (k *Keeper) linger(h *held) error {
+	ctx, cancel := context.WithTimeout(k.ctx, workTimeout)
+	defer cancel()
+	return k.turn(ctx, http.MethodDelete, func() error {
+		k.mu.Lock()
+		if k.current != h || k.change != nil || h.users > 0 || k.now().Before(h.lastUse.Add(k.o.Linger)) {
+			k.mu.Unlock()
+			return nil
+		}
+		c := k.begin()
+		k.current = nil
+		k.mu.Unlock()
+		defer k.end(c, nil)
+		_ = k.logout(h) // it is logged and counted
+		return nil
+	})
 }
 
 // refresh reads the session itself, in it, and learns the idle timeout. It never logs
