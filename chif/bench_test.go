@@ -3,7 +3,6 @@
 package chif_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -186,25 +185,6 @@ func get(t *chif.Transport, path string) (int64, error) {
 	}
 	return io.Copy(io.Discard, resp.Body)
 }
-
-// recorder is a channel that keeps the requests sent through it.
-type recorder struct {
-	chif.Device
-	chif.Channel
-	sent *[][]byte
-}
-
-func (r recorder) Open(ctx context.Context) (chif.Channel, error) {
-	ch, err := r.Device.Open(ctx)
-	return recorder{r.Device, ch, r.sent}, err
-}
-
-func (r recorder) Send(ctx context.Context, packet []byte) error {
-	*r.sent = append(*r.sent, bytes.Clone(packet))
-	return r.Channel.Send(ctx, packet)
-}
-
-func (r recorder) String() string { return r.Device.String() }
 
 // BenchmarkBlobGet compares a GET of 100 KB, which is answered by blob, with the
 // bare exchange of the very same packets.

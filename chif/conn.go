@@ -86,7 +86,7 @@ func (c *Conn) exchange(ctx context.Context, request []byte) ([]byte, error) {
 		defer cancel()
 	}
 	if err := c.channel.Send(ctx, request); err != nil {
-		if end := ctx.Err(); end != nil && errors.Is(err, end) && errors.Is(err, ErrNotSent) {
+		if end := callerErr(ctx); end != nil && errors.Is(err, end) && errors.Is(err, ErrNotSent) {
 			return nil, err // nothing is under way: the channel is as it was
 		}
 		return nil, c.kill(err)

@@ -100,6 +100,17 @@ func TestExecutedWriteIsNeverCalledNotSent(t *testing.T) {
 							if checkFate(t, "POST", err, i.web.writes.Load()); t.Failed() {
 								t.Fatalf("at packet %d: %+v", at, rule)
 							}
+							if err := i.SetFaults(chiftest.Faults{}); err != nil {
+								t.Fatal(err)
+							}
+							time.Sleep(time.Minute)
+							code := rule.Code
+							lie := rule.Fault == chiftest.FaultCode && (code == chif.CodeSuccess || code == chif.CodeNotModified || code == chif.CodeNotFound)
+							if n := i.Stats().Blobs; lie { // a DELETE that was not executed
+								i.Server.Reset(0)
+							} else if n != 0 {
+								t.Fatalf("at packet %d: %+v: %d blobs are left", at, rule, n)
+							}
 						})
 					}
 				}

@@ -13,6 +13,8 @@ const (
 	// leftoverTimeout bounds one round of deletions, its wait for a channel
 	// included.
 	leftoverTimeout = 10 * time.Second
+	// leftoverLife is how long an iLO that does not serve is waited for.
+	leftoverLife = 10 * time.Minute
 	// sweepPatience is what Close gives to the last round.
 	sweepPatience = 200 * time.Millisecond
 )
@@ -26,7 +28,19 @@ type leftover struct {
 	name  blobName
 	late  bool // the iLO may not have stored it yet
 	tries int
+	since time.Time // when it was left
 	due   time.Time
+}
+
+// again has b tried again, unless it was often enough. An iLO that does not serve
+// does not count, for a while.
+func (b *leftover) again(r removal) bool {
+	last := len(leftoverPauses) - 1
+	if b.tries++; b.tries > last && (r != unserved || time.Since(b.since) > leftoverLife) {
+		return false
+	}
+	b.due = time.Now().Add(leftoverPauses[min(b.tries, last)])
+	return true
 }
 
 // gone tells whether r says that the blob needs no more care.
@@ -41,7 +55,8 @@ func (t *Transport) discardLater(blobs []leftover) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, b := range blobs {
-		b.due = time.Now().Add(leftoverPauses[b.tries])
+		b.since = time.Now()
+		b.due = b.since.Add(leftoverPauses[b.tries])
 		t.leftovers = append(t.leftovers, b)
 	}
 	if n := len(t.leftovers) - maxLeftovers; n > 0 {
@@ -104,31 +119,30 @@ func (t *Transport) sweepDue(then time.Time) {
 	if len(due) == 0 {
 		return
 	}
-	due = t.remove(due)
+	left := t.remove(due)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, b := range due {
-		if b.tries++; b.tries < len(leftoverPauses) {
-			b.due = time.Now().Add(leftoverPauses[b.tries])
-			t.leftovers = append(t.leftovers, b)
-		}
-	}
+	t.leftovers = append(t.leftovers, left...)
 }
 
-// remove deletes blobs on a channel of its own and returns those that need more
-// care.
+// remove deletes blobs on a channel of its own and returns those to be tried again.
 func (t *Transport) remove(blobs []leftover) (left []leftover) {
 	ctx, cancel := context.WithTimeout(t.sweeps, leftoverTimeout)
 	defer cancel()
 	l, err := t.pool.borrow(ctx, t.pool.life)
 	if err != nil {
-		return blobs
+		for _, b := range blobs {
+			if b.again(unserved) {
+				left = append(left, b)
+			}
+		}
+		return left
 	}
 	defer t.pool.put(l)
 	p := newPatience(ctx)
 	defer p.stop()
 	for _, b := range blobs {
-		if l.dead != nil || !b.gone(l.remove(p, b.name)) {
+		if r := l.remove(p, b.name); !b.gone(r) && b.again(r) {
 			left = append(left, b)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 // would cost as much as the packet.
 type patience struct {
 	context.Context // ends with the caller's, or with cause DeadlineExceeded
+	caller          context.Context
 	cancel          context.CancelCauseFunc
 	start           time.Time
 	limit           atomic.Int64 // the deadline of the packet under way, after start
@@ -18,7 +19,7 @@ type patience struct {
 }
 
 func newPatience(ctx context.Context) *patience {
-	p := &patience{start: time.Now()}
+	p := &patience{caller: ctx, start: time.Now()}
 	p.Context, p.cancel = context.WithCancelCause(ctx)
 	return p
 }
@@ -38,6 +39,15 @@ func (p *patience) expire() {
 	if time.Since(p.start) >= time.Duration(p.limit.Load()) {
 		p.cancel(context.DeadlineExceeded)
 	}
+}
+
+// callerErr is why the caller of an exchange has left; nil if it has not, even if
+// the packet's own time is over.
+func callerErr(ctx context.Context) error {
+	if p, ok := ctx.(*patience); ok {
+		return p.caller.Err()
+	}
+	return ctx.Err()
 }
 
 // stop frees what the patience holds; its context has ended then.

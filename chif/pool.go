@@ -43,10 +43,10 @@ type pool struct {
 	mu      sync.Mutex
 	open    map[*lease]struct{}
 	idle    []*lease
-	epoch   int  // counts the resets that were noticed
-	waiting bool // a reset was noticed and no channel was opened since
-	blocked int  // slots whose holders found all channels busy
-	reason  error
+	epoch   int       // counts the resets that were noticed
+	waiting bool      // a reset was noticed and no channel was opened since
+	busy    error     // what the last sweep met that opened no channel
+	swept   time.Time // when that was
 }
 
 // lease is an open channel of the pool.
@@ -89,13 +89,13 @@ func (p *pool) borrow(ctx, until context.Context) (*lease, error) {
 	return l, nil
 }
 
-// overdue says why no slot came free before ctx ended: if the holders of all
-// slots find every channel busy, that is the cause.
+// overdue says why no channel was to be had before ctx ended: if none is open
+// and the last sweep, of whoever, found all busy, that is the cause.
 func (p *pool) overdue(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.blocked == cap(p.slots) {
-		return fmt.Errorf("%w; %w", p.reason, ctx.Err())
+	if p.busy != nil && len(p.open) == 0 && time.Since(p.swept) <= busyPauseMax {
+		return fmt.Errorf("%w; %w", p.busy, ctx.Err())
 	}
 	return contextError(ctx.Err())
 }
@@ -228,12 +228,6 @@ func (p *pool) openWait(ctx, until context.Context) (*lease, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(until, func() { cancel(ErrClosed) })()
-	var busy error // what the last sweep met
-	defer func() {
-		if busy != nil {
-			p.block(-1, nil)
-		}
-	}()
 	start, pause := time.Now(), busyPause
 	for {
 		l, err := p.openOne(ctx, until)
@@ -243,28 +237,27 @@ func (p *pool) openWait(ctx, until context.Context) (*lease, error) {
 		if context.Cause(ctx) == ErrClosed {
 			return nil, fmt.Errorf("%w: %v", ErrClosed, err)
 		}
-		held := errors.Is(err, ErrBusy) || errors.Is(err, ErrReset)
-		switch {
-		case held:
-			if busy == nil {
-				p.block(1, err)
-			}
-			busy = err
-		case busy == nil || ctx.Err() == nil:
-			return nil, err
+		busy := errors.Is(err, ErrBusy) || errors.Is(err, ErrReset)
+		if busy {
+			p.mu.Lock()
+			p.busy, p.swept = err, time.Now()
+			p.mu.Unlock()
 		}
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%w; %w", busy, ctx.Err())
+		switch {
+		case ctx.Err() != nil:
+			return nil, p.overdue(ctx)
+		case !busy:
+			return nil, err
 		}
 		limit, after := p.limit()
 		if after {
 			pause = max(pause, 2*busyPause)
 		}
 		if time.Since(start)+pause > limit {
-			if errors.Is(busy, ErrReset) {
-				busy = fmt.Errorf("%w: %v", ErrBusy, busy)
+			if errors.Is(err, ErrReset) {
+				err = fmt.Errorf("%w: %v", ErrBusy, err)
 			}
-			return nil, fmt.Errorf("%w (waited %v)", busy, time.Since(start).Round(time.Second))
+			return nil, fmt.Errorf("%w (waited %v)", err, time.Since(start).Round(time.Second))
 		}
 		// The next openOne tells of the end of ctx.
 		_ = sleep(ctx, nil, pause)
@@ -280,16 +273,6 @@ func (p *pool) limit() (limit time.Duration, afterReset bool) {
 		return max(p.busyTimeout, resetTimeout), true
 	}
 	return p.busyTimeout, false
-}
-
-// block counts, by n, the slots whose holders find all channels busy.
-func (p *pool) block(n int, reason error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.blocked += n
-	if reason != nil {
-		p.reason = reason
-	}
 }
 
 // openOne opens a channel and asks for the iLO's status on it, which proves
@@ -330,6 +313,6 @@ func (p *pool) openOne(ctx, until context.Context) (*lease, error) {
 		return nil, errors.Join(ErrClosed, l.Close())
 	}
 	p.open[l] = struct{}{}
-	p.waiting = false
+	p.waiting, p.busy = false, nil
 	return l, nil
 }
