@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,6 +39,9 @@ func (e *Engine) RoundTrip(req *http.Request) (*http.Response, error) {
 	go func() {
 		defer close(done)
 		err := guard.Do("handler", func() error { e.handler.ServeHTTP(w, in); return nil })
+		if p, ok := errors.AsType[*guard.PanicError](err); ok && p.Value == http.ErrAbortHandler { // no fault, see there
+			err = cmp.Or(context.Cause(req.Context()), io.ErrUnexpectedEOF)
+		}
 		_ = in.Body.Close()
 		w.end(err)
 	}()
@@ -132,6 +136,9 @@ func (a *answer) end(err error) {
 	a.begin(http.StatusOK, err)
 	_ = a.pipe.CloseWithError(err)
 }
+
+// Abort is why the rest of the answer will not come.
+func (a *answer) Abort(err error) { _ = a.pipe.CloseWithError(err) }
 
 // Flush has nothing to do: nothing is kept back.
 func (a *answer) Flush() {}

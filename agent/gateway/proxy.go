@@ -180,8 +180,17 @@ func (g *Gateway) relay(w http.ResponseWriter, resp *http.Response) {
 	limitWriting(w)
 	w.WriteHeader(resp.StatusCode)
 	if _, err := io.Copy(w, resp.Body); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
-		panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
+		abort(w, err) // the client must not take half an answer for a whole one
 	}
+}
+
+// abort cuts the answer off, as a handler does it (see http.ErrAbortHandler). A
+// server of this process, which has a method for it, learns why.
+func abort(w http.ResponseWriter, err error) {
+	if s, ok := unwrap(w).(interface{ Abort(error) }); ok {
+		s.Abort(err)
+	}
+	panic(http.ErrAbortHandler)
 }
 
 func bodyAllowed(status int) bool {

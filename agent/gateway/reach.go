@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ilod/ilod/agent/budget"
 	"github.com/ilod/ilod/agent/clients"
 )
 
@@ -73,6 +74,15 @@ func (v reach) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	defer resp.Body.Close()
+	size := int64(maxJudged)
+	if resp.ContentLength >= 0 && resp.Header.Get("Content-Encoding") == "" {
+		size = min(size, resp.ContentLength)
+	}
+	purse := budget.Of(r.Context())
+	if err := purse.Take(size); err != nil {
+		return nil, err
+	}
+	defer purse.Give(size) // whoever hands the answer on counts it
 	body, err := plainBody(resp)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/budget"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )
@@ -258,6 +259,30 @@ func TestQueriesThatAreRefusedAtOnce(t *testing.T) {
 	for _, method := range []string{"GET", "PATCH"} {
 		if w := ask(g, &root, method, "/redfish/v1/Systems/1?$expand=.&$select=a", "{}"); w.Code != 200 {
 			t.Errorf("root's %s: %d", method, w.Code)
+		}
+	}
+}
+
+// What is looked through counts as memory of bodies before it is read, and no
+// longer than that.
+func TestWhatIsLookedThroughCountsAsMemory(t *testing.T) {
+	b := budget.New(3<<20, 0, 3<<20)
+	for size, want := range map[int]int{1 << 20: 200, 4 << 20: 503} {
+		n := &next{answer: func(*http.Request) (*http.Response, error) {
+			return respond(200, `"`+strings.Repeat("a", size-2)+`"`), nil
+		}}
+		all := openClients(t, clients.DefaultLimits())
+		g := newGateway(t, Options{Clients: all, Next: Way(n, all), Budget: b})
+		purse := b.Purse("other", true, nil)
+		if err := purse.Take(1); err != nil {
+			t.Fatal(err)
+		}
+		if w := ask(g, &reader, "GET", "/redfish/v1/X?a", ""); w.Code != want {
+			t.Errorf("%d bytes: %d %.200s", size, w.Code, w.Body)
+		}
+		purse.Close()
+		if held := b.Held(); held != 0 {
+			t.Errorf("%d bytes are held", held)
 		}
 	}
 }
