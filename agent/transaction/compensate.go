@@ -157,7 +157,6 @@ func (c *commit) restore(ctx context.Context, s *step) (reversal, error) {
 				break
 			}
 			put(change, l.Pointer, former)
-			s.open = false // it was carried out
 		case c.key.is(l, present, l.Prior): // an earlier step's business
 		default:
 			r.stuck = append(r.stuck, errors.New(l.Pointer+" was changed by somebody else"))

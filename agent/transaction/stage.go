@@ -276,7 +276,7 @@ func (m *Manager) reset(ctx context.Context, t *transaction, w *write) error {
 	if err != nil {
 		return err
 	}
-	if refusal == nil && w.owner == "" && ilopath.Canonical(r.settings(owner)) == ilopath.Canonical(w.Path) {
+	if refusal == nil && ilopath.Canonical(r.settings(owner)) == ilopath.Canonical(w.Path) {
 		w.owner = owner
 	}
 	w.ResetRequired = w.owner == "" || w.change == nil || !equal.Asked(r.body, w.change)

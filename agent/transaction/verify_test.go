@@ -209,7 +209,7 @@ func TestAcceptedIsNotApplied(t *testing.T) {
 
 // TestAcceptedAndDone: the end of the task counts, and then what shows.
 func TestAcceptedAndDone(t *testing.T) {
-	for state, want := range map[string]Outcome{"Completed": Applied, "Exception": Refused, "Cancelled": Refused} {
+	for state, want := range map[string]Outcome{"Completed": Applied, "Exception": Refused, "Killed": Refused, "Cancelled": Refused} {
 		f := newFixture(t, redfish.Options{})
 		polls := 0
 		taskiLO(f, "", "/redfish/v1/TaskService/Tasks/7", func() string {

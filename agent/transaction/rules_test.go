@@ -1,0 +1,230 @@
+package transaction
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ilod/ilod/chif/chiftest/redfish"
+)
+
+// TestRefusedETagOfAChangedResource: the write is not sent without If-Match if the
+// ETag is another one, nor if the value is under the same one.
+func TestRefusedETagOfAChangedResource(t *testing.T) {
+	for name, sameETag := range map[string]bool{"another ETag": false, "another value under the same ETag": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, redfish.Options{})
+			patches := 0
+			f.start(Options{Next: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodPatch {
+					if patches++; sameETag {
+						f.ilo.do("PATCH", system, `{"AssetTag":"theirs"}`)
+					} else {
+						f.ilo.do("PATCH", system, `{"HostName":"theirs"}`)
+					}
+					return says(r, http.StatusPreconditionFailed, ""), nil
+				}
+				resp, err := f.ilo.RoundTrip(r)
+				if err == nil && sameETag {
+					resp.Header.Set("ETag", `W/"00000000"`)
+				}
+				return resp, err
+			})})
+			f.begin()
+			f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+			r, err := f.commit(RolledBack, Refused)
+			if patches != 1 || !errors.Is(err, ErrStale) || r.Writes[0].Unguarded {
+				t.Errorf("%d writes, %v, %s", patches, err, asText(r))
+			}
+		})
+	}
+}
+
+// TestGarbageIsAnAnswer: the iLO has done its work, so nobody waits for more.
+func TestGarbageIsAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, redfish.Options{})
+		f.start(Options{Pause: DefaultPause, Late: DefaultLate})
+		f.begin()
+		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+		f.watch(func(*http.Request) {})
+		next := f.Manager.o.Next
+		f.Manager.o.Next = roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPatch {
+				return says(r, http.StatusOK, "\xa5{"), nil
+			}
+			return next.RoundTrip(r)
+		})
+		begun := time.Now()
+		if f.commit(RolledBack, Refused); time.Since(begun) >= DefaultLate {
+			t.Errorf("waited %v", time.Since(begun))
+		}
+	})
+}
+
+// TestSecretBesideWhatIsNotTaken: the iLO may have taken the secret, so the write
+// counts as taken in part; and a reset that it asks for may be for the secret.
+func TestSecretBesideWhatIsNotTaken(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	answer := `{"RoleId@Message.ExtendedInfo":[{"MessageId":"Base.1.18.PropertyNotWritable"}]}`
+	f.between(Options{}, func(r *http.Request) *http.Response {
+		if r.Method != http.MethodPatch {
+			return nil
+		}
+		return says(r, http.StatusOK, answer)
+	})
+	f.begin()
+	f.stage("PATCH", accounts+"/1", `{"Password":"12345678","RoleId":"Operator"}`)
+	f.commit(PartlyRolledBack, UndoRefused)
+	answer = `{"error":{"@Message.ExtendedInfo":[{"MessageId":"iLO.2.14.ResetRequired"}]}}`
+	f.begin()
+	f.stage("PATCH", accounts+"/1", `{"Password":"12345678"}`)
+	if r, _ := f.commit(Committed, Applied); r.Reset != (Reset{ILO: true}) {
+		t.Error(asText(r))
+	}
+}
+
+// TestSettingsThatAreNotTaken: SystemResetRequired is what the iLO answers to each
+// write of settings, also to one that it does not keep.
+func TestSettingsThatAreNotTaken(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.between(Options{}, func(r *http.Request) *http.Response {
+		if r.Method != http.MethodPatch {
+			return nil
+		}
+		return says(r, http.StatusOK, `{"error":{"@Message.ExtendedInfo":[{"MessageId":"iLO.2.14.SystemResetRequired"}]}}`)
+	})
+	f.begin()
+	f.stage("PATCH", bios, `{"Attributes":{"ProcTurbo":"Disabled"}}`)
+	if r, _ := f.commit(RolledBack, Refused); states(r, 0) != "/Attributes/ProcTurbo not taken" || r.Reset.Any() {
+		t.Error(asText(r))
+	}
+}
+
+// TestMaskedSecretIsNotPutBack: what the iLO shows instead of it is no value.
+func TestMaskedSecretIsNotPutBack(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	patches := 0
+	f.between(Options{}, func(r *http.Request) *http.Response {
+		switch {
+		case r.Method == http.MethodPatch && r.URL.Path == accounts+"/1":
+			patches++
+			return says(r, http.StatusOK, "")
+		case r.Method == http.MethodGet && r.URL.Path == accounts+"/1":
+			return says(r, http.StatusOK, `{"LicenseKey":"XXXXX-4ZBW2"}`, "Allow", "GET, PATCH", "ETag", `W/"1"`)
+		}
+		return nil
+	})
+	f.begin()
+	f.stage("PATCH", accounts+"/1", `{"LicenseKey":"AAAAA-BBBBB"}`)
+	f.stage("PATCH", network, `{"HostName":7}`)
+	f.commit(PartlyRolledBack, UndoRefused, Refused)
+	if patches != 1 {
+		t.Errorf("%d writes", patches)
+	}
+}
+
+// TestRecoveryTakesItsTime: if its time is over before the outcome can be known,
+// Recover fails, the resources stay locked, and the next call goes on.
+func TestRecoveryTakesItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, redfish.Options{})
+		f.begin()
+		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+		f.ilo.on(1, "PATCH", "", crash)
+		f.die(func() { _, _ = f.Commit(context.Background(), "s") })
+		f.start(Options{Pause: DefaultPause, Late: DefaultLate})
+		begun := time.Now()
+		short, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := f.Recover(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if _, err := f.send("other", "PATCH", system, `{}`); !errors.Is(err, ErrHeld) {
+			t.Error(err)
+		}
+		if f.check(f.report(), RolledBack, Refused); time.Since(begun) > DefaultLate+time.Minute {
+			t.Errorf("it began anew: %v", time.Since(begun))
+		}
+	})
+}
+
+// TestAcceptedAfterACrash: what the iLO has accepted before may still come.
+func TestAcceptedAfterACrash(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+	f.stage("PATCH", network, `{"HostName":"mine"}`)
+	f.watch(func(*http.Request) {})
+	next := f.Manager.o.Next
+	f.Manager.o.Next = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPatch && r.URL.Path == system {
+			return says(r, http.StatusAccepted, ""), nil
+		}
+		return next.RoundTrip(r)
+	})
+	f.ilo.on(1, "PATCH", network, afterCrash)
+	f.die(func() { _, _ = f.Commit(context.Background(), "s") })
+	f.check(f.report(), InProgress, Accepted, Applied)
+}
+
+// TestWithoutTaskNobodyWaitsLong: there is nothing to follow.
+func TestWithoutTaskNobodyWaitsLong(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	looks := 0
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+	sent := false
+	f.watch(func(*http.Request) {})
+	next := f.Manager.o.Next
+	f.Manager.o.Next = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPatch {
+			sent = true
+			return says(r, http.StatusAccepted, ""), nil
+		}
+		if sent {
+			looks++
+		}
+		return next.RoundTrip(r)
+	})
+	r, _ := f.Commit(context.Background(), "s")
+	if f.check(r, InProgress, Accepted); looks != maxLooks {
+		t.Errorf("%d looks", looks)
+	}
+}
+
+// TestJournalSaysWhenAWriteWasSent: unless a clock was set.
+func TestJournalSaysWhenAWriteWasSent(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	name := f.dir + "/x"
+	for in, want := range map[time.Duration]bool{-time.Minute: true, time.Hour: false} {
+		var all []byte
+		for _, r := range []record{
+			{Begin: &beginning{Session: "s", Steps: []*step{{Done: Done{Number: 1}}}}},
+			{Sending: 1, At: time.Now().Add(in)},
+			{Done: &step{Done: Done{Number: 1, Outcome: OutcomeUnknown}}},
+		} {
+			line, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(append(all, line...), '\n')
+		}
+		if err := os.WriteFile(name, all, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b, _, _, err := readJournal(name)
+		if err != nil || b.Steps[0].sent.IsZero() == want || !strings.Contains(string(all), `"At"`) {
+			t.Errorf("%v: %v %v", in, b.Steps[0].sent, err)
+		}
+	}
+	if err := os.Remove(name); err != nil {
+		t.Error(err)
+	}
+}
