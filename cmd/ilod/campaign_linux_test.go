@@ -483,7 +483,7 @@ func (k *killer) once(n int) (killed bool) {
 	guardians = guardians || loss
 	var kind string
 	var after time.Duration
-	other := k.moveIn(time.Duration(k.Int64N(int64(k.usual * 5 / 4))))
+	other := k.moveIn(time.Duration(k.Int64N(int64(2 * k.usual))))
 	switch k.IntN(3) {
 	case 0:
 		kind = "agent"

@@ -45,7 +45,9 @@ func TestKillAtEachSystemCall(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, built, "--max-sessions", "10")
 			s.againByCommand("at first")
+			start := time.Now()
 			calls := s.count(c.run, c.args)
+			usual := time.Since(start)
 			var points []string
 			for _, call := range slices.Sorted(maps.Keys(calls)) {
 				for n := range calls[call] {
@@ -61,7 +63,7 @@ func TestKillAtEachSystemCall(t *testing.T) {
 			pause := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
 			for _, point := range points {
 				p := s.trace([]string{"-e", "inject=" + point}, c.args)
-				other := s.moveIn(time.Duration(pause.IntN(300)) * time.Millisecond)
+				other := s.moveIn(time.Duration(pause.Int64N(int64(2 * usual))))
 				c.run(s, p)
 				s.adopt()
 				other.idle()
