@@ -75,3 +75,22 @@ func TestLargestDocument(t *testing.T) {
 		}
 	}
 }
+
+// TestLocationThatIsNone is not followed.
+func TestLocationThatIsNone(t *testing.T) {
+	for _, location := range []string{`{}`, `{"Location":[]}`, `{"Location":[{"Uri":"http://elsewhere/a.json"}]}`, `{"Location":[{"Uri":""}]}`, `[`} {
+		asked := 0
+		checker := schema.NewChecker(inProcess{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked++
+			body := location
+			if r.URL.Path == "/redfish/v1/JsonSchemas/" {
+				body = `{"Members":[{"@odata.id":"/redfish/v1/JsonSchemas/A.v1_0_0/"}]}`
+			}
+			_, _ = io.WriteString(w, body)
+		})})
+		v, err := checker.Check(t.Context(), schema.Write{Method: http.MethodPatch, Path: "/a", Body: []byte(`{"P":7}`), Current: []byte(`{"@odata.type":"#A.v1_0_0.A"}`)})
+		if err != nil || len(v) > 0 || asked != 2 {
+			t.Errorf("%s: %v, %v, %d requests", location, v, err, asked)
+		}
+	}
+}
