@@ -8,7 +8,7 @@ import (
 
 const module = "github.com/ilod/ilod/"
 
-// TestDependencies keeps the rule of architecture §2: who may import whom.
+// TestDependencies keeps the rule of who may import whom.
 func TestDependencies(t *testing.T) {
 	// What each prefix of packages may not depend on, directly or not.
 	forbidden := []struct {

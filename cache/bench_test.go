@@ -14,7 +14,7 @@ import (
 const treeDocuments = 1500
 
 // treeDocument is document i of a tree that has the sizes of a large server's
-// gzip-compressed one: log-normal, 2.2 MB in 1,500 documents (libraries §2). It
+// gzip-compressed one: log-normal, 2.2 MB in 1,500 documents. It
 // cannot be compressed further.
 func treeDocument(i int) (key string, value []byte) {
 	random := rand.New(rand.NewPCG(1, uint64(i)))
@@ -36,7 +36,7 @@ func fill(s *Store) (bytes int64, err error) {
 	return bytes, nil
 }
 
-// TestDiskSize holds the figures that libraries §2.1 measured for such a tree.
+// TestDiskSize holds the figures that were measured for such a tree.
 func TestDiskSize(t *testing.T) {
 	dir := t.TempDir()
 	for _, when := range []string{"made", "opened again"} {

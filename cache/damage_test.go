@@ -108,7 +108,7 @@ func TestUndamaged(t *testing.T) {
 	dirs := leftBehind(t)
 	for left, damage := range map[string]func(dir string) error{
 		"nothing": func(string) error { return nil },
-		// What a kill while BadgerDB makes a file leaves (libraries §2.3).
+		// What a kill while BadgerDB makes a file leaves, as was tried.
 		"empty .mem":   func(dir string) error { return os.WriteFile(filepath.Join(dir, "badger", "00099.mem"), nil, 0o600) },
 		"half a state": func(dir string) error { return os.WriteFile(filepath.Join(dir, "state.new"), []byte("clo"), 0o600) },
 	} {

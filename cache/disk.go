@@ -18,7 +18,7 @@ import (
 // that begin with "!badger!".
 const keyPrefix = "k"
 
-// badgerOptions are those of libraries §3 but for the compactors and three more,
+// badgerOptions are measured ones. The compactors and three more are the last,
 // which halve the memory that compactions take, the time of a Get and the time of
 // Open for a tree of 1,500 documents. Change them with new measurements.
 func badgerOptions(dir string, log badgerLog) badger.Options {

@@ -9,7 +9,7 @@ import (
 
 // On disk a value is in an envelope: one byte of version, then the CRC-32C of key
 // and value, little endian, then the value. BadgerDB's own checksums are off:
-// checking them dereferences nil (libraries §2.3).
+// checking them dereferences nil (seen with v4.9).
 const (
 	envelopeVersion = 1
 	envelopeLength  = 1 + crc32.Size

@@ -7,7 +7,7 @@ import (
 )
 
 // maxMessage bounds what is kept of BadgerDB's messages; from the second line on
-// they may dump a value (libraries §2.3).
+// they may dump a value (seen with v4.9).
 const maxMessage = 200
 
 // badgerLog is told what BadgerDB logs. Of that, errors and warnings mean that a

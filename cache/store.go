@@ -2,7 +2,7 @@
 // It knows nothing of what they mean.
 //
 // Nothing but speed is lost when the cache is. Half of the ways in which
-// BadgerDB fails kill the process (libraries §2.3), so that every kind of damage
+// BadgerDB fails kill the process (tried with v4.9), so that every kind of damage
 // has the same cure: the files are removed, at the latest by the next Open. A
 // store whose directory is of no use, at Open or later, goes on in memory.
 package cache

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// operation is the u32 at offset 8 of a BlobStore2 request (chif-protocol §3.1).
+// operation is the u32 at offset 8 of a BlobStore2 request (PROTOCOL.md §2).
 type operation uint32
 
 // The operations of BlobStore2.
@@ -30,8 +30,8 @@ func (o operation) String() string {
 	return fmt.Sprintf("operation %d", uint32(o))
 }
 
-// Sizes of requests in bytes, as the header's size field says (chif-protocol
-// §3.1): READ, WRITE and immediate REST add their count.
+// Sizes of requests in bytes, as the header's size field says (PROTOCOL.md
+// §2): READ, WRITE and immediate REST add their count.
 const (
 	createSize   = 492
 	writeSize    = 196
@@ -43,7 +43,7 @@ const (
 	restBlobSize = 116
 )
 
-// Limits in bytes (chif-protocol §3.1, derived from the sizes that HPE's
+// Limits in bytes (PROTOCOL.md §2, derived from the sizes that HPE's
 // library reports).
 const (
 	maxWrite     = 3304 // data of one WRITE
@@ -61,7 +61,7 @@ type blobName struct {
 }
 
 // makeBlobName refuses, with ErrInvalidRequest, what does not fit with its NUL:
-// HPE's library copies keys without a limit and damages the packet (chif-captures
+// HPE's library copies keys without a limit and damages the packet (PROTOCOL.md
 // §2).
 func makeBlobName(namespace, key string) (n blobName, err error) {
 	if len(namespace) > maxNamespace || len(key) > maxKey {
@@ -96,7 +96,7 @@ var zeros [512]byte
 func appendUint32(dst []byte, v uint32) []byte { return binary.LittleEndian.AppendUint32(dst, v) }
 
 // appendNamed adds the prefix that all operations but REST share: header,
-// operation, namespace @12, key @28 (chif-protocol §3.2). size is cut to 16
+// operation, namespace @12, key @28 (PROTOCOL.md §2). size is cut to 16
 // bits, as HPE's library does.
 func appendNamed(dst []byte, seq uint16, size uint32, op operation, n blobName) []byte {
 	dst = Header{Size: uint16(size), Sequence: seq, Command: commandBlob}.append(dst)
@@ -105,7 +105,7 @@ func appendNamed(dst []byte, seq uint16, size uint32, op operation, n blobName) 
 }
 
 // appendCreate adds a CREATE request. The five strings are constants of HPE's
-// library whose meaning is not known (chif-protocol §3.3).
+// library whose meaning is not known (PROTOCOL.md §2).
 func appendCreate(dst []byte, seq uint16, n blobName) []byte {
 	dst = appendNamed(dst, seq, createSize, opCreate, n)
 	dst = appendUint32(dst, 2)
@@ -117,7 +117,7 @@ func appendCreate(dst []byte, seq uint16, n blobName) []byte {
 }
 
 // appendWrite adds a WRITE request up to its data: the count bytes themselves
-// must follow (chif-protocol §3.4).
+// must follow (PROTOCOL.md §2).
 func appendWrite(dst []byte, seq uint16, n blobName, offset, count uint32) []byte {
 	dst = appendNamed(dst, seq, writeSize+count, opWrite, n)
 	dst = appendZeros(dst, 64)
@@ -126,14 +126,14 @@ func appendWrite(dst []byte, seq uint16, n blobName, offset, count uint32) []byt
 	return appendZeros(dst, 64)
 }
 
-// appendInfo adds an INFO request (chif-protocol §3.5).
+// appendInfo adds an INFO request (PROTOCOL.md §2).
 func appendInfo(dst []byte, seq uint16, n blobName) []byte {
 	return appendNamed(dst, seq, infoSize, opInfo, n)
 }
 
 // appendRead adds the 132 bytes of a READ request that carry information. Its
 // size field promises count bytes more, which HPE's library fills from its heap
-// and we with zeros (chif-protocol §3.6, chif-captures §2).
+// and we with zeros (PROTOCOL.md §2).
 func appendRead(dst []byte, seq uint16, n blobName, offset, count uint32) []byte {
 	dst = appendNamed(dst, seq, readSize+count, opRead, n)
 	dst = appendUint32(dst, offset)
@@ -141,18 +141,18 @@ func appendRead(dst []byte, seq uint16, n blobName, offset, count uint32) []byte
 	return appendZeros(dst, 64)
 }
 
-// appendDelete adds a DELETE request (chif-protocol §3.7).
+// appendDelete adds a DELETE request (PROTOCOL.md §2).
 func appendDelete(dst []byte, seq uint16, n blobName) []byte {
 	return appendUint32(appendNamed(dst, seq, deleteSize, opDelete, n), 0)
 }
 
-// appendFinalize adds a FINALIZE request (chif-protocol §3.7).
+// appendFinalize adds a FINALIZE request (PROTOCOL.md §2).
 func appendFinalize(dst []byte, seq uint16, n blobName) []byte {
 	return appendUint32(appendNamed(dst, seq, finalizeSize, opFinalize, n), 0)
 }
 
 // appendREST adds what both forms of REST share: operation, mode, response
-// namespace @16, response key @32, length @64 (chif-protocol §3.8).
+// namespace @16, response key @32, length @64 (PROTOCOL.md §2).
 func appendREST(dst []byte, seq uint16, size, mode uint32, rsp blobName, length uint32) []byte {
 	dst = Header{Size: uint16(size), Sequence: seq, Command: commandBlob}.append(dst)
 	dst = appendUint32(dst, uint32(opREST))

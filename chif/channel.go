@@ -3,7 +3,7 @@ package chif
 import "context"
 
 // MaxPacket is the largest CHIF packet in bytes, header included
-// (hpilo.h ILOHW_DESC_SZ; chif-protocol §2.1).
+// (hpilo.h ILOHW_DESC_SZ; PROTOCOL.md §1).
 const MaxPacket = 4096
 
 // Channel moves whole packets to and from one open CHIF channel. It is the

@@ -24,11 +24,11 @@ const (
 	libraryIdle = 100 * time.Millisecond
 	// libraryRounds is less than the library tries to get a channel while all are
 	// taken, 8 s, and more than it takes to see that there is no driver
-	// (chif-captures §3).
+	// (PROTOCOL.md §6).
 	libraryRounds = time.Second
 )
 
-// functions are what is used of HPE's channel library (chif-protocol §6). The
+// functions are what is used of HPE's channel library (PROTOCOL.md §6). The
 // codes are 0 for success, and else what libraryError knows.
 type functions interface {
 	initialize()                           // ChifInitialize, ChifDisableSecurity
@@ -307,7 +307,7 @@ func (c *libraryChannel) unwanted(ctx context.Context) error {
 }
 
 // milliseconds is what is left of ctx, for ChifSetRecvTimeout, which rounds it up
-// to slices of 6 s and takes 0 for 18 s (chif-captures §4).
+// to slices of 6 s and takes 0 for 18 s (PROTOCOL.md §6).
 func milliseconds(ctx context.Context) uint32 {
 	left := packetTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -372,13 +372,13 @@ func (c *libraryChannel) Close() error {
 	return nil
 }
 
-// codeBadCommand: the answer was command 0xFFFF (chif-protocol §2.2).
+// codeBadCommand: the answer was command 0xFFFF (PROTOCOL.md §1).
 const codeBadCommand = 8
 
 // libraryCodes are the codes of HPE's library (0 is success, 8 codeBadCommand).
 // Those of opening a channel on Windows are what HPE's Python gives names to
 // (python-ilorest-library, rishpilo.py, BlobReturnCodes); the others were seen on
-// Linux (chif-protocol §2.2, chif-captures §4), where the same sources made the
+// Linux (PROTOCOL.md §1, §6), where the same sources made the
 // library. What it returns on Windows while all channels are taken is not known.
 var libraryCodes = map[uint32]error{
 	5:  fmt.Errorf("%w: run as Administrator", ErrPermission),

@@ -16,7 +16,7 @@ import (
 )
 
 // libraryNames are those that HPE's channel library has had, the newest first
-// (chif-protocol §6).
+// (PROTOCOL.md §6).
 var libraryNames = []string{"ilorest_chif.dll", "hprest_chif.dll", "cpqci.dll"}
 
 // libraryDevice opens channels by HPE's library.
@@ -32,7 +32,7 @@ func (d libraryDevice) String() string {
 }
 
 // Open opens a channel. The library chooses which, in several rounds over those
-// that there are, and waits up to 8 s for a free one (chif-captures §3).
+// that there are, and waits up to 8 s for a free one (PROTOCOL.md §6).
 func (d libraryDevice) Open(ctx context.Context) (Channel, error) {
 	l, err := d.library()
 	if err != nil {
@@ -126,14 +126,14 @@ func loadLibrary(path string) (*library, error) {
 }
 
 // exports are addresses of the functions of a loaded library (signatures:
-// chif-protocol §6). On amd64 there is one calling convention.
+// PROTOCOL.md §6). On amd64 there is one calling convention.
 type exports struct {
 	chifInitialize, chifDisableSecurity, chifCreate, chifPing, chifSetRecvTimeout, chifPacketExchange, chifClose uintptr
 }
 
 // initialize also has the library send packets as they are: without it, it would
-// negotiate encryption with an iLO 5 or later, whatever its state (chif-protocol
-// §5.3). The state is looked at by whoever opens channels.
+// negotiate encryption with an iLO 5 or later, whatever its state (PROTOCOL.md
+// §7). The state is looked at by whoever opens channels.
 func (f *exports) initialize() {
 	syscall.SyscallN(f.chifInitialize, 0)
 	if f.chifDisableSecurity != 0 {

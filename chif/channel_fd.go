@@ -22,7 +22,7 @@ const (
 	// only a longer wait pays for hooking the context's cancellation.
 	quickSlice = 5 * time.Millisecond
 	// queueRetry and queueWait: how often, and how long, a packet is offered to
-	// a full queue (chif-protocol §7 row 11).
+	// a full queue (PROTOCOL.md §8 row 11).
 	queueRetry = 50 * time.Millisecond
 	queueWait  = 2 * time.Second
 	// maxLeft is more than the driver's queue to the host holds, 3.

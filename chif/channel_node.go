@@ -37,7 +37,7 @@ func (d *nodeDevice) String() string { return d.dir }
 
 // Open sweeps once over all nodes from a random start and opens the first free
 // one exclusively: a shared channel would let two readers steal each other's
-// answers (chif-protocol §1.2).
+// answers (PROTOCOL.md §5).
 func (d *nodeDevice) Open(ctx context.Context) (Channel, error) {
 	count := d.nodes()
 	if count == 0 {

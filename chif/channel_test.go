@@ -37,7 +37,7 @@ func packet(size int) []byte {
 	return append(Header{Size: uint16(size), Sequence: 7, Command: 1}.append(nil), make([]byte, size-headerSize)...)
 }
 
-// Row 11 of chif-protocol §7: a queue that stays full.
+// Row 11 of PROTOCOL.md §8: a queue that stays full.
 func TestSendToAFullQueueIsNotSent(t *testing.T) {
 	c, _ := pair(t)
 	var err error

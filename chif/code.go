@@ -4,7 +4,7 @@ import "fmt"
 
 // Code is a BlobStore2 return code, the u32 at offset 8 of each answer. A Code
 // is an error; errors.Is(err, CodeNotFound) works through any wrapping. Names
-// are HPE's (chif-protocol §3.10).
+// are HPE's (PROTOCOL.md §2).
 type Code uint32
 
 // The return codes that HP's clients name.
@@ -57,7 +57,7 @@ func (c Code) String() string {
 func (c Code) Error() string { return fmt.Sprintf("blob store code %s (%d)", c.String(), uint32(c)) }
 
 // transient reports codes whose names ask for a later attempt
-// (chif-protocol §3.10, column "retry").
+// (PROTOCOL.md §2).
 func (c Code) transient() bool {
 	switch c {
 	case CodeNoMemory, CodeTimeout, CodeRetry, CodeUnavailable, CodeUninitialized:

@@ -41,8 +41,8 @@ func NewConn(c Channel) *Conn {
 // Close closes the channel.
 func (c *Conn) Close() error { return c.channel.Close() }
 
-// next returns the sequence of the next request; 0 is skipped (chif-protocol
-// §2.2 rule 1).
+// next returns the sequence of the next request; 0 is skipped (PROTOCOL.md
+// §1 rule 1).
 func (c *Conn) next() uint16 {
 	c.sequence++
 	if c.sequence == 0 {

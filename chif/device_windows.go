@@ -7,7 +7,7 @@ import (
 )
 
 // maxRead is what HPE's client for Windows asks for in one READ: a packet of 3996
-// bytes (chif-protocol §6).
+// bytes (PROTOCOL.md §6).
 const maxRead = 3996 - readSize
 
 func platformDevice() (Device, error) { return libraryDevice{}, nil }

@@ -26,11 +26,11 @@ var (
 	// a channel was open.
 	ErrReset = errors.New("the iLO was reset")
 	// ErrRefused: the iLO answered a command with 0xFFFF, "Bad command"
-	// (chif-protocol §2.4): security state, host authentication, or a command
+	// (PROTOCOL.md §1): security state, host authentication, or a command
 	// that it does not know.
 	ErrRefused = errors.New("the iLO refused the command")
 	// ErrCredentialsRequired: the security state or RequireHostAuthentication
-	// asks host software for credentials (chif-protocol §5.3).
+	// asks host software for credentials (PROTOCOL.md §7).
 	ErrCredentialsRequired = errors.New("the iLO requires credentials from host software")
 	// ErrProtocol: an answer broke the rules of CHIF, BlobStore2 or HTTP.
 	ErrProtocol = errors.New("protocol violation by the iLO")

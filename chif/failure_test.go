@@ -94,7 +94,7 @@ func (i *ilo) do(ctx context.Context, method, path string, body []byte) (int, []
 // large is a body that goes by blob.
 var large = bytes.Repeat([]byte("x"), 9016)
 
-// TestFailures walks through the table of chif-protocol §7. Rows 1, 2, 12, 13,
+// TestFailures walks through the table of PROTOCOL.md §8. Rows 1, 2, 12, 13,
 // 14 and 28 concern file descriptors and stand in channel_test.go.
 func TestFailures(t *testing.T) {
 	const ok = http.StatusOK

@@ -8,7 +8,7 @@ import (
 // headerSize is the size in bytes of the CHIF header.
 const headerSize = 8
 
-// Commands that this package knows (chif-protocol §2). An answer carries its
+// Commands that this package knows (PROTOCOL.md §1). An answer carries its
 // request's command with responseFlag set, or commandBad.
 const (
 	commandStatus uint16 = 0x0002 // SMIF: get status and security state
@@ -18,7 +18,7 @@ const (
 )
 
 // Header is the header of every CHIF packet: 8 bytes, little-endian
-// (chif-protocol §2.1).
+// (PROTOCOL.md §1).
 type Header struct {
 	Size     uint16 // of the whole packet in bytes, header included, padding not
 	Sequence uint16 // chosen by the host, echoed by the iLO
@@ -37,8 +37,8 @@ func (h Header) append(dst []byte) []byte {
 
 // ParsePacket splits a received packet into its header and its message. What
 // follows the header's size is padding and is dropped. It fails with
-// ErrProtocol when there is no whole header or the size lies (chif-protocol
-// §2.2 rule 2).
+// ErrProtocol when there is no whole header or the size lies (PROTOCOL.md
+// §1 rule 2).
 func ParsePacket(b []byte) (Header, []byte, error) {
 	if len(b) < headerSize {
 		return Header{}, nil, fmt.Errorf("%w: packet of %d bytes is shorter than its header", ErrProtocol, len(b))

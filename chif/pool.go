@@ -12,11 +12,11 @@ import (
 const (
 	// busyPause and busyPauseMax: the first and the longest pause between two
 	// sweeps over busy channels; a sweep during an iLO reset costs 10 ms of
-	// processor a channel (chif-protocol §1.2).
+	// processor a channel (PROTOCOL.md §5).
 	busyPause    = 500 * time.Millisecond
 	busyPauseMax = 2 * time.Second
 	// resetTimeout is how long an iLO that was reset may take to serve again
-	// (chif-protocol §4.4).
+	// (PROTOCOL.md §4).
 	resetTimeout = 120 * time.Second
 	// statusTimeout bounds the first exchange on a new channel: a live iLO
 	// answers it in milliseconds.

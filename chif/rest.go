@@ -16,7 +16,7 @@ import (
 
 const (
 	// maxRequest bounds an HTTP request in bytes: the volatile space of an iLO is
-	// small and its size unknown (chif-protocol §10 U8).
+	// small and its size unknown (PROTOCOL.md §9).
 	maxRequest = 32 << 20
 	// maxAnswer bounds an HTTP answer in bytes, as stored and again when inflated.
 	maxAnswer = 64 << 20
@@ -137,7 +137,7 @@ func readAll(r *http.Request) ([]byte, error) {
 }
 
 // foldSlashes turns runs of slashes in the path into one, as HPE's client does
-// (chif-protocol §4.1). The query stays.
+// (PROTOCOL.md §3). The query stays.
 func foldSlashes(uri string) string {
 	path, query, found := strings.Cut(uri, "?")
 	for strings.Contains(path, "//") {
@@ -160,7 +160,7 @@ func isToken(s string) bool {
 func idempotent(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // bytes serialises the request with the lines, and in the order, of HPE's
-// client (chif-captures §7.1); other fields follow, sorted.
+// client (PROTOCOL.md §3); other fields follow, sorted.
 func (m *message) bytes() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: \r\n", m.method, m.path)
@@ -176,7 +176,7 @@ func (m *message) bytes() []byte {
 		fields.Del(name)
 	}
 	// Without OData-Version an iLO 4 answers in its legacy format
-	// (ilo-behaviour §5).
+	// (agent/ILO.md §5).
 	version := "4.0"
 	if strings.HasPrefix(m.path, "/rest/") {
 		version = ""
@@ -212,7 +212,7 @@ var errTruncated = fmt.Errorf("%w: the HTTP answer is cut short", ErrProtocol)
 // errBadGzip: the answer's content is not the gzip that it claims to be.
 var errBadGzip = fmt.Errorf("%w: the HTTP answer's gzip content is damaged", ErrProtocol)
 
-// errEmptyAnswer: HPE's client makes a "500" of it (chif-protocol §4.3).
+// errEmptyAnswer: HPE's client makes a "500" of it (PROTOCOL.md §3).
 var errEmptyAnswer = fmt.Errorf("%w: the HTTP answer is empty", ErrProtocol)
 
 // parseAnswer reads one complete HTTP answer to m. Content-Length, chunked and
@@ -308,8 +308,8 @@ func inflate(b []byte) ([]byte, error) {
 }
 
 // redirect returns the path that a redirection asks for; only the path of
-// Location counts, its scheme and host mean nothing in-band (chif-protocol
-// §4.3, §5.2).
+// Location counts, its scheme and host mean nothing in-band (PROTOCOL.md
+// §3).
 func redirect(resp *http.Response) (path string, ok bool) {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -320,7 +320,7 @@ func redirect(resp *http.Response) (path string, ok bool) {
 
 // locationPath returns the path, and query, of a Location header as an iLO
 // sends it in-band: the scheme and a useless or empty host are dropped, a
-// literal blank becomes %20 (chif-protocol §5.2, ilo-behaviour §0 fact 8). It is
+// literal blank becomes %20 (PROTOCOL.md §3, agent/ILO.md §4). It is
 // empty where there is no path.
 func locationPath(location string) string {
 	location = textproto.TrimString(location)

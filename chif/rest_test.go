@@ -22,7 +22,7 @@ func newTestMessage(t *testing.T, method, url, body string, header ...string) (*
 	return newMessage(r, nil)
 }
 
-// The bytes of HPE's client for the same requests (chif-captures §7.1).
+// The bytes of HPE's client for the same requests (PROTOCOL.md §3).
 func TestRequestBytes(t *testing.T) {
 	for _, c := range []struct {
 		method, url, body string
@@ -90,7 +90,7 @@ type zeroReader struct{}
 
 func (zeroReader) Read(p []byte) (int, error) { return len(p), nil }
 
-// Answer forms of chif-protocol §4.3 and chif-captures §7.4.
+// Answer forms of PROTOCOL.md §3.
 func TestParseAnswer(t *testing.T) {
 	const gz = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xaa\xae\x05\x04\x00\x00\xff\xff\x43\xbf\xa6\xa3\x02\x00\x00\x00" // {}
 	for _, c := range []struct {

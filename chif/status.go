@@ -7,7 +7,7 @@ import (
 )
 
 // SecurityState is the iLO's security state as SMIF status reports it
-// (chif-protocol §2.5).
+// (PROTOCOL.md §7).
 type SecurityState uint8
 
 // The security states.
@@ -30,7 +30,7 @@ func (s SecurityState) String() string {
 	return fmt.Sprintf("SecurityState(%d)", uint8(s))
 }
 
-// Status is the answer to SMIF command 0x0002 (chif-protocol §2.5, from HPE's
+// Status is the answer to SMIF command 0x0002 (PROTOCOL.md §7, from HPE's
 // openbmc-chif-svc).
 type Status struct {
 	FirmwareMajor    uint8  // 0 where the iLO does not say
@@ -93,12 +93,12 @@ func (s Status) Generation() int {
 }
 
 // securityAware reports an iLO that has security states: HPE's library looks at
-// the state only if class ≥ 6 and application ≥ 5 (chif-protocol §2.5).
+// the state only if class ≥ 6 and application ≥ 5 (PROTOCOL.md §7).
 func (s Status) securityAware() bool { return s.Class >= 6 && s.Application >= 5 }
 
 // needsCredentials reports the states in which no host software gets in without
 // credentials: FIPS and above, where RequireHostAuthentication is forced
-// (chif-protocol §5.1, §5.3).
+// (PROTOCOL.md §7).
 func (s Status) needsCredentials() bool {
 	return s.securityAware() && s.SecurityState >= SecurityFIPS
 }

@@ -120,7 +120,7 @@ func TestCloseEndsWhatIsInFlight(t *testing.T) {
 	})
 }
 
-// All return codes of chif-protocol §3.10, as the iLO would say them to a write:
+// All return codes of PROTOCOL.md §2, as the iLO would say them to a write:
 // each is a typed error that prints HPE's name.
 func TestReturnCodes(t *testing.T) {
 	names := strings.Fields(`SUCCESS ERROR BADPARAMETER BADCONFIG NOMEMORY TIMEOUT RETRY NOT_AGAIN BADNAME TOOLARGE READONLY

@@ -15,7 +15,7 @@ import (
 // without looking for its session.
 const (
 	// idPrefix begins the ids of client sessions. Those of an iLO begin with the
-	// user's name and end in hexadecimal digits (ilo-behaviour §0.6), so that none
+	// user's name and end in hexadecimal digits (ILO.md §2), so that none
 	// looks like this prefix and 16 digits by chance.
 	idPrefix  = "ilod-"
 	idSize    = len(idPrefix) + 16

@@ -1,5 +1,5 @@
 // Package clients keeps the client sessions, which are those of local clients
-// with the agent and cost the iLO nothing (architecture §8), and is the room in
+// with the agent and cost the iLO nothing, and is the room in
 // which their variables shape requests and answers.
 package clients
 

@@ -1,7 +1,7 @@
 // Package freshness answers reads of the Redfish tree from what was read before,
 // as long as that is good enough.
 //
-// An iLO's ETag does not prove that a body is unchanged (ilo-behaviour §6.1), so
+// An iLO's ETag does not prove that a body is unchanged (ILO.md §6), so
 // how long an answer is good depends on the class of its resource. Every answer
 // that could come from memory says in Age how long ago the iLO was asked for it,
 // and in Cache-Status (RFC 9211) where it came from.

@@ -8,7 +8,7 @@ import (
 )
 
 // Class says how long an answer may be used; the path of a resource decides it
-// (ilo-behaviour §7).
+// (ILO.md §7).
 type Class int
 
 const (
@@ -43,7 +43,7 @@ type Ages struct {
 	// found its resource listed with the same ETag.
 	Fresh time.Duration
 	// Max is how long it is good at most after it was read, whatever sweeps
-	// find: an iLO's ETag does not prove anything (ilo-behaviour §6.1).
+	// find: an iLO's ETag does not prove anything (ILO.md §6).
 	Max time.Duration
 }
 
@@ -141,7 +141,7 @@ func classify(path string) (c Class, large bool) {
 	rest, ok := strings.CutPrefix(path, root)
 	if !ok || rest != "" && rest[0] != '/' {
 		// /redfish lists the versions; anything else is no Redfish: downloads of
-		// hundreds of megabytes (ilo-behaviour §5, extref).
+		// hundreds of megabytes (ILO.md §5, extref).
 		if path == "/redfish" {
 			return Immutable, false
 		}

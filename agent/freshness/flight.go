@@ -88,7 +88,7 @@ func (c *Cache) get(ctx context.Context, u *url.URL, started time.Time) (*docume
 		Method: http.MethodGet, URL: &own, Host: own.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip"}},
 	}).WithContext(ctx)
-	if !ilopath.Within(own.Path, legacy) { // there it would change the format (ilo-behaviour §5)
+	if !ilopath.Within(own.Path, legacy) { // there it would change the format (ILO.md §5)
 		r.Header["Odata-Version"] = []string{"4.0"}
 	}
 	resp, err := c.o.Next.RoundTrip(r)

@@ -52,7 +52,7 @@ type meta struct {
 	Host     host     `json:"host"`
 }
 
-// host is how far the host was when it was looked at last (ilo-behaviour §8).
+// host is how far the host was when it was looked at last (ILO.md §8).
 type host struct {
 	Known    bool `json:"known"`
 	Finished bool `json:"finished"` // its POST

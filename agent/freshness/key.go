@@ -8,7 +8,7 @@ import (
 )
 
 // root is the canonical path of the service root, legacy that of the tree that
-// an iLO 4 serves beside it (ilo-behaviour §1).
+// an iLO 4 serves beside it (ILO.md §1).
 const (
 	root   = "/redfish/v1"
 	legacy = "/rest/v1"

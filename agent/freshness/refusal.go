@@ -10,7 +10,7 @@ import (
 )
 
 // refusals are the messages of a resource that will not be there, or not in a
-// moment, while the rest of the tree is well (ilo-behaviour §8). Those that ask
+// moment, while the rest of the tree is well (ILO.md §8). Those that ask
 // to try again are not among them.
 var refusals = []string{
 	"ResourceMissingAtURI", "ResourceTemporarilyUnavailable", "LicenseKeyRequired",

@@ -17,7 +17,7 @@ import (
 // ErrNoDirectory: this iLO has no ResourceDirectory, so that ages alone count.
 var ErrNoDirectory = errors.New("this iLO has no ResourceDirectory")
 
-// directoryPath is HPE's list of all resources with their ETags (ilo-behaviour
+// directoryPath is HPE's list of all resources with their ETags (ILO.md
 // §6); it is asked for with a slash, as old firmware redirects to that.
 const directoryPath = root + "/resourcedirectory"
 
@@ -140,7 +140,7 @@ func (d *directory) renews(e *entry, listed func(uint64) bool) bool {
 	if !e.collection {
 		return true
 	}
-	// Its ETag is in effect a number of members (ilo-behaviour §6.1): all of them
+	// Its ETag is in effect a number of members (ILO.md §6): all of them
 	// must be listed, and nothing else below it.
 	for _, m := range e.members {
 		if !listed(m) {

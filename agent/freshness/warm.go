@@ -21,7 +21,7 @@ const maxFailures = 3
 // without one, what links lead to. It leaves out what is not kept, registries and
 // schemas, and single log entries, which are in their collection. What is fresh
 // is not read again. A resource that the iLO refuses is no failure
-// (ilo-behaviour §8).
+// (ILO.md §8).
 //
 // The work is schedule.Background unless the context has another class.
 // progress, if any, is called for each resource, one call at a time; total grows

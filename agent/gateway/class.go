@@ -11,7 +11,7 @@ import (
 	"github.com/ilod/ilod/agent/schedule"
 )
 
-// bulk are reads whose answers are large or slow (ilo-behaviour §5).
+// bulk are reads whose answers are large or slow (ILO.md §5).
 var bulk = []string{
 	"/redfish/v1/$metadata",
 	"/redfish/v1/jsonschemas/**",

@@ -175,7 +175,7 @@ func (k *Keeper) login() error {
 	defer cancel()
 	h, c, err := k.attempt(ctx)
 	full := errors.Is(err, ErrSessionLimit)
-	// A refusal of no credentials may be that of a full table (ilo-behaviour §3).
+	// A refusal of no credentials may be that of a full table (ILO.md §3).
 	if full || c == nil && errors.Is(err, ErrCredentials) {
 		if h = k.adopt(ctx); h != nil {
 			full, err = false, nil
@@ -234,7 +234,7 @@ func (k *Keeper) refuse(c *Credentials, err error) {
 	k.refusal = r
 }
 
-// attempt logs in once: intent, POST, record (architecture §5). The intent of a
+// attempt logs in once: intent, POST, record. The intent of a
 // login whose outcome is not known stays for Recover.
 func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 	credentials, err := k.credentials()

@@ -156,7 +156,7 @@ func (k *Keeper) isDead(ctx context.Context, h *held) (bool, error) {
 }
 
 // discard stops using a session that the iLO has ended: it answers 401 to its
-// token (ilo-behaviour §4.5).
+// token (ILO.md §4).
 func (k *Keeper) discard(h *held) {
 	k.mu.Lock()
 	current := k.current == h

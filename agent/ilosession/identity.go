@@ -12,7 +12,7 @@ import (
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
-// root is readable without a session on all generations (ilo-behaviour §1).
+// root is readable without a session on all generations (ILO.md §1).
 const root = "/redfish/v1/"
 
 // Identity names an iLO, so that sessions on another one are left alone when a
@@ -56,7 +56,7 @@ func (k *Keeper) identify(ctx context.Context, rt http.RoundTripper) (Identity, 
 }
 
 // date is the iLO's time when it answered, zero if it does not say. Its clock
-// may be in 2001 (ilo-behaviour §0.10).
+// may be in 2001 (ILO.md §2).
 func date(resp *http.Response) time.Time {
 	t, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
@@ -71,7 +71,7 @@ func getJSON(ctx context.Context, rt http.RoundTripper, path string, into any) (
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without (ilo-behaviour §5)
+	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without (ILO.md §5)
 	resp, err := rt.RoundTrip(req)
 	if err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ const (
 	maxReplays = 3
 	// After a login that failed the next one waits: from the first pause, doubled
 	// each time, to the longest. Wrong credentials make the iLO delay its answers
-	// and log them (ilo-behaviour §3).
+	// and log them (ILO.md §3).
 	refusedPause, refusedPauseMax         = 2 * time.Second, time.Minute
 	credentialsPause, credentialsPauseMax = 30 * time.Second, 15 * time.Minute
 	// loginPatience is how long a request waits for the next login.

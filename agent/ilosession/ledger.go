@@ -28,7 +28,7 @@ const (
 // Ledger is the durable record of the iLO sessions that we made. Each login has
 // one entry, a small file named after a nonce: an intent before the POST, which
 // becomes a session record after it and goes away once the session is certainly
-// gone (architecture §5).
+// gone.
 //
 // Entries lie in the state directory without the session's token; a copy with
 // the token lies in the runtime directory. What cannot be written to either is

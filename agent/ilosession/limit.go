@@ -63,7 +63,7 @@ func (b basic) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // sessionless is the way to the iLO without a session: with Basic authentication,
-// or without any, which some iLO may take from its host (ilo-behaviour §4.2).
+// or without any, which some iLO may take from its host (ILO.md §4).
 func (k *Keeper) sessionless(c *Credentials) http.RoundTripper {
 	if c == nil {
 		return k.o.Next

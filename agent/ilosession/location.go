@@ -8,7 +8,7 @@ import (
 
 // locationPath takes the path of a new session from its Location. Scheme and
 // authority of an in-band answer are useless and may be empty, and the id may
-// hold literal blanks (chif-protocol §5.2): what counts begins at the first
+// hold literal blanks (chif/PROTOCOL.md §3): what counts begins at the first
 // /redfish or /rest, and a blank becomes %20.
 func locationPath(location string) (string, error) {
 	path := location

@@ -18,7 +18,7 @@ import (
 var (
 	// ErrCredentials: the iLO refused the login, with the credentials given or
 	// for want of any. Trying again makes it delay its answers
-	// (ilo-behaviour §3).
+	// (ILO.md §3).
 	ErrCredentials = errors.New("the iLO refused the login")
 	// ErrSessionLimit: the iLO's session table is full.
 	ErrSessionLimit = errors.New("the iLO's session table is full")
@@ -32,7 +32,7 @@ var (
 
 const (
 	// collection is where every generation with Redfish takes logins; knowing
-	// it spares a look at the service root (ilo-behaviour §4.1).
+	// it spares a look at the service root (ILO.md §4).
 	collection = "/redfish/v1/SessionService/Sessions/"
 	// loginTimeout bounds a login, loginGrace what is left of it once the
 	// caller's context has ended.
@@ -57,7 +57,7 @@ func (c Credentials) Format(s fmt.State, _ rune) {
 // Options are what Login may be told; the zero value is an in-band login.
 type Options struct {
 	// Credentials, nil for an in-band login without any: the iLO trusts the
-	// channel (ilo-behaviour §4.2).
+	// channel (ILO.md §4).
 	Credentials *Credentials
 	// NotSent reports errors of the transport after which the iLO has
 	// certainly not seen the request. Without it every error counts as an
@@ -145,7 +145,7 @@ func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // loginBody is the login document; without credentials it carries the nulls
-// that HPE's client sends (ilo-behaviour §4.2).
+// that HPE's client sends (ILO.md §4).
 func loginBody(c *Credentials) []byte {
 	var login struct{ UserName, Password *string }
 	if c != nil {
@@ -160,7 +160,7 @@ func loginBody(c *Credentials) []byte {
 
 // refusal types a login answer other than 2xx. Neither status nor
 // registry version is reliable: 400, 401, 403 and 503 all occur
-// (ilo-behaviour §3, §4.1).
+// (ILO.md §3, §4).
 func refusal(resp *http.Response) error {
 	e := redfisherror.FromResponse(resp)
 	switch {

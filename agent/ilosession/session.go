@@ -72,7 +72,7 @@ func (s *Session) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // Close deletes the session. It does so even if ctx has ended, in a time of its
 // own of at most 20 s, and tries again when the channel or the iLO fails. A
-// session that the iLO no longer knows counts as deleted (ilo-behaviour §4.5).
+// session that the iLO no longer knows counts as deleted (ILO.md §4).
 //
 // Whatever Close returns, the session refuses further use; after an error the
 // iLO may still hold it, and Close may be called again.

@@ -158,7 +158,7 @@ func TestLoginWithCredentials(t *testing.T) {
 	}
 }
 
-// Status 200 with a token is a login too (chif-protocol §5.1).
+// Status 200 with a token is a login too (chif/PROTOCOL.md §7).
 func TestLoginStatus200(t *testing.T) {
 	i := &ilo{steps: []step{answer(200, "", "X-Auth-Token", token, "Location", "/redfish/v1/Sessions/a")}}
 	if s, err := ilosession.Login(t.Context(), i, ilosession.Options{}); err != nil || s.Path() != "/redfish/v1/Sessions/a" {

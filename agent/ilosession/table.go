@@ -26,9 +26,9 @@ var (
 
 const (
 	// inBandTag is the kind of the sessions opened over the host channel, in the
-	// schema of iLO 5 and later (ilo-behaviour §2).
+	// schema of iLO 5 and later (ILO.md §2).
 	inBandTag = "RESTHost"
-	// inBandUser owns the sessions opened without credentials (ilo-behaviour §0.7).
+	// inBandUser owns the sessions opened without credentials (ILO.md §2).
 	inBandUser = "System Administrator"
 	// minVictimIdle spares sessions that are in use from OldestIdleInBand.
 	minVictimIdle = time.Minute
@@ -41,7 +41,7 @@ type TableEntry struct {
 	ID       string        `json:"id"`
 	Path     string        `json:"path"` // escaped
 	UserName string        `json:"userName"`
-	Kind     string        `json:"kind"` // its UserTag, such as "Remote Console" (ilo-behaviour §2)
+	Kind     string        `json:"kind"` // its UserTag, such as "Remote Console" (ILO.md §2)
 	UserType string        `json:"userType"`
 	UserIP   string        `json:"userIP"`
 	Login    time.Time     `json:"login"`
@@ -109,7 +109,7 @@ func sessionID(path string) string {
 }
 
 // loginTime reads the login time out of a session's id, in which it follows the
-// user's name as 16 hexadecimal digits (ilo-behaviour §0.6).
+// user's name as 16 hexadecimal digits (ILO.md §2).
 func loginTime(id, user string) (time.Time, bool) {
 	digits, ok := strings.CutPrefix(id, strings.ToLower(user))
 	if !ok || len(digits) <= 16 || len(digits) > 24 {
@@ -164,14 +164,14 @@ func (m *sessionResource) entry(path string, now time.Time) TableEntry {
 	}
 	e.Kind, e.UserType, e.UserIP, e.Login, e.Access = ext.UserTag, ext.UserType, ext.UserIP, ext.LoginTime.Time, ext.AccessTime.Time
 	// UserExpires tells nothing: without an idle timeout it equals AccessTime
-	// (ilo-behaviour §0.5).
+	// (ILO.md §2).
 	if !now.IsZero() && !e.Login.IsZero() {
 		e.Age = max(now.Sub(e.Login), -1)
 	}
 	if !now.IsZero() && !e.Access.IsZero() {
 		e.Idle = max(now.Sub(e.Access), -1)
 	}
-	// The schema of iLO 4 has no tag for host programs (ilo-behaviour §2).
+	// The schema of iLO 4 has no tag for host programs (ILO.md §2).
 	e.InBand = e.Kind == inBandTag || m.Oem.Hpe == nil && strings.EqualFold(m.UserName, inBandUser) &&
 		slices.Contains([]string{"", "Unknown", "RIBCL"}, e.Kind)
 	return e

@@ -87,7 +87,7 @@ func (k *Keeper) terminate(ctx context.Context, rt http.RoundTripper, id string,
 }
 
 // deleteSession deletes a session with the rights of rt. One that is not there
-// counts as deleted (ilo-behaviour §4.5).
+// counts as deleted (ILO.md §4).
 func deleteSession(ctx context.Context, rt http.RoundTripper, path string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, "https://ilo"+path, nil)
 	if err != nil {
@@ -117,7 +117,7 @@ type idleForeign struct {
 
 // reap ends the sessions of other host programs that have been idle for
 // ReapForeign by the iLO's clock, if they were also seen unused for so long: a
-// clock that jumps makes everything look old (ilo-behaviour §0.10).
+// clock that jumps makes everything look old (ILO.md §2).
 func (k *Keeper) reap(ctx context.Context, rt http.RoundTripper) error {
 	table, err := k.table(ctx, rt)
 	if err != nil {

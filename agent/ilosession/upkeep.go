@@ -135,7 +135,7 @@ func (k *Keeper) learn(h *held, own sessionResource) {
 }
 
 // idleTimeout is what UserExpires is after AccessTime: 0 without a timeout
-// (ilo-behaviour §0.4, §0.5). ok is false if the iLO does not tell.
+// (ILO.md §2). ok is false if the iLO does not tell.
 func (m *sessionResource) idleTimeout() (timeout time.Duration, ok bool) {
 	ext := m.Oem.Hpe
 	if ext == nil {

@@ -46,7 +46,7 @@ func (e *Error) Error() string {
 }
 
 // Has reports whether one of the messages has one of the keys, whatever its
-// registry and version (ilo-behaviour §3).
+// registry and version (ILO.md §3).
 func (e *Error) Has(keys ...string) bool {
 	return slices.ContainsFunc(e.Messages, func(m Message) bool { return slices.Contains(keys, m.Key()) })
 }

@@ -14,7 +14,7 @@ import (
 type Message struct {
 	ID   string   // registry, version and key: "Base.1.4.ResourceMissingAtURI"
 	Args []string // what replaces %1, %2, … in the registry's text
-	Text string   // the service's own text; an iLO sends none (ilo-behaviour §5)
+	Text string   // the service's own text; an iLO sends none (ILO.md §5)
 }
 
 // Key is the ID without registry and version: "ResourceMissingAtURI". An iLO 4
@@ -57,7 +57,7 @@ func (m Message) known() string {
 }
 
 // texts holds short texts for the messages that an iLO answers most often. An
-// iLO sends ids only; its registries hold the texts (ilo-behaviour §5).
+// iLO sends ids only; its registries hold the texts (ILO.md §5).
 var texts = map[string]string{
 	"AccessDenied":                  "access denied",
 	"ActionNotSupported":            "there is no action %1",

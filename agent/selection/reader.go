@@ -276,7 +276,7 @@ func (r *Reader) get(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without (ilo-behaviour §5)
+	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without (ILO.md §5)
 	resp, err := r.Next.RoundTrip(req)
 	if err != nil {
 		return nil, err

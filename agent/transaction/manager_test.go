@@ -21,7 +21,7 @@ func logTo(b *bytes.Buffer) logrus.FieldLogger {
 	return l
 }
 
-// TestSessionManagers: the rows of session-managers about transactions.
+// TestSessionManagers: what the session managers of routers do with transactions.
 func TestSessionManagers(t *testing.T) {
 	t.Run("start_transaction", func(t *testing.T) {
 		f := newFixture(t, redfish.Options{})

@@ -20,7 +20,7 @@ import (
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 32 << 20
 
-// maxETag is the longest If-Match that an iLO takes, in bytes (ilo-behaviour §6).
+// maxETag is the longest If-Match that an iLO takes, in bytes (ILO.md §6).
 const maxETag = 63
 
 // resource is a resource as it was read.
@@ -114,7 +114,7 @@ func parse(uri string, resp *http.Response, body []byte) (*resource, error) {
 func (r *resource) allows(method string) bool { return slices.Contains(r.allow, method) }
 
 // settings is where what is written to the resource waits for the next boot,
-// empty if it has no such place (ilo-behaviour §10). Up to iLO 4 a link leads there.
+// empty if it has no such place (ILO.md §10). Up to iLO 4 a link leads there.
 func (r *resource) settings(uri string) string {
 	id := ""
 	for _, pointer := range []string{"/@Redfish.Settings/SettingsObject/@odata.id", "/Links/Settings/@odata.id", "/links/Settings/href"} {

@@ -9,7 +9,7 @@ import (
 
 const (
 	// volatileLife is how long an iLO keeps a blob outside namespace "perm"
-	// (chif-protocol §3: about an hour, an experiment of uefisettings).
+	// (PROTOCOL.md §2: about an hour, an experiment of uefisettings).
 	volatileLife = time.Hour
 	persistent   = "perm"
 )
@@ -22,7 +22,7 @@ type blob struct {
 	touched   time.Time
 }
 
-// blobStore holds the blobs of one iLO, with the rules of chif-protocol §9.
+// blobStore holds the blobs of one iLO, with the rules of PROTOCOL.md §9.
 type blobStore struct {
 	limit int // bytes of all blobs together
 

@@ -153,7 +153,7 @@ func stalled() (h http.Handler, release func()) {
 }
 
 // TestSendQueue: three packets wait, the fourth meets EBUSY until there is room
-// (chif-protocol §1.3).
+// (PROTOCOL.md §5).
 func TestSendQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handler, release := stalled()

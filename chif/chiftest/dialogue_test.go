@@ -56,7 +56,7 @@ const (
 )
 
 // TestDialogues replays what HPE's client sent in each captured dialogue and
-// judges the answers as that client does (chif-captures §4, §6, §7). INFO and
+// judges the answers as that client does (PROTOCOL.md §2, §3). INFO and
 // READ packets depend on the sizes of answers, which are ours, so they are sent
 // when an answer asks for them; token and session are those of the simulator.
 func TestDialogues(t *testing.T) {
@@ -266,7 +266,7 @@ func (r *replay) fetch(t *testing.T, h *host, key string) (data []byte) {
 }
 
 // login takes token and session as the client does: it deletes the text
-// "https://" from Location and uses the rest as a path (chif-captures §7.3).
+// "https://" from Location and uses the rest as a path (PROTOCOL.md §3).
 func (r *replay) login(t *testing.T, resp *http.Response) {
 	t.Helper()
 	r.token = resp.Header.Get("X-Auth-Token")
@@ -277,7 +277,7 @@ func (r *replay) login(t *testing.T, resp *http.Response) {
 }
 
 // checkDirectory: the client's discovery needs the ETag of each instance
-// (chif-captures §7.2).
+// (PROTOCOL.md §3).
 func checkDirectory(t *testing.T, resp *http.Response, body []byte) {
 	t.Helper()
 	type instance struct {

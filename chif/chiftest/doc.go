@@ -8,7 +8,7 @@
 // transport. Faults are rules that can be changed while the server runs, in
 // process or through the HTTP+JSON interface of Server.Control.
 //
-// The packet rules are those of chif-protocol §2, §3, §4 and §9 as corrected by
-// chif-captures. Requests are parsed here independently of package chif, so that
+// The packet rules are those of PROTOCOL.md §1 to §3 and §9. Requests are parsed
+// here independently of package chif, so that
 // an error in its packers cannot hide.
 package chiftest

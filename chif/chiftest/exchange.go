@@ -102,7 +102,7 @@ func (s *Server) loadHTTP(ctx context.Context, r *request) {
 }
 
 // execute does what a packet asks for and builds the answer (the table of
-// chif-protocol §9).
+// PROTOCOL.md §9).
 func (s *Server) execute(r *request, f faults) []byte {
 	answer := s.answer(r, f)
 	if x, ok := f.find(FaultCodeAfter); ok {
@@ -158,7 +158,7 @@ func (s *Server) answer(r *request, f faults) []byte {
 	return r.badCommand()
 }
 
-// infoAnswerLen is the size in bytes of a successful INFO answer (chif-protocol §3.5).
+// infoAnswerLen is the size in bytes of a successful INFO answer (PROTOCOL.md §2).
 const infoAnswerLen = 384
 
 func (s *Server) info(r *request, f faults) []byte {

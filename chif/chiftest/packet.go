@@ -11,7 +11,7 @@ import (
 // Op names what a packet asks for, in statistics and fault rules.
 type Op string
 
-// The operations. The BlobStore2 ones share command 0x011C (chif-protocol §3.1).
+// The operations. The BlobStore2 ones share command 0x011C (PROTOCOL.md §2).
 const (
 	OpStatus   Op = "STATUS"   // command 0x0002
 	OpSecurity Op = "SECURITY" // command 0x0139
@@ -30,8 +30,8 @@ const (
 
 var blobOps = [...]Op{1: OpCreate, 2: OpWrite, 3: OpInfo, 4: OpRead, 5: OpDelete, 6: OpFinalize, 7: OpREST}
 
-// Offsets and sizes in bytes, all integers little-endian (chif-protocol §2.1,
-// §3.2–3.8, §11; chif-captures §2).
+// Offsets and sizes in bytes, all integers little-endian (PROTOCOL.md §1,
+// §2).
 const (
 	headerLen     = 8
 	commandStatus = 0x0002
@@ -84,7 +84,7 @@ type request struct {
 
 // parseRequest reads a packet as an iLO does. It accepts what old clients send
 // on the wire: 132 bytes of a READ, 124 of a DELETE or FINALIZE, and 7 stale
-// bytes behind any packet (chif-protocol §1.3, §9).
+// bytes behind any packet (PROTOCOL.md §5, §9).
 func parseRequest(packet []byte) request {
 	if len(packet) < headerLen {
 		return request{op: OpInvalid}
@@ -155,7 +155,7 @@ func (r *request) parseBlob(packet []byte, size int) {
 	r.badSize = r.badSize || uint64(size) != want
 }
 
-// parseREST reads operation 7, whose names stand elsewhere (chif-protocol §3.8).
+// parseREST reads operation 7, whose names stand elsewhere (PROTOCOL.md §2).
 func (r *request) parseREST(packet []byte, size int) {
 	r.blob = nameAt(packet[16:])
 	switch mode, n := le.Uint32(packet[12:]), le.Uint32(packet[64:]); mode {
@@ -174,7 +174,7 @@ func (r *request) parseREST(packet []byte, size int) {
 
 // nameAt reads a namespace and the key behind it. Both end at their first NUL or
 // at their full length: HPE's client leaves old bytes behind the NUL
-// (chif-captures §2).
+// (PROTOCOL.md §2).
 func nameAt(b []byte) blobName {
 	return blobName{text(b[:namespaceLen]), text(b[namespaceLen : namespaceLen+keyLen])}
 }
@@ -195,7 +195,7 @@ func (r *request) answer(command uint16, size int) []byte {
 }
 
 // code answers with a return code @8 in a packet of the size that the operation
-// has without data (chif-protocol §3.1).
+// has without data (PROTOCOL.md §2).
 func (r *request) code(c chif.Code) []byte {
 	size := 16
 	switch r.op {
@@ -212,7 +212,7 @@ func (r *request) code(c chif.Code) []byte {
 	return p
 }
 
-// badCommand is an iLO's refusal of a command (chif-protocol §2.4).
+// badCommand is an iLO's refusal of a command (PROTOCOL.md §1).
 func (r *request) badCommand() []byte {
 	p := r.answer(commandBad, 24)
 	le.PutUint32(p[8:], uint32(chif.CodeUnknown))
@@ -221,7 +221,7 @@ func (r *request) badCommand() []byte {
 }
 
 // unknownService is the answer of HPE's BMC code to a service that it does not
-// have: four bytes longer than the request, in service 0 (chif-protocol §2.4).
+// have: four bytes longer than the request, in service 0 (PROTOCOL.md §1).
 func (r *request) unknownService() []byte {
 	p := r.answer(r.command|responseBit, min(headerLen+len(r.message)+4, chif.MaxPacket))
 	le.PutUint32(p[8:], uint32(chif.CodeUnknown))

@@ -12,7 +12,7 @@ import (
 )
 
 // queueLen is how many packets the driver's queues hold in each direction
-// (chif-protocol §1.7: of four FIFO slots three are usable).
+// (PROTOCOL.md §10: of four FIFO slots three are usable).
 const queueLen = 3
 
 // Port is the iLO's end of one open channel. Its packets are answered one after
@@ -50,8 +50,8 @@ func (p *Port) Number() int { return p.number }
 
 // Submit hands one packet to the iLO, as the driver's write does: what exceeds
 // 4096 bytes is cut off silently. It returns syscall.EBUSY when three packets
-// are waiting for their answers and syscall.ENODEV after a reset (chif-protocol
-// §1.3).
+// are waiting for their answers and syscall.ENODEV after a reset (PROTOCOL.md
+// §5).
 func (p *Port) Submit(packet []byte) error {
 	if p.ctx.Err() != nil {
 		return syscall.ENODEV
@@ -70,7 +70,7 @@ func (p *Port) Submit(packet []byte) error {
 }
 
 // submitRetry is how long a host waits before it tries a busy Submit again
-// (chif-protocol §7 row 11).
+// (PROTOCOL.md §8 row 11).
 const submitRetry = 50 * time.Millisecond
 
 // submitWait is Submit that waits for room until ctx ends.

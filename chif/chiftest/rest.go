@@ -22,10 +22,10 @@ import (
 // InBand is the RemoteAddr of every request that a Server hands to its handler.
 const InBand = "chif"
 
-// parseHTTP reads the HTTP request of a REST packet (chif-protocol §4.1). It is
+// parseHTTP reads the HTTP request of a REST packet (PROTOCOL.md §3). It is
 // more lenient than net/http where an iLO's Redfish service has to give the
 // answer: the request target may hold a literal space or be no path at all
-// (chif-captures §7.3). Bytes behind the body are ignored.
+// (PROTOCOL.md §3). Bytes behind the body are ignored.
 func parseHTTP(ctx context.Context, raw []byte) (*http.Request, error) {
 	head := bufio.NewReader(bytes.NewReader(raw))
 	tp := textproto.NewReader(head)
@@ -136,7 +136,7 @@ func (a reply) bytes(f framing) []byte {
 	return b.Bytes()
 }
 
-// errorReply is an answer of the iLO's own with its envelope (ilo-behaviour §4.4).
+// errorReply is an answer of the iLO's own with its envelope (agent/ILO.md §4).
 func errorReply(status int) reply {
 	id := map[int]string{
 		http.StatusBadRequest:   "Base.1.4.MalformedJSON",
@@ -154,7 +154,7 @@ func errorReply(status int) reply {
 }
 
 // restAnswer carries an HTTP message: inline when it fits, else as a blob under
-// the response key (chif-protocol §3.8, §9).
+// the response key (PROTOCOL.md §2, §9).
 func (s *Server) restAnswer(r *request, message []byte, asBlob bool) []byte {
 	if len(message) > maxInline || asBlob {
 		code := s.blobs.put(r.blob, message)

@@ -41,7 +41,7 @@ func TestPingEchoes(t *testing.T) {
 	}
 }
 
-// TestRefusedCommands: chif-protocol §2.4 gives both forms.
+// TestRefusedCommands: PROTOCOL.md §1 gives both forms.
 func TestRefusedCommands(t *testing.T) {
 	h := newHost(t, newRaw(t, Options{}))
 	list := header(0x0108, 41)
@@ -129,7 +129,7 @@ func TestNames(t *testing.T) {
 }
 
 // TestSizeRules: the size field must be what the operation prescribes, the wire
-// may be shorter or longer (chif-protocol §9).
+// may be shorter or longer (PROTOCOL.md §9).
 func TestSizeRules(t *testing.T) {
 	h := newHost(t, newRaw(t, Options{}))
 	resize := func(p []byte, size int) []byte {
@@ -310,7 +310,7 @@ func TestAnswersWithoutBody(t *testing.T) {
 	}
 }
 
-// TestVolatileBlobsExpire: chif-protocol §3; a blob of namespace perm stays, also
+// TestVolatileBlobsExpire: PROTOCOL.md §2; a blob of namespace perm stays, also
 // over a reset.
 func TestVolatileBlobsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

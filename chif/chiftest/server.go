@@ -17,7 +17,7 @@ import (
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
-// maxChannels is the hardware's limit (chif-protocol §1.1).
+// maxChannels is the hardware's limit (PROTOCOL.md §5).
 const maxChannels = 32
 
 // Options configures a Server. The zero value is an iLO 5 in Production with
@@ -179,7 +179,7 @@ func New(tb testing.TB, o Options) *Server {
 
 // OpenPort opens channel n, or any free one when n is negative. It returns
 // syscall.EBUSY when the channel is taken, none is free or the iLO is resetting
-// (chif-protocol §1.2), syscall.ENXIO when there is no such channel, and
+// (PROTOCOL.md §5), syscall.ENXIO when there is no such channel, and
 // syscall.ENODEV after Close.
 func (s *Server) OpenPort(n int) (*Port, error) { return s.openPort(n, nil) }
 

@@ -14,7 +14,7 @@ func DefaultStatus() chif.Status { return StatusOf(5) }
 // StatusOf is a plausible status of an iLO 4, 5 or 6 in Production. The class
 // and application of an iLO 5 and 6 make HPE's own library negotiate an
 // encrypted channel, which a Server refuses; to serve HPE's tools report a class
-// below 6 (chif-protocol §9).
+// below 6 (PROTOCOL.md §9).
 func StatusOf(generation int) chif.Status {
 	s := chif.Status{
 		FirmwareMajor:    2,
@@ -34,7 +34,7 @@ func StatusOf(generation int) chif.Status {
 	return s
 }
 
-// status answers SMIF 0x0002 (chif-protocol §2.5) in so many bytes.
+// status answers SMIF 0x0002 (PROTOCOL.md §7) in so many bytes.
 func (r *request) status(s chif.Status, size int) []byte {
 	p := r.code(chif.CodeSuccess)
 	p[16], p[17] = s.FirmwareMinor, s.FirmwareMajor
@@ -45,14 +45,14 @@ func (r *request) status(s chif.Status, size int) []byte {
 	return p[:size]
 }
 
-// security answers SMIF 0x0139: u32 code, u8 state, 3 reserved (chif-protocol §2.6).
+// security answers SMIF 0x0139: u32 code, u8 state, 3 reserved (PROTOCOL.md §7).
 func (r *request) security(s chif.SecurityState) []byte {
 	p := r.code(chif.CodeSuccess)
 	p[12] = byte(s)
 	return p
 }
 
-// ping echoes command 0x0FFF (chif-protocol §2.3, §9).
+// ping echoes command 0x0FFF (PROTOCOL.md §1, §9).
 func (r *request) ping() []byte {
 	p := r.answer(r.command|responseBit, headerLen+len(r.message))
 	copy(p[headerLen:], r.message)

@@ -24,7 +24,7 @@ func accountFlags(flags *pflag.FlagSet) {
 // with later iLOs ask a client for none.
 const biosPassword = "biospassword"
 
-// biosHeader has that of a request (chif-protocol §4.1).
+// biosHeader has that of a request (chif/PROTOCOL.md §3).
 const biosHeader = "X-Hprestfulapi-Authtoken"
 
 // biosToken is what proves that one knows a password.

@@ -17,7 +17,7 @@ import (
 const driver = "hpilo"
 
 // drivenFunctions are the PCI functions that hpilo drives, refusedSubsystems
-// those that it leaves alone nevertheless (chif-protocol §1.1).
+// those that it leaves alone nevertheless (chif/PROTOCOL.md §5).
 var (
 	drivenFunctions   = []string{"103c:3307", "0e11:b204"}
 	refusedSubsystems = []string{"103c:1979", "1590:0289"}
@@ -94,7 +94,7 @@ func (d *doctor) function() string {
 	return ""
 }
 
-// module describes the loaded driver (chif-protocol §1.1).
+// module describes the loaded driver (chif/PROTOCOL.md §5).
 func (d *doctor) module() string {
 	dir := filepath.Join("sys/module", driver)
 	if _, err := os.Stat(filepath.Join(d.root, dir)); err != nil {
@@ -186,7 +186,7 @@ func (d *doctor) channels(dir string) {
 }
 
 // virtualNIC looks for the host's end of the other way to an iLO
-// (ilo-behaviour §1).
+// (agent/ILO.md §1).
 func (d *doctor) virtualNIC(addresses []net.Addr) {
 	link := netip.MustParsePrefix("16.1.15.0/30")
 	for _, a := range addresses {

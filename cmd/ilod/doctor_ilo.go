@@ -71,8 +71,8 @@ func (d *doctor) status(ctx context.Context, t *chif.Transport) (answers bool) {
 	return d.serviceRoot(ctx, logged{t, d.log, logrus.InfoLevel}) && !closed
 }
 
-// serviceRoot reads the one resource that needs no session (ilo-behaviour
-// §4.2), what it says about logins, and the iLO's clock.
+// serviceRoot reads the one resource that needs no session (agent/ILO.md
+// §4), what it says about logins, and the iLO's clock.
 func (d *doctor) serviceRoot(ctx context.Context, rt http.RoundTripper) (answers bool) {
 	type oem struct {
 		Manager  []struct{ ManagerType, ManagerFirmwareVersion string }

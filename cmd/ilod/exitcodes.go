@@ -30,7 +30,7 @@ type exitCode struct {
 }
 
 // exitCodes is the table. Numbers and names up to 89 are those of HPE's ilorest
-// where the meaning is the same (features §2.5); those from 90 up are ours. An
+// where the meaning is the same (its rdmc_helper.py); those from 90 up are ours. An
 // error belongs to the first row that claims it.
 var exitCodes = []exitCode{
 	{129, "SIGHUP", "ended by SIGHUP", "", isSignal(1)},

@@ -255,7 +255,7 @@ func get(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without (ilo-behaviour §5)
+	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without (agent/ILO.md §5)
 	resp, body, err := exchange(rt, req)
 	if err == nil && !isSuccess(resp) {
 		err = newRefusal(resp, body)

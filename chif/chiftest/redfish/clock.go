@@ -29,7 +29,7 @@ func (s *Service) Now() time.Time {
 	return s.clock.now()
 }
 
-// SetClock makes the iLO's clock jump, such as to 2001 (§0.10). Sessions idle
+// SetClock makes the iLO's clock jump, such as to 2001 (§2). Sessions idle
 // by the new time expire.
 func (s *Service) SetClock(t time.Time) {
 	s.mu.Lock()

@@ -149,7 +149,7 @@ func (s *Service) members(collection *resource) []link {
 }
 
 // setMembers changes a collection. Unless ETags are honest its new one tells
-// nothing but how many members there are, as on a real iLO (§6.1).
+// nothing but how many members there are, as on a real iLO (§6).
 func (s *Service) setMembers(collection *resource, members []link) {
 	o, err := parseObject(collection.body)
 	if err != nil {

@@ -5,6 +5,5 @@
 // Everything an iLO is known or suspected to do differently by generation or
 // firmware is a field of Options; what goes wrong while it runs is a field of
 // Faults. Defaults are those of an iLO 5 in Production security state. Section
-// numbers in this package are those of the document ilo-behaviour unless they
-// name another one.
+// numbers in this package are those of agent/ILO.md unless they name another one.
 package redfish

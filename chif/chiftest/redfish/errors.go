@@ -75,7 +75,7 @@ func (s *Service) message(status int, name string, args ...string) *reply {
 }
 
 // notAllowed is the answer to a wrong method, and to a request target that is
-// not a path: no JSON, and what would be allowed (§4.5).
+// not a path: no JSON, and what would be allowed (§4).
 func notAllowed(methods ...string) *reply {
 	return &reply{status: http.StatusMethodNotAllowed, header: http.Header{
 		"Allow": {strings.Join(methods, ", ")}, "Content-Type": {"text/plain"}}}

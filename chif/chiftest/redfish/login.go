@@ -10,13 +10,13 @@ import (
 )
 
 // isLogin tells whether a request is a POST to the login URL or to one of its
-// documented aliases (§4.1).
+// documented aliases (§4).
 func (q *request) isLogin() bool {
 	return q.Method == http.MethodPost &&
 		(q.key == sessionsKey || q.key == "/rest/v1/sessions" || q.key == "/rest/v1/sessionservice/sessions")
 }
 
-// login opens a session (§4.1, §4.2).
+// login opens a session (§4).
 func (s *Service) login(q *request) *reply {
 	o, err := parseObject(q.body)
 	if err != nil {
@@ -60,7 +60,7 @@ func (s *Service) login(q *request) *reply {
 }
 
 // inBand tells whether the host channel is trusted without credentials
-// (chif-protocol §5.1).
+// (PROTOCOL.md §7).
 func (s *Service) inBand() bool {
 	return s.o.Generation < 7 && s.o.SecurityState < 5 && !s.requireHostAuth
 }
@@ -93,7 +93,7 @@ func (s *Service) full(tag string) bool {
 }
 
 // created is the 201 of a login. The session does not count as the caller's
-// own in it, because the POST had no token (§0.9).
+// own in it, because the POST had no token (§2).
 func (s *Service) created(q *request, x *session) *reply {
 	host := s.o.LocationHost
 	if host == "" {

@@ -25,7 +25,7 @@ const NoIdleTimeout time.Duration = -1
 const Unlimited = -1
 
 // InBandUser is the name of the pseudo-user that owns the sessions opened
-// without credentials over the host channel (§0.7).
+// without credentials over the host channel (§2).
 const InBandUser = "System Administrator"
 
 // Choices of Options. The empty string is the first of each.
@@ -77,7 +77,7 @@ type Options struct {
 	LocationBlank             bool           // Location with a literal blank instead of %20
 	FailedLoginDelay          time.Duration  // how long a login waits after one that failed
 	AllowSessionless          bool           // in-band requests need no token while no credentials are asked for
-	SecurityState             int            // as in chif-protocol §2.5: 0 for 3, Production; 5 and above ask for credentials
+	SecurityState             int            // as in PROTOCOL.md §7: 0 for 3, Production; 5 and above ask for credentials
 	RequireHostAuthentication bool           // Managers/1 RequireHostAuthentication: credentials in-band
 	TrailingSlash             string         // SlashAuto, SlashRedirect or SlashAlias
 	RewriteLinks              bool           // links in a body follow the form of the request (§5)
@@ -86,7 +86,7 @@ type Options struct {
 	IgnoreIfMatch             bool           // If-Match is not looked at
 	Gzip                      string         // GzipStores, GzipOff or GzipAll
 	DirectoryLag              time.Duration  // age up to which the ResourceDirectory is not made anew
-	HonestETags               bool           // ETags cover readings and the members of collections, unlike real ones (§6.1)
+	HonestETags               bool           // ETags cover readings and the members of collections, unlike real ones (§6)
 	VolatileReadings          bool           // sensors, usage and clocks change on each GET
 	NoQueryOptions            bool           // query options are ignored, as always on an iLO 4
 	ServiceVersion            string         // X_HP-CHRP-Service-Version; default DefaultServiceVersion

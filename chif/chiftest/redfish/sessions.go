@@ -88,7 +88,7 @@ func (s *Service) remove(x *session) {
 }
 
 // open adds a session. Its id is the lower-case user name, 16 hex digits of the
-// login time and up to 8 hex digits (§0.6).
+// login time and up to 8 hex digits (§2).
 func (s *Service) open(x session) *session {
 	now := s.clock.now()
 	var r [20]byte
@@ -220,7 +220,7 @@ func (s *Service) serveSessions(q *request) *reply {
 }
 
 // deleteSession ends a session: its own, or with the privilege to administer
-// users any (§4.5).
+// users any (§4).
 func (s *Service) deleteSession(q *request, x *session) *reply {
 	if x != q.session && q.readOnly {
 		return s.message(http.StatusForbidden, "InsufficientPrivilege")

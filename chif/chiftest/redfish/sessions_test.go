@@ -158,7 +158,7 @@ func TestDeleteForms(t *testing.T) {
 	}
 }
 
-// TestMangledTargets are the classic logout bugs of clients (§4.5).
+// TestMangledTargets are the classic logout bugs of clients (§4).
 func TestMangledTargets(t *testing.T) {
 	f := newFixture(t, Options{})
 	c := f.login()

@@ -6,7 +6,7 @@ import (
 )
 
 // biosURI is where the BIOS provider lives on every generation, in lower case
-// and with a slash (ilo-behaviour §5).
+// and with a slash (agent/ILO.md §5).
 const biosURI = Root + "/systems/1/bios/"
 
 const biosRegistry = "BiosAttributeRegistryU30.v1_2_90"

@@ -9,8 +9,8 @@ import (
 
 // Documents is a tree for measurements: the smallest server that Generate makes,
 // whose ResourceDirectory lists n resources and nothing else. They change only
-// when somebody changes them, and have the sizes of a large server's (libraries
-// §2): log-normal, 11 KB on average and 1.5 KB as gzip, 130 KB at most.
+// when somebody changes them, and have the sizes of a large server's, measured on
+// captured trees: log-normal, 11 KB on average and 1.5 KB as gzip, 130 KB at most.
 func Documents(n int) *Tree {
 	b := &builder{generation: 5, schemas: map[string]bool{}}
 	for _, r := range Generate(GenerateOptions{}).Resources() {

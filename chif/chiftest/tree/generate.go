@@ -198,7 +198,7 @@ func (b *builder) add(path, schema string, body obj, methods ...string) {
 }
 
 // etag is made of the body, that of a collection of its size only, as an iLO
-// does it (ilo-behaviour §6.1).
+// does it (agent/ILO.md §6).
 func (b *builder) etag(style string, body obj) string {
 	data := encode(body)
 	if n, ok := body["Members@odata.count"]; ok {

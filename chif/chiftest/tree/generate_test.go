@@ -131,8 +131,8 @@ func TestGenerateDirectory(t *testing.T) {
 	}
 }
 
-// TestGenerateShapes looks at what tools look for first (chif-captures §7.2,
-// ilo-behaviour §1).
+// TestGenerateShapes looks at what tools look for first (PROTOCOL.md §3,
+// agent/ILO.md §1).
 func TestGenerateShapes(t *testing.T) {
 	for generation := 4; generation <= 6; generation++ {
 		tr := Generate(GenerateOptions{Generation: generation, Resources: 600})

@@ -84,7 +84,7 @@ func (b *builder) jsonSchemas(names []string) {
 }
 
 // log adds a log service with n entries, which its collection holds in full
-// (ilo-behaviour §5).
+// (agent/ILO.md §5).
 func (b *builder) log(owner, id, name string, n int) {
 	path := owner + "/LogServices/" + id
 	b.collection(owner+"/LogServices", "LogService", b.links(path))

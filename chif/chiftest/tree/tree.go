@@ -69,7 +69,7 @@ func isObject(body []byte) bool {
 
 // Key is the canonical form of a path, under which two spellings of one
 // resource are equal: percent-decoded, lower-case, without repeated and
-// trailing slashes (ilo-behaviour §5).
+// trailing slashes (agent/ILO.md §5).
 func Key(path string) string {
 	if strings.Contains(path, "%") {
 		if s, err := url.PathUnescape(path); err == nil {
@@ -104,7 +104,7 @@ func (t *Tree) Lookup(path string) (Resource, bool) {
 
 // Generation is the generation of the iLO, 4 to 7, as the service root tells
 // it, or 0 when it does not. Firmware is its version, such as "2.46", or empty.
-// (ilo-behaviour §1: Oem.Hp or Oem.Hpe, Manager[].ManagerType, Moniker.PRODGEN.)
+// (agent/ILO.md §1: Oem.Hp or Oem.Hpe, Manager[].ManagerType, Moniker.PRODGEN.)
 func (t *Tree) Generation() (generation int, firmware string) {
 	type oem struct {
 		Manager []struct{ ManagerType, ManagerFirmwareVersion string }

@@ -52,7 +52,7 @@ type configSpace struct {
 }
 
 // newConfigSpace has the ids and sizes of a ProLiant Gen8's function 2; that
-// BAR5 of an iLO 5 measures 1 MiB is an assumption (real-driver-vm).
+// BAR5 of an iLO 5 measures 1 MiB is an assumption (PROTOCOL.md §10).
 func newConfigSpace(l Layout) *configSpace {
 	c := &configSpace{size: [bars]uint32{256, 256, 1 << 20, channels << doorbellShift, 32 << 10, 32 << 10}}
 	c.bytes[configRevision] = 5

@@ -3,6 +3,5 @@
 // QEMU's x-pci-proxy-dev. Kernel and driver come from Debian's kernel package.
 //
 // It needs Linux, qemu-system-x86_64, xz, dpkg-deb and apt-get, and no KVM and
-// no privileges. The facts it rests on are in real-driver-vm and
-// chif-protocol §1.7.
+// no privileges. The facts it rests on are in PROTOCOL.md §10.
 package vm

@@ -17,7 +17,7 @@ const (
 	ccbs        = 0xfea00000
 	doorbells   = 0xfe900000
 	channelRAM  = 64 << 10
-	sendEntries = 384 // offsets in a channel's DMA block (chif-protocol §1.7)
+	sendEntries = 384 // offsets in a channel's DMA block (PROTOCOL.md §10)
 	recvEntries = 896
 	sendArea    = 928
 	recvArea    = 17312

@@ -4,7 +4,7 @@ package vm
 
 import "fmt"
 
-// A FIFO entry (chif-protocol §1.7, hpilo.h ENTRY_*).
+// A FIFO entry (PROTOCOL.md §10, hpilo.h ENTRY_*).
 const (
 	entryLength    = 0x3ff // length in 8-byte words
 	entryConsumed  = 1 << 22

@@ -34,9 +34,8 @@ type port interface {
 	Close()
 }
 
-// function is the iLO's PCI function, as hpilo.c needs it (chif-protocol §1.7,
-// real-driver-vm). Whatever a doorbell causes is done before its write is
-// answered: for the guest it takes no time, so the driver's 10 ms limits hold
+// function is the iLO's PCI function, as hpilo.c needs it (PROTOCOL.md §10).
+// Whatever a doorbell causes is done before its write is answered: for the guest it takes no time, so the driver's 10 ms limits hold
 // on a loaded host.
 type function struct {
 	openPort func(channel int) (port, error)

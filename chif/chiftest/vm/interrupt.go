@@ -13,8 +13,8 @@ import (
 const interruptController = "/machine/i440fx/ioapic"
 
 // interruptLine drives an interrupt pin through QEMU's qtest protocol: the
-// irqfds of x-pci-proxy-dev do nothing without KVM (real-driver-vm,
-// "Interrupts"). No other device may use the pin.
+// irqfds of x-pci-proxy-dev do nothing without KVM (PROTOCOL.md §10). No other
+// device may use the pin.
 type interruptLine struct {
 	conn    net.Conn
 	replies *bufio.Reader

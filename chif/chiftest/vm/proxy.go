@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Commands of QEMU's x-pci-proxy-dev (real-driver-vm, "Wire protocol").
+// Commands of QEMU's x-pci-proxy-dev (PROTOCOL.md §10).
 const (
 	commandSyncMemory = iota
 	commandReturn

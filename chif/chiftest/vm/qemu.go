@@ -46,7 +46,7 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 	}
 	const memory = "384M"
 	// The processor is emulated (no KVM) and alone: with a second one QEMU
-	// drops doorbells (real-driver-vm, "Pitfalls").
+	// drops doorbells (PROTOCOL.md §10).
 	cmd := exec.Command("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-accel", "tcg", "-smp", "1", "-m", memory,
 		"-object", "memory-backend-memfd,id=mem,share=on,size="+memory, "-machine", "pc,memory-backend=mem",

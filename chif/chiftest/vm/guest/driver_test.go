@@ -90,7 +90,7 @@ func (f node) answer(t *testing.T, packet []byte) []byte {
 }
 
 // ping is a packet of size bytes that the simulator answers with as many
-// (chif-protocol §2.3).
+// (PROTOCOL.md §1).
 func ping(sequence uint16, size int) []byte {
 	b := make([]byte, size)
 	binary.LittleEndian.PutUint16(b[0:], uint16(size))

@@ -2,8 +2,8 @@
  * A stand-in for HPE's ilorest_chif.dll, for tests under Wine: the functions that
  * package chif calls, on a TCP connection to a simulated iLO (ilosim --listen
  * tcp:127.0.0.1:PORT) whose address is in the environment variable
- * ILOD_TEST_CHIF, or for services in the registry. Return codes and slices of time are as chif-captures sections 3
- * and 4 saw them of HPE's library on Linux. It is never shipped.
+ * ILOD_TEST_CHIF, or for services in the registry. Return codes and slices of time are as PROTOCOL.md §6
+ * saw them of HPE's library on Linux. It is never shipped.
  */
 #include <winsock2.h>
 #include <stdint.h>
