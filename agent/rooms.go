@@ -237,8 +237,8 @@ func (o *Options) problem(err error) gateway.Problem {
 	return p
 }
 
-// recursiveReads bounds the recursive reads that gather at one time, one more than
-// are bulk, and recursiveShare those of one user.
+// recursiveReads bounds the recursive reads that gather at one time, which are bulk
+// and leave one of these, and recursiveShare those of one user.
 const (
 	recursiveReads = 4
 	recursiveShare = 2
