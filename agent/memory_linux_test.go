@@ -337,6 +337,9 @@ func (g *cgroup) report(t *testing.T, what string) {
 	}
 	peak, _ := strconv.ParseInt(read(filepath.Join(g.dir, g.peak)), 10, 64)
 	t.Logf("%s: at most %d MiB in the group; %s", what, peak>>20, strings.Join(lines, ", "))
+	if limit, _ := strconv.ParseInt(read(filepath.Join(g.dir, g.limit)), 10, 64); peak > limit*2/3 {
+		t.Errorf("%s: %d of %d MiB", what, peak>>20, limit>>20)
+	}
 	if kills := regexp.MustCompile(`(?m)^oom_kill [1-9]`).FindString(read(filepath.Join(g.dir, g.kill))); kills != "" || process == "" {
 		t.Fatalf("%s: the agent was killed: %s", what, kills)
 	}
