@@ -263,3 +263,35 @@ func TestOwnAnswersCountToo(t *testing.T) {
 		t.Errorf("%d, %d bytes", w.Code, b.Held())
 	}
 }
+
+// TestLateAnswersHurryWhenLittleIsLeft: what is begun while most of the memory is
+// taken must be read soon.
+func TestLateAnswersHurryWhenLittleIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 1 << 20
+		b := budget.New(4*size, 0, 4*size)
+		l, _, _ := serveCounted(t, newGateway(t, Options{Next: big(size), Budget: b}))
+		askAll(l, reader, 3, get)
+		askAll(l, reader, 1, get)
+		time.Sleep(pressedTimeout + time.Second)
+		if got := b.Held(); got != 3*size {
+			t.Errorf("%d bytes", got)
+		}
+	})
+}
+
+// TestWriteAnswersCount: nothing refuses them, and others are refused for them.
+func TestWriteAnswersCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 1 << 20
+		b := budget.New(2*size, 0, 2*size)
+		l, _, _ := serveCounted(t, newGateway(t, Options{Next: big(size), Budget: b}))
+		askAll(l, operator, 3, "POST /redfish/v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+		if got := b.Held(); got != 3*size {
+			t.Errorf("%d bytes", got)
+		}
+		if status, _ := first(t, askAll(l, operator, 1, get)[0]); status != "503" {
+			t.Errorf("a read then: %s", status)
+		}
+	})
+}

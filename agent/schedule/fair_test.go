@@ -239,3 +239,21 @@ func TestGivenBackSlotIsUsed(t *testing.T) {
 		s.Close()
 	}
 }
+
+// TestWritesAreNotJoined: a write keeps its place among those of its own peer.
+func TestWritesAreNotJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, next, gate := busy(t, Options{})
+		var turn Turn
+		turn.Join(WithPeer(t.Context(), peerOf("other")))
+		send(t, s, t.Context(), "PATCH", "a1", Write, "a")
+		send(t, s, t.Context(), "PATCH", "a2", Write, "a")
+		send(t, s, WithTurn(t.Context(), &turn), "PATCH", "a3", Write, "a")
+		turn.Join(WithPeer(t.Context(), peerOf("another")))
+		close(gate)
+		synctest.Wait()
+		if next.order() != "first a1 a2 a3" {
+			t.Errorf("order: %s", next.order())
+		}
+	})
+}
