@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,18 +220,26 @@ func TestCommitWaitsForDirectWrites(t *testing.T) {
 		f := newFixture(t, redfish.Options{})
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+		var mu sync.Mutex
 		under, most := 0, 0
+		enter := func(n int) {
+			mu.Lock()
+			defer mu.Unlock()
+			under += n
+			most = max(most, under)
+		}
 		f.watch(func(r *http.Request) {
 			if r.Method != http.MethodPatch || r.Header.Get("X-Direct") == "" {
+				mu.Lock()
+				defer mu.Unlock()
 				if r.Method == http.MethodPatch && under > 0 {
 					t.Error("the commit did not wait")
 				}
 				return
 			}
-			under++
-			most = max(most, under)
+			enter(1)
 			time.Sleep(time.Second)
-			under--
+			enter(-1)
 		})
 		done := make(chan error, 2)
 		for range 2 {

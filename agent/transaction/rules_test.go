@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -66,6 +68,22 @@ func TestGarbageIsAnAnswer(t *testing.T) {
 			t.Errorf("waited %v", time.Since(begun))
 		}
 	})
+}
+
+// TestAnswerProvesThatAWriteWasSent: whatever the error says with which it breaks
+// off.
+func TestAnswerProvesThatAWriteWasSent(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.start(Options{Next: roundTrip(func(r *http.Request) (*http.Response, error) {
+		resp, err := f.ilo.RoundTrip(r)
+		if err == nil && r.Method == http.MethodPatch {
+			resp.Body = io.NopCloser(iotest.ErrReader(errNotSent))
+		}
+		return resp, err
+	})})
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+	f.commit(Committed, Applied)
 }
 
 // TestSecretBesideWhatIsNotTaken: the iLO may have taken the secret, so the write
