@@ -246,3 +246,34 @@ func TestJournalSaysWhenAWriteWasSent(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRefusedWriteIsUse: whoever is refused is at work, so the transaction does not
+// expire, and tells why it is errant.
+func TestRefusedWriteIsUse(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.begin()
+	f.now = f.now.Add(DefaultTimeout - time.Second)
+	f.Spoil(context.Background(), "s", "PATCH", system, "no role")
+	f.now = f.now.Add(DefaultTimeout - time.Second)
+	if s, err := f.Status("s"); err != nil || s.State != Errant || len(s.Writes) != 1 || s.Writes[0].Error != "no role" {
+		t.Errorf("%s %v", asText(s), err)
+	}
+}
+
+// TestSettingsOfNobody: if no resource says that they are its own, nobody knows what
+// is in effect, and a reset may be needed.
+func TestSettingsOfNobody(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	was := f.ilo.value(bios, "/Attributes/ProcTurbo")
+	f.between(Options{}, func(r *http.Request) *http.Response {
+		if r.Method != http.MethodGet || strings.Contains(strings.ToLower(r.URL.Path), "settings") {
+			return nil
+		}
+		return says(r, http.StatusOK, `{"Attributes":{"ProcTurbo":`+was+`}}`)
+	})
+	f.begin()
+	f.stage("PATCH", pending, `{"Attributes":{"ProcTurbo":`+was+`}}`)
+	if s, _ := f.Status("s"); !s.Writes[0].ResetRequired {
+		t.Error(asText(s))
+	}
+}
