@@ -6,7 +6,7 @@
 //
 // What the gateway answers itself follows the protocol clauses of the Redfish
 // specification (DSP0266); what the iLO answers passes unchanged, except that
-// its token never leaves.
+// its token never leaves, and that links in the header have no host.
 package gateway
 
 import (

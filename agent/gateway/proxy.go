@@ -6,12 +6,15 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/ilopath"
 )
 
 const (
@@ -174,6 +177,7 @@ func (g *Gateway) relay(w http.ResponseWriter, resp *http.Response) {
 		}
 	}
 	dropNamed(h, resp.Header)
+	relativeLinks(h)
 	if _, given := h["Content-Length"]; !given && resp.ContentLength >= 0 && bodyAllowed(resp.StatusCode) {
 		h.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
 	}
@@ -183,6 +187,27 @@ func (g *Gateway) relay(w http.ResponseWriter, resp *http.Response) {
 		abort(w, err) // the client must not take half an answer for a whole one
 	}
 }
+
+// relativeLinks takes the iLO's host out of the links in a header, since a client
+// of the agent cannot reach it.
+func relativeLinks(h http.Header) {
+	for _, name := range []string{"Location", "Content-Location"} {
+		if values := h[name]; len(values) > 0 {
+			h[name] = []string{ilopath.Relative(values[0])}
+		}
+	}
+	for i, value := range h["Link"] { // <URI>; parameters, <URI>; …
+		if i == 0 {
+			h["Link"] = slices.Clone(h["Link"])
+		}
+		h["Link"][i] = linkTarget.ReplaceAllStringFunc(value, func(target string) string {
+			return "<" + ilopath.Relative(target[1:len(target)-1]) + ">"
+		})
+	}
+}
+
+// linkTarget is a target in a Link header (RFC 8288 §3).
+var linkTarget = regexp.MustCompile(`<[^<>]*>`)
 
 // abort cuts the answer off, as a handler does it (see http.ErrAbortHandler). A
 // server of this process, which has a method for it, learns why.

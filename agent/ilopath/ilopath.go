@@ -69,6 +69,33 @@ func Within(path, base string) bool {
 	return under && (rest == "" || rest[0] == '/')
 }
 
+// Relative is a link to a resource of the iLO without scheme and host, and with
+// blanks encoded; any other text stays as it is. The host means nothing: an iLO
+// has none, or its own address on a network, in what it answers over the host's
+// channel, where a Location may also hold a literal blank.
+func Relative(link string) string {
+	path := link
+	scheme, rest, absolute := strings.Cut(link, "//")
+	if absolute && (scheme == "" || strings.HasSuffix(scheme, ":") && !strings.ContainsAny(scheme, "/?#")) && !within(link, "//redfish", "//rest") {
+		path = rest[strings.IndexByte(rest+"/", '/'):]
+	}
+	if !within(path, "/redfish", "/rest") {
+		return link
+	}
+	return strings.ReplaceAll(path, " ", "%20")
+}
+
+// within reports whether a link is one of the roots or below it, letter case
+// aside.
+func within(link string, roots ...string) bool {
+	for _, root := range roots {
+		if n := len(root); len(link) >= n && strings.EqualFold(link[:n], root) && (len(link) == n || strings.IndexByte("/?#", link[n]) >= 0) {
+			return true
+		}
+	}
+	return false
+}
+
 // isPlain looks at a path that is decoded once already.
 func isPlain(u *url.URL) bool {
 	if u.Path == "" || u.Path[0] != '/' || u.RawPath != "" && strings.Contains(strings.ToLower(u.RawPath), "%2f") {

@@ -61,6 +61,32 @@ func TestRequestsKeepWhatLinksFollow(t *testing.T) {
 	}
 }
 
+func TestLinksWithoutHost(t *testing.T) {
+	for link, want := range map[string]string{
+		"https://172.16.50.99/redfish/v1/SessionService/Sessions/a b/": "/redfish/v1/SessionService/Sessions/a%20b/",
+		"https:///redfish/v1/Systems/":                                 "/redfish/v1/Systems/",
+		"https://[fe80::1%25eth0]:443/rest/v1/Systems?a=b#/c":          "/rest/v1/Systems?a=b#/c",
+		"HTTP://ilo/Redfish":                                           "/Redfish",
+		"//ilo/redfish/v1/":                                            "/redfish/v1/",
+		"//redfish/v1/":                                                "//redfish/v1/",
+		"/redfish/v1/a//b":                                             "/redfish/v1/a//b",
+		"/redfish/v1/Systems/1":                                        "/redfish/v1/Systems/1",
+		"https://ilo/redfish?x":                                        "/redfish?x",
+		"https://ilo/redfishes/v1":                                     "https://ilo/redfishes/v1",
+		"https://ilo/":                                                 "https://ilo/",
+		"https://ilo":                                                  "https://ilo",
+		"https://elsewhere/a?b=/redfish/v1":                            "https://elsewhere/a?b=/redfish/v1",
+		"https://ilo/a//redfish/v1":                                    "https://ilo/a//redfish/v1",
+		"/a//redfish/v1":                                               "/a//redfish/v1",
+		"/redfish/v1/x?a=http://ilo/redfish/":                          "/redfish/v1/x?a=http://ilo/redfish/",
+		"":                                                             "", "Systems/1": "Systems/1",
+	} {
+		if got := Relative(link); got != want {
+			t.Errorf("%s: %q, want %q", link, got, want)
+		}
+	}
+}
+
 func TestWithin(t *testing.T) {
 	for path, want := range map[string]bool{"/a/b": true, "/a/b/c": true, "/a/bc": false, "/a": false} {
 		if Within(path, "/a/b") != want {
