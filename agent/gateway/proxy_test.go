@@ -54,6 +54,7 @@ func TestProxyPassesUnchanged(t *testing.T) {
 			resp.Header.Del("Content-Length")
 			want := header.Clone()
 			want["X-Odd"] = []string{"a;b"} // blanks around a value are not part of it
+			want["Location"] = []string{"/redfish/v1/x%20y"}
 			if status == 304 {
 				want.Del("Content-Type") // net/http withholds what a 304 need not repeat
 				resp.Header.Del("Content-Type")
