@@ -120,3 +120,69 @@ func TestAnOlderAnswerDoesNotReplaceANewerOne(t *testing.T) {
 		}
 	})
 }
+
+// A refusal with a status of 5xx may pass soon: it does not replace what is kept,
+// but for another refusal, and for what is of no more use.
+func TestWhatAPassingRefusalReplaces(t *testing.T) {
+	const busy = `{"error":{"@Message.ExtendedInfo":[{"MessageId":"iLO.2.25.ResourceTemporarilyUnavailable"}]}}`
+	for name, s := range map[string]struct {
+		before func(c *Cache)
+		status int // of the first answer
+		then   int // what is kept
+	}{
+		"an answer":      {func(*Cache) {}, 200, 200},
+		"a refusal":      {func(*Cache) {}, 404, 503},
+		"before a reset": {func(c *Cache) { c.Invalidate("test") }, 200, 503},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := one()
+			r.status[account] = s.status
+			c, _, _ := open(t, r)
+			ask(t, c, "GET", account)
+			s.before(c)
+			time.Sleep(time.Second)
+			r.set(account, "", busy)
+			r.status[account] = 503
+			ask(t, c, "GET", account, "Cache-Control", "no-cache")
+			if g := ask(t, c, "GET", account, "Cache-Control", "only-if-cached"); g.status != s.then {
+				t.Errorf("%s: %+v", name, g)
+			}
+		})
+	}
+}
+
+// The end of a read that a write has overtaken leaves the one that began after it
+// to be joined.
+func TestTheEndOfAnOvertakenReadLeavesTheNextOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := &ilo{handler: one()}
+		gates := []*gate{newGate(next), newGate(next), newGate(next)}
+		n := 0
+		c := New(Options{Store: newMemory(), Next: roundTripper(func(req *http.Request) (*http.Response, error) {
+			if req.Method != "GET" {
+				return next.RoundTrip(req)
+			}
+			n++
+			return gates[n-1].RoundTrip(req)
+		})})
+		defer c.Close()
+		done := make(chan got, 3)
+		read := func() {
+			go func() { done <- ask(t, c, "GET", account) }()
+			synctest.Wait()
+		}
+		read()
+		ask(t, c, "PATCH", account)
+		read()
+		close(gates[0].open)
+		<-done
+		read()
+		if n != 2 {
+			t.Errorf("%d requests: the third did not join the second", n)
+		}
+		close(gates[1].open)
+		close(gates[2].open)
+		<-done
+		<-done
+	})
+}
