@@ -104,3 +104,19 @@ func TestAFailedSweepIsPaidForAnew(t *testing.T) {
 		}
 	})
 }
+
+// Warm gives up after so many failures in a row, and does not try the whole tree.
+func TestWarmStopsAskingAnILOThatDoesNotAnswer(t *testing.T) {
+	next, asked := &ilo{handler: farm()}, 0
+	c := New(Options{Workers: 1, Store: newMemory(), Next: roundTripper(func(req *http.Request) (*http.Response, error) {
+		if strings.Contains(req.URL.Path, "Directory") {
+			return next.RoundTrip(req)
+		}
+		asked++
+		return nil, errors.New("the channel broke")
+	})})
+	defer c.Close()
+	if err := c.Warm(t.Context(), nil); err == nil || asked != maxFailures {
+		t.Errorf("%d requests, %v", asked, err)
+	}
+}

@@ -87,6 +87,7 @@ func TestStaleIfErrorIsForErrorsOfTheILO(t *testing.T) {
 			c, _, _ := open(t, r)
 			ask(t, c, "GET", account)
 			time.Sleep(time.Hour)
+			c.Invalidate("test")
 			r.status[account] = status
 			want := status
 			if stale {

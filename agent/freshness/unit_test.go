@@ -123,6 +123,7 @@ func TestDirectives(t *testing.T) {
 		"Cache-Control: max-age=x":                       with(func(d *directives) { d.maxAge = 0 }),
 		"Cache-Control: max-age=-1":                      with(func(d *directives) { d.maxAge = 0 }),
 		"Cache-Control: max-age=99999999999999999999999": plain,
+		"Cache-Control: max-age=10000000000":             plain, // more than a Duration has
 		"Cache-Control: only-if-cached, max-stale":       with(func(d *directives) { d.onlyIfCached, d.maxStale = true, forever }),
 		`Cache-Control: max-stale="60"`:                  with(func(d *directives) { d.maxStale = time.Minute }),
 		"Cache-Control: max-stale=x":                     plain,
