@@ -79,3 +79,25 @@ func TestEmptyingMayKill(t *testing.T) {
 		t.Errorf("state %q", state)
 	}
 }
+
+// TestWhatWaitsForTheDiskIsBounded: a disk that is slow does not fill the memory.
+func TestWhatWaitsForTheDiskIsBounded(t *testing.T) {
+	s := open(t, diskOptions(t, t.TempDir()))
+	s.disk.compacting.Lock()
+	var err error
+	n := 0
+	for ; err == nil; n++ {
+		err = s.Put(string(rune('a'+n)), make([]byte, MaxValue))
+	}
+	s.mu.Lock()
+	unwritten := s.unwritten
+	s.mu.Unlock()
+	if !errors.Is(err, ErrBusy) || unwritten > maxUnwritten || unwritten < maxUnwritten-MaxValue {
+		t.Errorf("%d values of %d bytes wait: %v", n-1, unwritten, err)
+	}
+	s.disk.compacting.Unlock()
+	s.Drop("none") // waits for the disk
+	if err := s.Put("more", make([]byte, MaxValue)); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
