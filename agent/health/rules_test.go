@@ -78,3 +78,16 @@ func TestStorageAsAWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestThresholdsThatAreNone stand for places of none: 0, below, and 65535.
+func TestThresholdsThatAreNone(t *testing.T) {
+	for threshold, want := range map[string]bool{"0": false, "-1": false, "65535": false, "70000": false, `"60"`: false, "null": false, "0.5": true, "60": true, "65534": true} {
+		r, err := health.Read(t.Context(), &service{Handler: log{
+			"/redfish/v1/": `{"Chassis":{"@odata.id":"/C"}}`, "/C": `{"Members":[{"@odata.id":"/C/1"}]}`, "/C/1": `{"Thermal":{"@odata.id":"/T"}}`,
+			"/T": `{"Temperatures":[{"Name":"a","ReadingCelsius":0.1,"UpperThresholdCritical":` + threshold + `}]}`,
+		}}, health.Options{})
+		if err != nil || len(r.Temperatures) != 1 || (r.Temperatures[0].Critical != nil) != want {
+			t.Errorf("%s: %+v, %v", threshold, r.Temperatures, err)
+		}
+	}
+}
