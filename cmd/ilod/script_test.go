@@ -31,9 +31,11 @@ const raceAtExit = "atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", raceAtExit)
-	// nohup has us ignore it, and so would have all programs that are tested. What is
-	// caught here is not ignored by them.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	if filepath.Base(os.Args[0]) != "ilod" {
+		// nohup has the tests ignore it, and so the programs that they start. Those do not
+		// ignore what is caught here.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	testscript.Main(m, map[string]func(){"ilod": main})
 }
 
