@@ -40,7 +40,8 @@ type fdChannel struct {
 
 	read, write func(fd int, packet []byte) (int, error) // unix.Read and unix.Write
 
-	mayBeBusy bool // the other end may still say that it has no channel left
+	slice     time.Duration // the longest poll
+	mayBeBusy bool          // the other end may still say that it has no channel left
 
 	use    sync.Mutex // held while fd and wake are in use, so that they cannot be closed and given to another file
 	closed atomic.Bool
@@ -53,7 +54,7 @@ func newFDChannel(name string, fd int) (*fdChannel, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	return &fdChannel{name: name, fd: fd, wake: wake, read: unix.Read, write: unix.Write}, nil
+	return &fdChannel{name: name, fd: fd, wake: wake, read: unix.Read, write: unix.Write, slice: pollSlice}, nil
 }
 
 func (c *fdChannel) String() string { return c.name }
@@ -189,7 +190,7 @@ func (c *fdChannel) Receive(ctx context.Context, buf []byte) (int, error) {
 	defer c.use.Unlock()
 	w := wait{c: c, ctx: ctx}
 	defer w.end()
-	for longest := quickSlice; ; longest = pollSlice {
+	for longest := quickSlice; ; longest = c.slice {
 		ms, err := w.slice(longest)
 		if err != nil {
 			return 0, err

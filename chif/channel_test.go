@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -277,6 +278,72 @@ func TestContextEndsAWait(t *testing.T) {
 	if n, err := c.Receive(t.Context(), buf); n != 8 || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
 	}
+}
+
+// However long a poll may last, the end of the context and Close end it; and it
+// lasts at most as long as a lost interrupt may cost.
+func TestWaitsAreWokenUp(t *testing.T) {
+	c, _ := pair(t)
+	if c.slice > 250*time.Millisecond {
+		t.Errorf("a lost interrupt costs %v", c.slice)
+	}
+	c.slice = time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*quickSlice, cancel)
+	if _, err := c.Receive(ctx, make([]byte, MaxPacket)); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	time.AfterFunc(10*quickSlice, func() { c.Close() })
+	if _, err := c.Receive(t.Context(), make([]byte, MaxPacket)); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// A node is left alone after its open for as long as HPE's library does, and then
+// freed of what is left on it. The node is a terminal here.
+func TestNodeSettlesAndIsDrained(t *testing.T) {
+	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer unix.Close(master)
+	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d *nodeDevice
+	d = nodes(t, 1, func(string) (int, error) {
+		fd, err := unix.Open(fmt.Sprintf("/dev/pts/%d", number), unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+		if err == nil {
+			err = unix.IoctlSetTermios(fd, unix.TCSETS, &unix.Termios{}) // raw
+		}
+		if err == nil {
+			_, err = unix.Write(master, packet(8))
+		}
+		return fd, err
+	})
+	auto, err := ParseDevice("auto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.settle = auto.(*nodeDevice).settle
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ch, err := d.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ch.Close()
+		if took := time.Since(start); took != 100*time.Millisecond {
+			t.Errorf("settled for %v", took)
+		}
+		if revents, err := ch.(*fdChannel).poll(unix.POLLIN, 0); revents != 0 || err != nil {
+			t.Errorf("after the open: %#x, %v", revents, err)
+		}
+	})
 }
 
 func TestCloseEndsAWait(t *testing.T) {

@@ -186,6 +186,17 @@ func TestPoolKeepsSoundChannelsOnly(t *testing.T) {
 	})
 }
 
+// A channel that comes while its pool ends the requests is lent to none.
+func TestChannelThatComesTooLateIsClosed(t *testing.T) {
+	d := &scripts{}
+	p := newPool(d, TransportOptions{MaxChannels: 1, IdleTimeout: time.Minute, BusyTimeout: time.Minute})
+	d.answer = func(r []byte) [][]byte { p.endRequests(); return serve(r) }
+	if _, err := p.get(t.Context()); !errors.Is(err, ErrClosed) || d.opened[0].closed == 0 {
+		t.Errorf("%v, closed %d times", err, d.opened[0].closed)
+	}
+	p.close()
+}
+
 // Each packet has its time from allow on; a timer that went off just before is
 // no end.
 func TestPatienceStartsAnewWithEachPacket(t *testing.T) {

@@ -150,6 +150,7 @@ func TestFailures(t *testing.T) {
 		{name: "10 reset while reading the answer", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpRead, Skip: 3}), path: "/big", opens: 2},
 		{name: "10 reset while reading the answer to a write", rules: once(chiftest.Rule{Fault: chiftest.FaultResetBefore, Op: chiftest.OpRead, Skip: 3}), method: "POST", path: "/big", err: chif.ErrOutcomeUnknown, writes: 1, opens: 2},
 		{name: "11 queue full for a while", rules: []chiftest.Rule{{Fault: chiftest.FaultSubmitBusy, Op: chiftest.OpREST, Times: 5}}, method: "POST", writes: 1, took: 250 * time.Millisecond},
+		{name: "11 queue full for ever, write", rules: always(chiftest.Rule{Fault: chiftest.FaultSubmitBusy, Op: chiftest.OpREST}), method: "POST", err: chif.ErrTimeout, took: 727 * time.Second, opens: 5},
 		{name: "15 blob exists", rules: once(chiftest.Rule{Fault: chiftest.FaultSetCode, Op: chiftest.OpCreate, Code: chif.CodeNotModified}), method: "PATCH", large: true, writes: 1, count: map[chiftest.Op]int64{chiftest.OpCreate: 2}},
 		{name: "15 code 20 for every new blob", rules: always(chiftest.Rule{Fault: chiftest.FaultSetCode, Op: chiftest.OpCreate, Code: chif.CodeNotModified}), method: "PATCH", large: true, writes: 1},
 		{name: "15 name refused once", rules: once(chiftest.Rule{Fault: chiftest.FaultCode, Op: chiftest.OpCreate, Code: chif.CodeBadName}), method: "PATCH", large: true, writes: 1},

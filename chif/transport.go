@@ -40,9 +40,10 @@ type TransportOptions struct {
 // redirection is followed here, by its path, because its host means nothing in
 // band. gzip is undone unless the request has an Accept-Encoding of its own.
 //
-// What is certain not to have reached the iLO is tried again; so are GET and
-// HEAD whose answer was lost. Any other method whose answer was lost fails with
-// ErrOutcomeUnknown and is never sent twice.
+// A request that was certainly not handed to the iLO is tried again where the
+// iLO was reset, did not answer, or asks for it; so is a GET or HEAD whose answer
+// was lost. Any other method is handed over once: where its answer was lost, or
+// is a return code other than success, it fails with ErrOutcomeUnknown.
 type Transport struct {
 	pool *pool
 
