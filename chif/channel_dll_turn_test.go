@@ -172,7 +172,7 @@ func TestLibraryPingsWhatWasIdleInTheQueue(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		for _, idle := range []time.Duration{libraryIdle, libraryIdle + 1} {
+		for _, idle := range []time.Duration{libraryIdle, libraryIdle, libraryIdle + 1} {
 			before := e.pings.Load()
 			time.Sleep(idle)
 			exchange()
