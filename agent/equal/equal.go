@@ -26,7 +26,7 @@ func Asked(present, asked any) bool {
 		return blank(present)
 	case map[string]any:
 		now, ok := present.(map[string]any)
-		if !ok {
+		if !ok && present != nil {
 			return false
 		}
 		for name, v := range asked {
@@ -37,9 +37,18 @@ func Asked(present, asked any) bool {
 		return true
 	case []any:
 		now, ok := present.([]any)
-		return ok && list(now, slices.DeleteFunc(slices.Clone(asked), func(v any) bool { return v == nil }))
+		return ok && (slices.EqualFunc(trim(now), trim(asked), inPlace) ||
+			list(now, slices.DeleteFunc(slices.Clone(asked), func(v any) bool { return v == nil })))
 	}
 	return Same(present, asked)
+}
+
+// inPlace is Asked for an element that keeps its place, where null is none.
+func inPlace(present, asked any) bool {
+	if asked == nil {
+		return Same(present, nil)
+	}
+	return Asked(present, asked)
 }
 
 // list is Asked for lists. An iLO keeps IPv4 and IPv6 addresses in places of

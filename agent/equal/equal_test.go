@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )
@@ -41,17 +43,46 @@ func TestAsked(t *testing.T) {
 		{`["a","b",""]`, `["a"]`, false}, {`["a"]`, `["a","b"]`, false}, {`["a","b"]`, `["b","a"]`, false},
 		{`["","a"]`, `["a",""]`, false}, {`["","a"]`, `["a"]`, false}, {`["a"]`, `["","a"]`, false}, {`["0.0.0.0","a"]`, `["0.0.0.0","a"]`, true},
 		{`["b"]`, `[null,"b"]`, true}, {`["a","b"]`, `[null,"b"]`, false},
+		{`[null,"b"]`, `[null,"b"]`, true}, {`["","b"]`, `[null,"b"]`, false}, {`[null,"b"]`, `["","b"]`, false},
+		{`[null,"b"]`, `["b"]`, false}, {`[null,{"a":1,"b":2}]`, `[null,{"a":1.0}]`, true},
 		{`[0,0]`, `[]`, false}, {`[false]`, `[]`, false},
 		{`[{"Address":"fd00::1","PrefixLength":64},{"Address":"::","PrefixLength":null}]`, `[{"Address":"fd00::1","PrefixLength":64}]`, true},
 		{`[{"Address":"fd00::1","PrefixLength":64}]`, `[{"Address":"fd00::1"}]`, true},
 		{`[{"Address":"fd00::1","PrefixLength":64}]`, `[]`, false}, {`[{"AllocationPercent":0}]`, `[]`, false},
 		{`{"a":1,"b":{"c":["x",""],"d":2}}`, `{"b":{"c":["x"]}}`, true}, {`{"a":1}`, `{"a":1,"b":2}`, false}, {`{"a":1}`, `{"b":null}`, true},
 		{`7`, `{"a":1}`, false}, {`7`, `[7]`, false}, {`{"a":1}`, `{}`, true},
+		{`null`, `{"a":null}`, true}, {`null`, `{"a":1}`, false}, {`""`, `{}`, false},
 	} {
 		if got := equal.Asked(parse(t, c.present), parse(t, c.asked)); got != c.want {
 			t.Errorf("%s is what was asked with %s: %v", c.present, c.asked, got)
 		}
 	}
+}
+
+// value draws a JSON value of those that iLOs have, with all that fills up lists.
+func value() *rapid.Generator[any] {
+	return rapid.Deferred(func() *rapid.Generator[any] {
+		return rapid.OneOf(
+			rapid.SampledFrom([]any{nil, "", "a", "b", "0.0.0.0", "::", "fd00::1", "FD00:0::1", true, false,
+				json.Number("0"), json.Number("-0"), json.Number("1"), json.Number("1.0"), json.Number("1e400"), 1.0}),
+			rapid.Map(rapid.SliceOfN(value(), 0, 4), func(v []any) any { return v }),
+			rapid.Map(rapid.MapOfN(rapid.SampledFrom([]string{"A", "B", "C"}), value(), 0, 3), func(v map[string]any) any { return v }),
+		)
+	})
+}
+
+// TestEachValueIsWhatItIs: nothing has to be written to have what there is, and
+// what means the same.
+func TestEachValueIsWhatItIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := value().Draw(t, "a"), value().Draw(t, "b")
+		if !equal.Same(a, a) || !equal.Asked(a, a) {
+			t.Errorf("%v is not what it is", a)
+		}
+		if same := equal.Same(a, b); same != equal.Same(b, a) || same && !equal.Asked(a, b) {
+			t.Errorf("%v and %v: same %v, asked %v", a, b, same, equal.Asked(a, b))
+		}
+	})
 }
 
 // TestCanonical: what the journal compares without seeing it.
@@ -73,14 +104,32 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-// TestRealTreesAreWhatTheyAre: every body of the real trees is what was asked, and
-// each list of it still is if what fills it up is left out.
+// TestRealTreesAreWhatTheyAre: every body of the real trees, and every value in
+// one, is what was asked, and each list of it still is if what fills it up is left
+// out.
 func TestRealTreesAreWhatTheyAre(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(tree.Testdata(t), "trees", "*.jsonl.gz"))
 	if err != nil || len(files) != 4 {
 		t.Fatal(files, err)
 	}
-	filled := 0
+	filled, values := 0, 0
+	var differs func(v any) []any
+	differs = func(v any) (all []any) {
+		if values++; !equal.Asked(v, v) || !equal.Same(v, v) {
+			all = append(all, v)
+		}
+		switch v := v.(type) {
+		case map[string]any:
+			for _, inner := range v {
+				all = append(all, differs(inner)...)
+			}
+		case []any:
+			for _, inner := range v {
+				all = append(all, differs(inner)...)
+			}
+		}
+		return all
+	}
 	var strip func(v any) any
 	strip = func(v any) any {
 		switch v := v.(type) {
@@ -113,12 +162,12 @@ func TestRealTreesAreWhatTheyAre(t *testing.T) {
 				continue
 			}
 			body := parse(t, string(r.Body))
-			if !equal.Asked(body, body) || !equal.Asked(body, strip(body)) {
-				t.Errorf("%s %s", filepath.Base(file), r.URI)
+			if all := differs(body); all != nil || !equal.Asked(body, strip(body)) {
+				t.Errorf("%s %s: %v", filepath.Base(file), r.URI, all)
 			}
 		}
 	}
-	if filled < 40 {
-		t.Errorf("only %d values fill up lists", filled)
+	if filled < 40 || values < 10_000 {
+		t.Errorf("only %d values, of which %d fill up lists", values, filled)
 	}
 }

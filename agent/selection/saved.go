@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/schema"
 )
 
@@ -142,7 +141,7 @@ func isAbout(name string) bool {
 func minimal(body, change map[string]any) map[string]any {
 	rest := map[string]any{}
 	for name, v := range change {
-		if strings.Contains(name, "@") || isAbout(name) || isLink(v) || equal.Same(body[name], v) {
+		if strings.Contains(name, "@") || isAbout(name) || isLink(v) {
 			continue
 		}
 		object, isObject := v.(map[string]any)
