@@ -314,8 +314,7 @@ func TestNodeSettlesAndIsDrained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d *nodeDevice
-	d = nodes(t, 1, func(string) (int, error) {
+	d := nodes(t, 1, func(string) (int, error) {
 		fd, err := unix.Open(fmt.Sprintf("/dev/pts/%d", number), unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 		if err == nil {
 			err = unix.IoctlSetTermios(fd, unix.TCSETS, &unix.Termios{}) // raw
