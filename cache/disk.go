@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -60,6 +61,7 @@ type disk struct {
 	version uint64      // of the last batch
 	rest    *time.Timer // nil: nothing was written
 	fail    badgerLog
+	size    atomic.Int64 // of all files when that was last looked at
 
 	compacting sync.Mutex
 
@@ -90,6 +92,7 @@ func openDisk(dir directory, log badgerLog) (*disk, []*entry, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, clipped(db.Close()))
 	}
+	d.measure()
 	return d, entries, nil
 }
 
@@ -191,9 +194,13 @@ func (d *disk) write(empty bool, changes []change) error {
 	return d.compact(maxLevelZero)
 }
 
+// measure looks at the sizes of the files, for those who must not wait for a disk.
+func (d *disk) measure() { d.size.Store(d.dir.size()) }
+
 // compact merges all tables if there are at least so many at level 0, and enough
 // in them.
 func (d *disk) compact(tables int) error {
+	defer d.measure()
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	d.compacting.Lock() // for BadgerDB it is a failure to find nothing left to do

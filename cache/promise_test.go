@@ -3,8 +3,10 @@ package cache
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // TestDropWaitsForAnotherDropOfTheSame: whoever drops what another one is dropping
@@ -77,6 +79,39 @@ func TestEmptyingMayKill(t *testing.T) {
 	}
 	if state := dir.state(); state != stateOpening {
 		t.Errorf("state %q", state)
+	}
+}
+
+// TestStatsDoNotLookAtTheDisk: they tell of the files what the last write has left,
+// also while the next one does not come to its end.
+func TestStatsDoNotLookAtTheDisk(t *testing.T) {
+	o := diskOptions(t, t.TempDir())
+	s := open(t, o)
+	before := s.Stats().DiskBytes
+	if before == 0 {
+		t.Error("an open store has no files")
+	}
+	if err := os.WriteFile(filepath.Join(o.Dir, "more"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.disk.compacting.Lock()
+	if err := s.Put("k", []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	stats := make(chan Stats, 1)
+	go func() { stats <- s.Stats() }()
+	select {
+	case got := <-stats:
+		if got.DiskBytes != before || got.Entries != 1 {
+			t.Errorf("%+v, want %d bytes on disk", got, before)
+		}
+	case <-time.After(time.Minute):
+		t.Error("they wait for the disk")
+	}
+	s.disk.compacting.Unlock()
+	s.Drop("none") // waits for the disk
+	if now := s.Stats().DiskBytes; now < before+1<<19 {
+		t.Errorf("%d bytes on disk after a write, %d before", now, before)
 	}
 }
 

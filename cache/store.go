@@ -75,7 +75,7 @@ type Stats struct {
 	Entries   int
 	Bytes     int64 // of keys and values, and 256 for each entry
 	MaxBytes  int64 // the limit of Bytes
-	DiskBytes int64 // apparent size of the files
+	DiskBytes int64 // apparent size of the files after the last write
 
 	Hits, Misses uint64 // of Get
 	Puts         uint64 // that were accepted
@@ -290,7 +290,7 @@ func (s *Store) All() iter.Seq2[string, []byte] {
 	}
 }
 
-// Stats tells how the store is.
+// Stats tells how the store is. It does not wait for the disk.
 func (s *Store) Stats() Stats {
 	stats := Stats{
 		Hits: s.hits.Load(), Misses: s.misses.Load(), Puts: s.puts.Load(), Refused: s.refused.Load(),
@@ -302,7 +302,7 @@ func (s *Store) Stats() Stats {
 	stats.Entries, stats.Bytes, stats.MaxBytes = len(s.index.byKey), s.index.bytes, s.index.max
 	s.mu.Unlock()
 	if disk != nil {
-		stats.DiskBytes = disk.dir.size()
+		stats.DiskBytes = disk.size.Load()
 	}
 	return stats
 }

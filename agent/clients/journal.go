@@ -51,7 +51,7 @@ type stored struct {
 	Compatible bool `json:",omitempty"`
 }
 
-// journal is the file of records. A line is lost if the machine loses its power,
+// journal is the file of records, guarded by Registry.disk. A line is lost if the machine loses its power,
 // not if the agent is killed.
 type journal struct {
 	dir      string
@@ -80,21 +80,25 @@ func (rec *record) decode(line []byte) (ok bool) {
 		string(sum) == fmt.Sprintf("%08x", crc32.ChecksumIEEE(text)) && json.Unmarshal(text, rec) == nil
 }
 
-func (j *journal) append(rec record) error {
+func encoded(all []record) (b []byte) {
+	for i := range all {
+		b = all[i].encode(b)
+	}
+	return b
+}
+
+func (j *journal) append(all []record) error {
 	if j.out == nil {
 		return fs.ErrClosed
 	}
-	n, err := j.out.Write(rec.encode(nil))
+	n, err := j.out.Write(encoded(all))
 	j.appended += n
 	return err
 }
 
 // rewrite replaces the journal by one of the records.
-func (j *journal) rewrite(state func(func(record) bool)) error {
-	var b []byte
-	for rec := range state {
-		b = rec.encode(b)
-	}
+func (j *journal) rewrite(all []record) error {
+	b := encoded(all)
 	if err := errors.Join(j.close(), replaceFile(j.file(journalFile), b, false)); err != nil {
 		return err
 	}
@@ -143,14 +147,26 @@ func replaceFile(name string, content []byte, synced bool) error {
 	return nil
 }
 
-// write adds a record of what has just changed to the journal. What cannot be
-// written now is written by a later rewrite.
+// write notes a record of what has just changed for the journal.
 func (r *Registry) write(rec record) {
-	j := r.journal
-	if j == nil || r.o.Now().Before(j.retry) {
+	if r.journal != nil {
+		r.unwritten = append(r.unwritten, rec)
+	}
+}
+
+// flush writes what is noted, and returns when that is done, by whomever. What
+// cannot be written now is written by a later rewrite. It is called without mu.
+func (r *Registry) flush() {
+	r.disk.Lock()
+	defer r.disk.Unlock()
+	r.mu.Lock()
+	j, all := r.journal, r.unwritten
+	r.unwritten = nil
+	r.mu.Unlock()
+	if j == nil || len(all) == 0 || r.o.Now().Before(j.retry) {
 		return
 	}
-	err := j.append(rec)
+	err := j.append(all)
 	if err == nil && j.appended <= max(rewriteAfter, j.size) {
 		return
 	}
@@ -162,22 +178,20 @@ func (r *Registry) write(rec record) {
 
 func (r *Registry) stored(s *session) *stored { return &stored{r.snapshot(s), s.compatible} }
 
-// state yields the records of all that survives.
-func (r *Registry) state() func(func(record) bool) {
-	return func(yield func(record) bool) {
-		if !yield(record{Version: r.version}) {
-			return
-		}
-		if ids := r.terminated.all(); len(ids) > 0 && !yield(record{Terminated: ids}) {
-			return
-		}
-		for s := range sessions(&r.byAge) {
-			s.saved = s.Used
-			if !yield(record{Session: r.stored(s)}) {
-				return
-			}
-		}
+// state returns the records of all that survives, and counts them as written.
+func (r *Registry) state() []record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := []record{{Version: r.version}}
+	if ids := r.terminated.all(); len(ids) > 0 {
+		all = append(all, record{Terminated: ids})
 	}
+	for s := range sessions(&r.byAge) {
+		s.saved = s.Used
+		all = append(all, record{Session: r.stored(s)})
+	}
+	r.unwritten = nil
+	return all
 }
 
 // restore takes over what is in the directory, and writes it anew. It returns

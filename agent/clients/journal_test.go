@@ -20,6 +20,8 @@ import (
 // crash leaves the directory as a kill would.
 func crash(tb testing.TB, r *Registry) {
 	tb.Helper()
+	r.disk.Lock()
+	defer r.disk.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.journal.close(); err != nil {
@@ -371,9 +373,9 @@ func TestLostDirectory(t *testing.T) {
 	if err := os.RemoveAll(o.Dir); err != nil {
 		t.Fatal(err)
 	}
-	r.mu.Lock()
+	r.disk.Lock()
 	r.journal.appended = 2 * rewriteAfter
-	r.mu.Unlock()
+	r.disk.Unlock()
 	for range 10 {
 		create(t, r, alice, Request{})
 	}
@@ -451,10 +453,7 @@ func FuzzReplay(f *testing.F) {
 		f.Fatal(err)
 	}
 	r.terminated.add("ilod-0000000000000000")
-	var all []byte
-	for rec := range r.state() {
-		all = rec.encode(all)
-	}
+	all := encoded(r.state())
 	f.Add(all)
 	f.Add(all[:len(all)-1])
 	for _, rec := range []record{{Session: &stored{}}, {Session: &stored{Session: Session{ID: "ilod-0000000000000000", Owner: "x", InUse: 7}}}, {Expired: "x", Version: 1 << 63}} {

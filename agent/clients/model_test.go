@@ -404,10 +404,12 @@ func (m *model) restart(t *rapid.T) {
 // crash leaves the journal as it is, or with damage: then the model takes over
 // what the Registry has made of it, after a look at whether it can be.
 func (m *model) crash(t *rapid.T) {
+	m.r.disk.Lock()
 	m.r.mu.Lock()
 	err := m.r.journal.close()
 	m.r.journal = nil
 	m.r.mu.Unlock()
+	m.r.disk.Unlock()
 	wantErr(t, err, nil)
 	m.stopped()
 

@@ -48,8 +48,13 @@ type Registry struct {
 	limits atomic.Pointer[Limits]
 	forged atomic.Int64
 
-	mu         sync.Mutex
-	journal    *journal // nil: in memory
+	// disk is held while the files are written, and taken before mu. It guards what
+	// the journal has; which one that is changes with both locks held.
+	disk sync.Mutex
+
+	mu         sync.Mutex // never held while a file is written
+	journal    *journal   // nil: in memory
+	unwritten  []record   // for the journal, oldest first
 	version    uint64
 	live       map[string]*session
 	defaults   map[string]*session // by owner, the newest
@@ -72,19 +77,6 @@ type session struct {
 }
 
 type ending struct{ id, why string }
-
-// Stats count what a Registry has and did since it was opened.
-type Stats struct {
-	Sessions   int   `json:"sessions"`   // live, the default ones included
-	Defaults   int   `json:"defaults"`   // live
-	InUse      int   `json:"inUse"`      // live with requests that run now
-	Created    int64 `json:"created"`    // the default ones included
-	Expired    int64 `json:"expired"`    // ended by a timeout
-	Terminated int64 `json:"terminated"` // ended by somebody, or to make room
-	Refused    int64 `json:"refused"`    // not made because of a limit
-	Forged     int64 `json:"forged"`     // uses of a handle that is not genuine
-	Lookups    int64 `json:"lookups"`    // uses of a genuine handle
-}
 
 const (
 	maxName = 128 // bytes of a session's name
@@ -138,30 +130,36 @@ func Open(o Options) (*Registry, error) {
 
 // Close keeps everything for the next Open.
 func (r *Registry) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.journal == nil {
+	r.disk.Lock()
+	defer r.disk.Unlock()
+	j := r.journal
+	if j == nil {
 		return nil
 	}
-	err := r.journal.rewrite(r.state())
-	err = errors.Join(err, r.journal.close())
-	r.journal = nil
+	err := errors.Join(j.rewrite(r.state()), j.close())
+	r.mu.Lock()
+	r.journal, r.unwritten = nil, nil
+	r.mu.Unlock()
 	return err
 }
 
-// locked runs f with the sessions locked and without the expired ones, and tells
-// about all that ended.
+// locked runs f with the sessions locked and without the expired ones, waits until
+// the journal has what that changed, and tells about all that ended.
 func (r *Registry) locked(f func(now time.Time)) {
-	ended := func() []ending {
+	ended, changed := func() ([]ending, bool) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		before := len(r.unwritten)
 		now := r.o.Now()
 		r.sweep(now)
 		f(now)
 		ended := r.ended
 		r.ended = nil
-		return ended
+		return ended, len(r.unwritten) > before
 	}()
+	if changed {
+		r.flush()
+	}
 	for _, e := range ended {
 		r.o.Ended(e.id, e.why)
 	}
@@ -432,67 +430,4 @@ func (r *Registry) Reissue(id string) (out Session, handle string, err error) {
 		return nil
 	})
 	return out, handle, err
-}
-
-// RotateKey makes every handle invalid; the sessions stay. If the new key cannot
-// be kept for the next start, it fails and all stays as it was.
-func (r *Registry) RotateKey() error {
-	secret := make([]byte, keySize)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, err := io.ReadFull(r.o.Random, secret); err != nil {
-		return fmt.Errorf("client sessions: %w", err)
-	}
-	if r.journal != nil {
-		if err := replaceFile(r.journal.file(keyFile), secret, true); err != nil {
-			return fmt.Errorf("key of the client sessions: %w", err)
-		}
-	}
-	r.key.Store(newMACKey(secret))
-	r.o.Log.Info("a new key: all handles of client sessions are invalid")
-	return nil
-}
-
-// Limits are the present ones. It takes no lock.
-func (r *Registry) Limits() Limits { return *r.limits.Load() }
-
-// SetLimits changes the limits, and keeps them across restarts. It fails with
-// ErrVariable, or if they cannot be kept; all stays as it was then.
-func (r *Registry) SetLimits(l Limits) (err error) {
-	if err := l.Validate(); err != nil {
-		return err
-	}
-	r.locked(func(now time.Time) {
-		if r.journal != nil {
-			if err = r.journal.keepLimits(l); err != nil {
-				err = fmt.Errorf("limits of client sessions: %w", err)
-				return
-			}
-		}
-		r.limits.Store(&l)
-		r.sweep(now)
-	})
-	return err
-}
-
-// Bump raises the version: the iLO session underneath has changed, and every
-// handle made before is stale.
-func (r *Registry) Bump(why string) {
-	r.locked(func(time.Time) {
-		r.version++
-		r.write(record{Version: r.version})
-		r.o.Log.WithFields(logrus.Fields{"version": r.version, "why": why}).Info("the handles of client sessions are stale")
-	})
-}
-
-// Stats returns the counts.
-func (r *Registry) Stats() (out Stats) {
-	r.locked(func(time.Time) {
-		out = r.stats
-		out.Sessions, out.Defaults, out.Forged = len(r.live), len(r.live)-r.counted, r.forged.Load()
-		for _, s := range r.live {
-			out.InUse += min(s.InUse, 1)
-		}
-	})
-	return out
 }
