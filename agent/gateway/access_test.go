@@ -28,6 +28,7 @@ var spellings = []string{
 	"/redfish/v1/SessionServices",
 	"/redfish/v1/Managers/1/Actions/Manager.Reset/",
 	"/redfish/v1/Systems/1/",
+	"/redfish/v1/JobService/Jobs", "/redfish/v1/$batch", "/redfish/v1/Systems/%24batch",
 	"/redfishes", "/ilod", "/ilod/v2/status", "/",
 }
 
