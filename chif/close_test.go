@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,4 +189,58 @@ func TestWaitForAChannelInUseIsATimeout(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// lingering is a device whose channels take a while to close.
+type lingering struct {
+	chif.Device
+	open atomic.Int64
+}
+
+type lingeringChannel struct {
+	chif.Channel
+	device *lingering
+	once   sync.Once
+}
+
+func (d *lingering) Open(ctx context.Context) (chif.Channel, error) {
+	ch, err := d.Device.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.open.Add(1)
+	return &lingeringChannel{Channel: ch, device: d}, nil
+}
+
+func (c *lingeringChannel) Close() error {
+	defer c.once.Do(func() { c.device.open.Add(-1) })
+	time.Sleep(time.Second)
+	return c.Channel.Close()
+}
+
+// When Close returns, no channel is open, also if somebody else had begun to close it.
+func TestCloseWaitsForTheChannelsThatOthersClose(t *testing.T) {
+	for name, end := range map[string]func(tr *chif.Transport){
+		"idle for too long": func(*chif.Transport) { time.Sleep(time.Minute) },
+		"idle closed":       func(tr *chif.Transport) { go tr.CloseIdleConnections() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, chif.TransportOptions{}, nil, func(t *testing.T, i *ilo) {
+				d := &lingering{Device: i.Device()}
+				tr := chiftest.NewTransport(t, d, chif.TransportOptions{IdleTimeout: time.Minute})
+				if err := tr.Connect(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				end(tr)
+				synctest.Wait() // the channel is being closed
+				if err := tr.Close(); err != nil {
+					t.Error(err)
+				}
+				if n := d.open.Load(); n != 0 {
+					t.Errorf("%d channels are open", n)
+				}
+				time.Sleep(time.Hour)
+			})
+		})
+	}
 }

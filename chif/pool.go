@@ -32,8 +32,8 @@ type pool struct {
 	anyState    bool // serve security states that need credentials, too
 	onReset     func()
 
-	slots chan struct{} // holds one token for each channel lent
-	lent  sync.WaitGroup
+	slots chan struct{}  // holds one token for each channel lent
+	lent  sync.WaitGroup // for each channel lent, and each being closed
 
 	// Who borrows names one of these: the first ends with endRequests, the second
 	// with close. Both end under mu.
@@ -176,10 +176,12 @@ func (p *pool) retire(l *lease) {
 	if i >= 0 {
 		p.idle = slices.Delete(p.idle, i, i+1)
 		delete(p.open, l)
+		p.lent.Add(1) // close waits for this, too
 	}
 	p.mu.Unlock()
 	if i >= 0 {
 		_ = l.Close()
+		p.lent.Done()
 	}
 }
 
