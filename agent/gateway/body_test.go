@@ -24,7 +24,7 @@ func TestRequestBodiesTakeWhatHasArrived(t *testing.T) {
 				const clients = 100
 				for _, c := range l.connect(operator, clients) {
 					go func() {
-						_, _ = io.WriteString(c, "PATCH /redfish/v1/x HTTP/1.1\r\nHost: x\r\n"+header)
+						_, _ = io.WriteString(c, "PATCH /redfish/v1/Systems/x HTTP/1.1\r\nHost: x\r\n"+header)
 						_, _ = io.Copy(io.Discard, c)
 					}()
 				}
@@ -33,7 +33,7 @@ func TestRequestBodiesTakeWhatHasArrived(t *testing.T) {
 					t.Errorf("%d bytes are taken", got)
 				}
 				for _, p := range []Peer{operator, root} {
-					if w := ask(g, &p, "PATCH", "/redfish/v1/x", `{"a":1}`); w.Code != 200 {
+					if w := ask(g, &p, "PATCH", "/redfish/v1/Systems/x", `{"a":1}`); w.Code != 200 {
 						t.Errorf("another body of %s: %d %s", p.User, w.Code, w.Body)
 					}
 				}
@@ -61,7 +61,7 @@ func TestBodiesMustKeepARate(t *testing.T) {
 				go func() {
 					defer close(sent)
 					size := 40 * c.bytes
-					_, _ = fmt.Fprintf(conn, "PATCH /redfish/v1/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", size)
+					_, _ = fmt.Fprintf(conn, "PATCH /redfish/v1/Systems/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", size)
 					for range 40 {
 						time.Sleep(time.Second)
 						if _, err := io.WriteString(conn, strings.Repeat("x", c.bytes)); err != nil {
@@ -286,7 +286,7 @@ func TestWriteAnswersCount(t *testing.T) {
 		const size = 1 << 20
 		b := budget.New(2*size, 0, 2*size)
 		l, _, _ := serveCounted(t, newGateway(t, Options{Next: big(size), Budget: b}))
-		askAll(l, operator, 3, "POST /redfish/v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+		askAll(l, operator, 3, "POST /redfish/v1/Systems/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
 		if got := b.Held(); got != 3*size {
 			t.Errorf("%d bytes", got)
 		}

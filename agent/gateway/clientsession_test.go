@@ -408,7 +408,7 @@ func current(t *testing.T, g *Gateway, p *Peer) string {
 // TestActivePathVanishes: what takes the place of the active path is judged, too.
 func TestActivePathVanishes(t *testing.T) {
 	n := &next{answer: func(r *http.Request) (*http.Response, error) {
-		if strings.HasPrefix(r.URL.Path, "/redfish/v1/Gone") {
+		if strings.HasPrefix(r.URL.Path, "/redfish/v1/Systems/Gone") {
 			return respond(404, "{}"), nil
 		}
 		return respond(200, `{"path":"`+r.URL.Path+`"}`, "Content-Type", "application/json"), nil
@@ -423,7 +423,7 @@ func TestActivePathVanishes(t *testing.T) {
 	}{
 		{&operator, "GET", "Systems", 200}, {&operator, "GET", "AccountService/Accounts", 404}, {&root, "GET", "AccountService/Accounts", 200}, {&operator, "PATCH", "Systems/1", 404},
 	} {
-		if _, err := all.Set(current(t, g, c.peer), func(v *clients.Variables) error { v.ActivePath = "/redfish/v1/Gone"; return nil }); err != nil {
+		if _, err := all.Set(current(t, g, c.peer), func(v *clients.Variables) error { v.ActivePath = "/redfish/v1/Systems/Gone"; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		w := ask(g, c.peer, c.method, "/ilod/v1/active/"+c.path, "")

@@ -24,7 +24,7 @@ func TestProxyPassesUnchanged(t *testing.T) {
 			header := http.Header{
 				"Content-Type": {"application/json; charset=utf-8"}, "Etag": {`W/"440AC418"`}, "Allow": {"GET, HEAD, PATCH"},
 				"Link": {"</redfish/v1/SchemaStore/en/X.json/>; rel=describedby", "</y>; rel=z"}, "Date": {"Thu, 01 Nov 2001 00:00:00 GMT"},
-				"Cache-Control": {"no-cache"}, "Location": {"https://[::1]/redfish/v1/x y"}, "X-Odd": {" a;b "}, "Retry-After": {"3"},
+				"Cache-Control": {"no-cache"}, "Location": {"https://[::1]/redfish/v1/Systems/x y"}, "X-Odd": {" a;b "}, "Retry-After": {"3"},
 				"Content-Encoding": {"gzip"}, "Odata-Version": {"4.0"}, "Age": {"7"}, "Cache-Status": {"ilod; hit"},
 			}
 			body := "\x1f\x8bnot really gzip\x00"
@@ -54,7 +54,7 @@ func TestProxyPassesUnchanged(t *testing.T) {
 			resp.Header.Del("Content-Length")
 			want := header.Clone()
 			want["X-Odd"] = []string{"a;b"} // blanks around a value are not part of it
-			want["Location"] = []string{"/redfish/v1/x%20y"}
+			want["Location"] = []string{"/redfish/v1/Systems/x%20y"}
 			if status == 304 {
 				want.Del("Content-Type") // net/http withholds what a 304 need not repeat
 				resp.Header.Del("Content-Type")
@@ -253,7 +253,7 @@ func TestCancelledClient(t *testing.T) {
 	}}
 	g := newGateway(t, Options{Next: n})
 	ctx, cancel := context.WithCancel(t.Context())
-	req, _ := http.NewRequestWithContext(ctx, "POST", "http://ilod/redfish/v1/x", strings.NewReader("{}"))
+	req, _ := http.NewRequestWithContext(ctx, "POST", "http://ilod/redfish/v1/Systems/x", strings.NewReader("{}"))
 	failed := make(chan error)
 	go func() {
 		_, err := unixClient(t, serveUnix(t, g, operator)).Do(req)
@@ -277,7 +277,7 @@ func TestHalfAnAnswer(t *testing.T) {
 		resp.ContentLength = -1
 		return resp, nil
 	}}
-	resp, err := unixClient(t, serveUnix(t, newGateway(t, Options{Next: n}), root)).Get("http://ilod/redfish/v1/x")
+	resp, err := unixClient(t, serveUnix(t, newGateway(t, Options{Next: n}), root)).Get("http://ilod/redfish/v1/Systems/x")
 	if err == nil {
 		defer resp.Body.Close()
 		_, err = io.ReadAll(resp.Body)
@@ -294,7 +294,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("the channe
 func TestImpossibleStatus(t *testing.T) {
 	for _, status := range []int{0, 99, 101, 600, 1000} {
 		n := &next{answer: func(*http.Request) (*http.Response, error) { return respond(status, ""), nil }}
-		if w := ask(newGateway(t, Options{Next: n}), &root, "GET", "/redfish/v1/x", ""); w.Code != 502 {
+		if w := ask(newGateway(t, Options{Next: n}), &root, "GET", "/redfish/v1/Systems/x", ""); w.Code != 502 {
 			t.Errorf("%d became %d", status, w.Code)
 		}
 	}
@@ -333,14 +333,14 @@ func TestBadRequests(t *testing.T) {
 		{"PATCH /ilod/v1/status HTTP/1.1\r\nHost: ilod\r\nContent-Length: 2\r\n\r\n{}", 405, "OperationNotAllowed"},
 		{"GET /redfish/v1 HTTP/1.1\r\nHost: ilod\r\nOrigin: http://evil\r\n\r\n", 403, "HeaderInvalid"},
 		{"GET /redfish/v1 HTTP/1.1\r\nHost: ilod\r\nOrigin: null\r\n\r\n", 403, "HeaderInvalid"},
-		{"POST /redfish/v1/x HTTP/1.1\r\nHost: ilod\r\nX-HTTP-Method-Override: DELETE\r\nContent-Length: 0\r\n\r\n", 400, "HeaderInvalid"},
+		{"POST /redfish/v1/Systems/x HTTP/1.1\r\nHost: ilod\r\nX-HTTP-Method-Override: DELETE\r\nContent-Length: 0\r\n\r\n", 400, "HeaderInvalid"},
 		{"GET /redfish/v1 HTTP/1.1\r\nHost: ilod\r\nX-Auth-Token: forged\r\n\r\n", 401, "SessionHandleInvalid"},
 		{"GET /redfish/v1 HTTP/1.1\r\nHost: ilod\r\nX-Auth-Token:\r\n\r\n", 401, "SessionHandleInvalid"},
 		{"GET /redfish/v1 HTTP/1.1\r\nHost: ilod\r\nX-Big: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", 431, ""},
 		{"GET /redfish/v1 HTTP/1.1\r\n\r\n", 400, ""},
-		{"POST /redfish/v1/x HTTP/1.1\r\nHost: ilod\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "MalformedJSON"},
-		{"POST /redfish/v1/x HTTP/1.1\r\nHost: ilod\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, ""},
-		{"POST /redfish/v1/x HTTP/1.1\r\nHost: ilod\r\nContent-Length: 99999999999\r\n\r\n", 413, "PayloadTooLarge"},
+		{"POST /redfish/v1/Systems/x HTTP/1.1\r\nHost: ilod\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "MalformedJSON"},
+		{"POST /redfish/v1/Systems/x HTTP/1.1\r\nHost: ilod\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, ""},
+		{"POST /redfish/v1/Systems/x HTTP/1.1\r\nHost: ilod\r\nContent-Length: 99999999999\r\n\r\n", 413, "PayloadTooLarge"},
 		{"rubbish\r\n\r\n", 400, ""},
 	} {
 		name, _, _ := strings.Cut(c.request, "\r\n")

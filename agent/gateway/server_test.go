@@ -53,14 +53,14 @@ func TestClientsThatStall(t *testing.T) {
 	}{
 		"sends nothing":          {"", false, idleTimeout + time.Second, 0},
 		"half a header":          {"GET /redfish/v1 HTTP/1.1\r\nHost: x\r\n", false, headerTimeout + time.Second, 0},
-		"half a body":            {"POST /redfish/v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345", true, bodyTimeout + time.Second, 0},
-		"half a chunk":           {"POST /redfish/v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12", true, bodyTimeout + time.Second, 0},
+		"half a body":            {"POST /redfish/v1/Systems/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345", true, bodyTimeout + time.Second, 0},
+		"half a chunk":           {"POST /redfish/v1/Systems/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12", true, bodyTimeout + time.Second, 0},
 		"half a refused body":    {"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345", true, bodyTimeout + time.Second, 0},
 		"never reads":            {"GET /redfish/v1/big HTTP/1.1\r\nHost: x\r\n\r\n", false, writeTimeout + time.Second, 1},
 		"never reads its own":    {"GET /ilod/v1/metrics HTTP/1.1\r\nHost: x\r\n\r\n", false, writeTimeout + time.Second, 0},
-		"idle after its answer":  {"GET /redfish/v1/x HTTP/1.1\r\nHost: x\r\n\r\n", true, idleTimeout + time.Second, 1},
-		"half a header, again":   {"GET /redfish/v1/x HTTP/1.1\r\nHost: x\r\n\r\nGET /redf", true, idleTimeout + headerTimeout + time.Second, 1},
-		"idle after a body":      {"POST /redfish/v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", true, idleTimeout + time.Second, 1},
+		"idle after its answer":  {"GET /redfish/v1/Systems/x HTTP/1.1\r\nHost: x\r\n\r\n", true, idleTimeout + time.Second, 1},
+		"half a header, again":   {"GET /redfish/v1/Systems/x HTTP/1.1\r\nHost: x\r\n\r\nGET /redf", true, idleTimeout + headerTimeout + time.Second, 1},
+		"idle after a body":      {"POST /redfish/v1/Systems/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", true, idleTimeout + time.Second, 1},
 		"slow iLO, patient user": {"POST /redfish/v1/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", true, time.Hour + idleTimeout + time.Second, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
