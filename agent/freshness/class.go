@@ -73,6 +73,10 @@ type rule struct {
 }
 
 // rules are tried in order; what fits none is static.
+//
+// Settings go by their name here: a class is asked for before there is a body, and
+// only the body of another resource leads to them. All those of the four trees
+// that were captured have it.
 var rules = []rule{
 	{"sessionservice/sessions/**", Never, false},
 	{"sessionservice/sessions*", Never, false}, // as a session is spelled in one captured directory

@@ -34,12 +34,44 @@ func validator(etag string, body []byte) string {
 // header field, so that the iLO's own ETags are left.
 func ServerTags(value string) string { return secondPart.ReplaceAllString(value, `"`) }
 
-// matches tells whether the value of an If-None-Match names a validator. They are
-// compared weakly (RFC 9110 §13.1.2). "*" names none: whoever sends it may hold
-// any body or no body at all.
-func matches(list []string, validator string) bool {
-	opaque := strings.TrimPrefix(validator, "W/")
-	return opaque != "" && slices.ContainsFunc(list, func(v string) bool { return strings.Contains(v, opaque) })
+// matches tells whether the values of an If-None-Match name a validator. "*" names
+// none: whoever sends it may hold any body or no body at all.
+func matches(values []string, validator string) bool {
+	return validator != "" && names(values, validator)
+}
+
+// IfMatch tells whether the values of an If-Match allow a write to what has an
+// ETag of the iLO's. The parts that a Cache added do not count.
+func IfMatch(values []string, etag string) bool {
+	return slices.ContainsFunc(values, func(v string) bool {
+		return strings.TrimSpace(v) == "*" || names([]string{ServerTags(v)}, etag)
+	})
+}
+
+// names tells whether an ETag is in lists of them (RFC 9110 §8.8.3, §13.1). A list
+// ends where something else begins, but what an iLO has quoted in its own way is
+// an ETag too if it is the whole value. Weak and strong ETags are compared weakly,
+// also for an If-Match, since all that an iLO has are weak, and it takes them.
+func names(values []string, etag string) bool {
+	etag = strings.TrimPrefix(etag, "W/")
+	for _, v := range values {
+		if strings.TrimPrefix(strings.TrimSpace(v), "W/") == etag {
+			return true
+		}
+		for separated := true; separated; {
+			tag := strings.TrimPrefix(strings.TrimLeft(v, " \t,"), "W/")
+			quoted, isTag := strings.CutPrefix(tag, `"`)
+			opaque, rest, closed := strings.Cut(quoted, `"`)
+			v = strings.TrimLeft(rest, " \t")
+			if separated = v != "" && v[0] == ','; !isTag || !closed || v != "" && !separated {
+				break
+			}
+			if `"`+opaque+`"` == etag {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // forServer returns the request as the iLO may get it: with its own ETags; and a

@@ -2,14 +2,19 @@ package freshness
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ilod/ilod/agent/ilopath"
+	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 func TestKey(t *testing.T) {
@@ -219,5 +224,39 @@ func TestOutline(t *testing.T) {
 	got := links([]byte(`{"@odata.id" : "/a","Oem":{"x":{"@odata.id":"/b#/c"}},"y":[{"@odata.id":"/d"}],"Members@odata.nextLink":"/a?page=2","@odata.id`))
 	if want := []string{"/a", "/d", "/a?page=2"}; !slices.Equal(got, want) {
 		t.Errorf("links %q, want %q", got, want)
+	}
+}
+
+// TestSettingsOfTheRealTreesAreNeverKept, although only their name tells them.
+func TestSettingsOfTheRealTreesAreNeverKept(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(tree.Testdata(t), "trees", "*.jsonl.gz"))
+	if err != nil || len(files) != 4 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		captured, err := tree.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, r := range captured.Resources() {
+			var body struct {
+				Settings struct {
+					Object struct {
+						ID string `json:"@odata.id"`
+					} `json:"SettingsObject"`
+				} `json:"@Redfish.Settings"`
+			}
+			if json.Unmarshal(r.Body, &body) != nil || body.Settings.Object.ID == "" {
+				continue // a schema describes it
+			}
+			found++
+			if class, _ := classify(ilopath.Canonical(body.Settings.Object.ID)); class != Never {
+				t.Errorf("%s: %s is %v", r.URI, body.Settings.Object.ID, class)
+			}
+		}
+		if found < 12 {
+			t.Errorf("%s: only %d resources have settings", file, found)
+		}
 	}
 }

@@ -2,10 +2,12 @@ package transaction
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/ilod/ilod/agent/freshness"
@@ -59,5 +61,32 @@ func TestIfMatchIsAboutTheILOsOwnETag(t *testing.T) {
 	f.is(system, "/AssetTag", `"x"`)
 	if conditional != 1 {
 		t.Errorf("%d writes with If-Match", conditional)
+	}
+}
+
+// TestStagesOnlyUnderAnIfMatchThatNamesTheETag: an ETag that is part of another
+// one, or stands behind what is no list, allows nothing.
+func TestStagesOnlyUnderAnIfMatchThatNamesTheETag(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	resp, err := f.send("", "GET", system, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag := resp.Header.Get("ETag")
+	strong := strings.TrimPrefix(tag, "W/")
+	inner := strings.Trim(strong, `"`)
+	for match, want := range map[string]bool{
+		tag: true, strong: true, "*": true, ` "x" , W/"a,b",` + tag: true, `"x"` + "\n" + tag: true,
+		`W/"` + inner + `.ilod-0123456789abcdef01234567"`: true,
+		"": false, inner: false, `"x` + inner + `"`: false, `"` + inner + `x"`: false, `"x` + strong: false, "x " + tag: false, `"x"` + tag: false, "w/" + strong: false, `"*"`: false,
+	} {
+		r := httptest.NewRequest("PATCH", system, strings.NewReader(`{"AssetTag":"x"}`))
+		r.Header["If-Match"] = strings.Split(match, "\n")
+		f.start(Options{})
+		f.begin()
+		resp, err := f.RoundTrip(r.WithContext(WithSession(t.Context(), "s")))
+		if staged := err == nil && resp.StatusCode == http.StatusAccepted; staged != want || !staged && !errors.Is(err, ErrStale) {
+			t.Errorf("If-Match: %s: staged %v, %v", match, staged, err)
+		}
 	}
 }

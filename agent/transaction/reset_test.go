@@ -105,3 +105,29 @@ func TestResetOfAnEarlierJournal(t *testing.T) {
 		}
 	}
 }
+
+// TestSettingsBelongToWhatLeadsToThem: their name counts only if nothing that was
+// read leads there.
+func TestSettingsBelongToWhatLeadsToThem(t *testing.T) {
+	leads := func(to string) *resource {
+		return &resource{body: map[string]any{"@Redfish.Settings": map[string]any{"SettingsObject": map[string]any{"@odata.id": to}}}}
+	}
+	tx := &transaction{bases: map[string]*resource{
+		"/redfish/v1/systems/1/bios":             leads("/redfish/v1/Systems/1/Bios/Waiting/"),
+		"/redfish/v1/systems/1/bios/waiting":     leads("/redfish/v1/Systems/1/Bios/Waiting"),
+		"/redfish/v1/chassis/1/ports/1":          leads("/redfish/v1/Chassis/1/Others/Settings"),
+		"/redfish/v1/chassis/1/ports/2":          {body: map[string]any{}},
+		"/redfish/v1/chassis/1/ports/3/settings": {body: map[string]any{}},
+	}}
+	for key, want := range map[string]string{
+		"/redfish/v1/systems/1/bios/waiting":     "/redfish/v1/systems/1/bios",
+		"/redfish/v1/chassis/1/others/settings":  "/redfish/v1/chassis/1/ports/1",
+		"/redfish/v1/chassis/1/ports/3/settings": "/redfish/v1/chassis/1/ports/3",
+		"/redfish/v1/chassis/1/ports/2":          "",
+		"/redfish/v1/chassis/1/ports/1":          "",
+	} {
+		if got := tx.ownerOf(key); got != want {
+			t.Errorf("%s belongs to %q, want %q", key, got, want)
+		}
+	}
+}

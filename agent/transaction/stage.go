@@ -2,10 +2,12 @@ package transaction
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -199,7 +201,7 @@ func (m *Manager) prepare(r *http.Request, t *transaction, key string, w *write)
 	if err != nil || resp != nil {
 		return resp, err
 	}
-	if match := freshness.ServerTags(r.Header.Get("If-Match")); match != "" && match != "*" && w.base.etag != "" && !strings.Contains(match, strings.TrimPrefix(w.base.etag, "W/")) {
+	if match := r.Header["If-Match"]; match != nil && w.base.etag != "" && !freshness.IfMatch(match, w.base.etag) {
 		return nil, ErrStale
 	}
 	if w.base.allow != nil && !w.base.allows(w.Method) {
@@ -266,10 +268,8 @@ func (m *Manager) target(ctx context.Context, t *transaction, w *write) (refusal
 // reset finds the resource whose settings a write is about, and whether the server
 // has to be reset for it: not for what is in effect already.
 func (m *Manager) reset(ctx context.Context, t *transaction, w *write) error {
-	owner, named := strings.CutSuffix(ilopath.Canonical(w.Path), "/settings")
-	if w.owner != "" {
-		owner = w.owner
-	} else if !named {
+	owner := cmp.Or(w.owner, t.ownerOf(ilopath.Canonical(w.Path)))
+	if owner == "" {
 		return nil
 	}
 	r, refusal, err := m.base(ctx, t, owner)
@@ -281,6 +281,21 @@ func (m *Manager) reset(ctx context.Context, t *transaction, w *write) error {
 	}
 	w.ResetRequired = w.owner == "" || w.change == nil || !equal.Asked(r.body, w.change)
 	return nil
+}
+
+// ownerOf is the resource to which the settings at a canonical path belong, or
+// empty: one that the transaction has read and that leads there, or else the one
+// that the name gives. Nothing in the settings themselves leads back.
+func (t *transaction) ownerOf(key string) string {
+	for _, owner := range slices.Sorted(maps.Keys(t.bases)) {
+		if s := t.bases[owner].settings(owner); s != "" && ilopath.Canonical(s) == key {
+			return owner
+		}
+	}
+	if owner, named := strings.CutSuffix(key, "/settings"); named {
+		return owner
+	}
+	return ""
 }
 
 // base is a resource as it was when the first write to it was staged.
