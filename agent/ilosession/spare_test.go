@@ -66,8 +66,10 @@ func TestRoomIsNotMadeOf(t *testing.T) {
 			t.Error("the session of the other program is live")
 		}
 		_ = other.Close(context.Background())
-		m.get(k) // takes ours over
-		closeKeeper(t, k)
+		if err := k.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		m.clean()
 	})
 	bubble(t, "used since", func(t *testing.T) {
 		m := newMachine(t, options)
