@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -265,13 +267,34 @@ func TestQueriesThatAreRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// heldWhenRead is a body that notes what a budget holds when it is read first.
+type heldWhenRead struct {
+	io.Reader
+	b      *budget.Budget
+	held   int64 // negative: it was not read
+	closed bool
+}
+
+func (h *heldWhenRead) Read(p []byte) (int, error) {
+	if h.held < 0 {
+		h.held = h.b.Held()
+	}
+	return h.Reader.Read(p)
+}
+
+func (h *heldWhenRead) Close() error { h.closed = true; return nil }
+
 // What is looked through counts as memory of bodies before it is read, and no
 // longer than that.
 func TestWhatIsLookedThroughCountsAsMemory(t *testing.T) {
 	b := budget.New(3<<20, 0, 3<<20)
 	for size, want := range map[int]int{1 << 20: 200, 4 << 20: 503} {
+		body := &heldWhenRead{Reader: strings.NewReader(`"` + strings.Repeat("a", size-2) + `"`), b: b, held: -1}
 		n := &next{answer: func(*http.Request) (*http.Response, error) {
-			return respond(200, `"`+strings.Repeat("a", size-2)+`"`), nil
+			resp := respond(200, "")
+			resp.ContentLength, resp.Body = int64(size), body
+			resp.Header.Set("Content-Length", strconv.Itoa(size))
+			return resp, nil
 		}}
 		all := openClients(t, clients.DefaultLimits())
 		g := newGateway(t, Options{Clients: all, Next: Way(n, all), Budget: b})
@@ -281,6 +304,9 @@ func TestWhatIsLookedThroughCountsAsMemory(t *testing.T) {
 		}
 		if w := ask(g, &reader, "GET", "/redfish/v1/X?a", ""); w.Code != want {
 			t.Errorf("%d bytes: %d %.200s", size, w.Code, w.Body)
+		}
+		if want == 200 && body.held < int64(size) || want == 503 && body.held >= 0 || !body.closed {
+			t.Errorf("%d bytes: %d were held when it was read, closed %v", size, body.held, body.closed)
 		}
 		purse.Close()
 		if held := b.Held(); held != 0 {
