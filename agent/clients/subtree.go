@@ -23,8 +23,9 @@ const (
 	maxSubtree   = 64 << 20 // bytes of all of them
 )
 
-// sessionResources are not followed: they are nobody's but their clients'.
-var sessionResources = []string{"/redfish/v1/sessionservice/sessions/", "/redfish/v1/sessions/"}
+// sessionCollections have members that are not followed: they are nobody's but
+// their clients'.
+var sessionCollections = []string{"/redfish/v1/sessionservice/sessions", "/redfish/v1/sessions"}
 
 // resource is one that a recursive read has found.
 type resource struct {
@@ -209,6 +210,9 @@ func pathKey(u *url.URL) string {
 	return key
 }
 
+// private reports a session, or what is below one. An iLO 5 also leads to sessions
+// at paths without the slash, such as …/SessionService/Sessions0000000062583c87.
 func private(key string) bool {
-	return slices.ContainsFunc(sessionResources, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
+	path, _, _ := strings.Cut(key, "?")
+	return strings.HasPrefix(path, sessionCollections[0]) && path != sessionCollections[0] || strings.HasPrefix(path, sessionCollections[1]+"/")
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/ilopath"
+	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 // sessionOf reads a client session from an answer.
@@ -432,6 +436,52 @@ func TestActivePathVanishes(t *testing.T) {
 		}
 		if s := sessionOf(t, ask(g, c.peer, "GET", "/ilod/v1/sessions/current", ""), 200); s.ActivePath != clients.Root {
 			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// TestRecursiveReadsHoldNoSessions of the iLO, whoever asks, wherever they begin
+// and however a link spells them; their collection is like any other.
+func TestRecursiveReadsHoldNoSessions(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(tree.Testdata(t), "trees", "*.jsonl.gz"))
+	if err != nil || len(files) < 4 {
+		t.Fatal("trees:", files, err)
+	}
+	isSession := regexp.MustCompile(`^/redfish/v1/(sessionservice/sessions.+|sessions/.+)`)
+	for _, file := range files {
+		resources, err := tree.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var asked []string
+		ilo := &greedy{resources, map[string][]byte{}}
+		all := openClients(t, clients.DefaultLimits())
+		g := newGateway(t, Options{Clients: all, Next: Way(&next{answer: func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, ilopath.Canonical(r.URL.Path))
+			return ilo.RoundTrip(r)
+		}}, all)})
+		for _, peer := range []*Peer{&reader, &operator, &root} {
+			for _, start := range []string{"/redfish/v1/SessionService/Sessions", "/rest/v1/SESSIONservice/", "/redfish/v1/%53essionService/", "/ilod/v1/active/SessionService", "/redfish/v1"} {
+				asked = nil
+				w := ask(g, peer, "GET", start, "", clients.RecursiveHeader, "true")
+				var answer struct {
+					Resources []struct {
+						ID string `json:"@odata.id"`
+					}
+				}
+				if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != 200 || len(answer.Resources) != len(asked) {
+					t.Fatalf("%s: %d, %d resources of %d, %v", start, w.Code, len(answer.Resources), len(asked), err)
+				}
+				for _, r := range answer.Resources {
+					asked = append(asked, ilopath.Canonical(r.ID))
+				}
+				if i := slices.IndexFunc(asked, isSession.MatchString); i >= 0 {
+					t.Errorf("%s of %s holds %s", start, peer.User, asked[i])
+				}
+				if !slices.Contains(asked, "/redfish/v1/sessionservice/sessions") {
+					t.Errorf("%s of %s is without the collection", start, peer.User)
+				}
+			}
 		}
 	}
 }

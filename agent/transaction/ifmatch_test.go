@@ -78,7 +78,7 @@ func TestStagesOnlyUnderAnIfMatchThatNamesTheETag(t *testing.T) {
 	for match, want := range map[string]bool{
 		tag: true, strong: true, "*": true, ` "x" , W/"a,b",` + tag: true, `"x"` + "\n" + tag: true,
 		`W/"` + inner + `.ilod-0123456789abcdef01234567"`: true,
-		"": false, inner: false, `"x` + inner + `"`: false, `"` + inner + `x"`: false, `"x` + strong: false, "x " + tag: false, `"x"` + tag: false, "w/" + strong: false, `"*"`: false,
+		"": false, inner: false, `"x` + inner + `"`: false, `"` + inner + `x"`: false, `"x` + strong: false, "x " + tag: false, `"x"` + tag: false, tag + "x": false, "w/" + strong: false, `"*"`: false,
 	} {
 		r := httptest.NewRequest("PATCH", system, strings.NewReader(`{"AssetTag":"x"}`))
 		r.Header["If-Match"] = strings.Split(match, "\n")
