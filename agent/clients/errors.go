@@ -13,7 +13,8 @@ var (
 	ErrExpired = errors.New("the client session has expired")
 	// ErrTerminated: somebody has ended the client session.
 	ErrTerminated = errors.New("the client session was terminated")
-	// ErrStale: the iLO session underneath is another one than the handle knows.
+	// ErrStale: the iLO session underneath is another one than the handle knows. It
+	// is a *StaleError.
 	ErrStale = errors.New("the iLO session underneath has changed: a new handle is needed")
 	// ErrForceSessions: default client sessions are not allowed.
 	ErrForceSessions = errors.New("a client session is required")
@@ -27,6 +28,15 @@ var (
 	// ErrSubtree: a recursive read would be too large.
 	ErrSubtree = errors.New("there is too much below the path to read it recursively")
 )
+
+// StaleError is an ErrStale with the client session of the handle, which is
+// genuine and its user's.
+type StaleError struct{ Session string }
+
+func (*StaleError) Error() string { return ErrStale.Error() }
+
+// Unwrap returns ErrStale.
+func (*StaleError) Unwrap() error { return ErrStale }
 
 // ValueError is an ErrVariable.
 type ValueError struct {

@@ -313,7 +313,7 @@ func (r *Registry) use(id string, version uint64, ownerKey string) (l *Lease, er
 		case r.spent(s, now):
 			err = ErrExpired
 		case version != r.version && !s.compatible:
-			err = ErrStale
+			err = &StaleError{id}
 		default:
 			l = r.lease(s, now)
 		}

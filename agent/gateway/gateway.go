@@ -148,6 +148,7 @@ type call struct {
 	path    string          // canonical, see canonicalPath
 	lease   *clients.Lease  // nil: it runs in no client session
 	session clients.Session // of the lease, as it was at the beginning
+	named   string          // id of the client session whose stale handle the request has
 	valid   bool            // nothing is wrong with the credentials
 	purse   *budget.Purse   // nil until the caller is known
 }

@@ -297,6 +297,9 @@ func credentials(h http.Header) (handles []string, logins int) {
 // use begins the use of the client session of a handle.
 func (g *Gateway) use(c *call, handle string) *failure {
 	lease, err := g.clients.Use(handle, c.who.owner)
+	if stale, ok := errors.AsType[*clients.StaleError](err); ok {
+		c.named = stale.Session
+	}
 	if err != nil {
 		return g.explain(c, err)
 	}

@@ -23,8 +23,14 @@ func (g *Gateway) spoil(c *call, why string) {
 	if ilopath.Within(c.path, ownPath) && !ilopath.Within(c.path, activePath) {
 		return // no write that a transaction could have
 	}
-	if c.lease == nil && (!c.valid || !c.who.known || g.useDefault(c) != nil || c.lease == nil) {
-		return // nobody knows whose transaction it was for
+	// A stale handle names its client session as well as a good one. One that is not
+	// genuine, or is somebody else's, names none.
+	session := c.named
+	if session == "" {
+		if c.lease == nil && (!c.valid || !c.who.known || g.useDefault(c) != nil || c.lease == nil) {
+			return // nobody knows whose transaction it was for
+		}
+		session = c.session.ID
 	}
 	path := c.path
 	switch {
@@ -33,5 +39,5 @@ func (g *Gateway) spoil(c *call, why string) {
 	case ilopath.Within(path, activePath):
 		path = "." + strings.TrimPrefix(path, activePath)
 	}
-	g.o.Transactions.Spoil(context.WithoutCancel(c.Context()), c.session.ID, c.Method, path, why)
+	g.o.Transactions.Spoil(context.WithoutCancel(c.Context()), session, c.Method, path, why)
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -109,6 +110,53 @@ func TestWhatDoesNotSpoilATransaction(t *testing.T) {
 				if status, err := m.Status(s.ID); err == nil && status.State != transaction.Open {
 					t.Errorf("%+v", status)
 				}
+			}
+		})
+	}
+}
+
+// TestWhoseHandleSpoilsATransaction: a write with a handle that has become stale was
+// for the transaction of its session: the rest of it must not be applied with the
+// next handle. With a handle that is not genuine, or is somebody else's, nobody can
+// spoil anything.
+func TestWhoseHandleSpoilsATransaction(t *testing.T) {
+	const asset = `{"AssetTag":"x"}`
+	for name, c := range map[string]struct {
+		who    Peer
+		handle func(handle string) string
+		spoils bool
+	}{
+		"stale":           {operator, func(h string) string { return h }, true},
+		"another user's":  {reader, func(h string) string { return h }, false},
+		"an admin's":      {root, func(h string) string { return h }, false},
+		"another version": {operator, func(h string) string { return strings.Replace(h, ".1.", ".2.", 1) }, false},
+		"another MAC":     {operator, func(h string) string { return h[:len(h)-8] + "AAAAAAAA" }, false},
+		"no MAC":          {operator, func(h string) string { return h[:strings.LastIndexByte(h, '.')] }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &next{}
+			g, m, registry := newTransacting(t, n)
+			s, handle, err := registry.Create(clients.Owner{Key: "uid:" + fmt.Sprint(operator.UID), Name: operator.User}, clients.Request{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w := ask(g, &operator, "POST", "/ilod/v1/transaction", "", "X-Auth-Token", handle); w.Code != http.StatusCreated {
+				t.Fatal(w.Code, w.Body)
+			}
+			registry.Bump("a test")
+			patch := func(handle string, want int) {
+				t.Helper()
+				if w := ask(g, &c.who, "PATCH", "/redfish/v1/Systems/1", asset, "X-Auth-Token", handle); w.Code != want {
+					t.Errorf("%d %s", w.Code, w.Body)
+				}
+			}
+			patch(c.handle(handle), http.StatusUnauthorized)
+			status, err := m.Status(s.ID)
+			if want := map[bool]transaction.State{true: transaction.Errant, false: transaction.Open}[c.spoils]; err != nil || status.State != want {
+				t.Errorf("%v, %+v, want %s", err, status, want)
+			}
+			if n.wrote() {
+				t.Error("the iLO was sent a write")
 			}
 		})
 	}
