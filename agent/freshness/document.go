@@ -168,7 +168,7 @@ func (d *document) response(r *http.Request, age, status string) (*http.Response
 	resp.StatusCode, resp.Proto, resp.ProtoMajor, resp.ProtoMinor = d.status, "HTTP/1.1", 1, 1
 	resp.Header, resp.Request, resp.ContentLength = h, r, int64(len(content))
 	resp.Body = http.NoBody
-	if none := r.Header["If-None-Match"]; len(none) > 0 && d.status == http.StatusOK && matches(none, d.tag) {
+	if none := r.Header["If-None-Match"]; len(none) > 0 && d.status == http.StatusOK && IfNoneMatch(none, d.tag) {
 		resp.StatusCode, resp.ContentLength = http.StatusNotModified, 0
 		delete(h, "Content-Type")
 		delete(h, "Content-Encoding")

@@ -34,10 +34,11 @@ func validator(etag string, body []byte) string {
 // header field, so that the iLO's own ETags are left.
 func ServerTags(value string) string { return secondPart.ReplaceAllString(value, `"`) }
 
-// matches tells whether the values of an If-None-Match name a validator. "*" names
-// none: whoever sends it may hold any body or no body at all.
-func matches(values []string, validator string) bool {
-	return validator != "" && names(values, validator)
+// IfNoneMatch tells whether the values of an If-None-Match name the ETag of a body,
+// so that the client has that body. "*" names none: whoever sends it may hold any
+// body or no body at all. An empty ETag is that of no body.
+func IfNoneMatch(values []string, etag string) bool {
+	return etag != "" && names(values, etag)
 }
 
 // IfMatch tells whether the values of an If-Match allow a write to what has an

@@ -97,6 +97,37 @@ func TestClientSession(t *testing.T) {
 	}
 }
 
+// TestNotModifiedIsAboutTheSessionAsItWasShown: the ETag that a session was shown
+// with says nothing about another body, and "*" about none.
+func TestNotModifiedIsAboutTheSessionAsItWasShown(t *testing.T) {
+	g := newGateway(t, Options{Next: &next{}})
+	location := ask(g, &reader, "POST", sessionsPath, "").Header().Get("Location")
+	shown := ask(g, &reader, "GET", location, "")
+	tag := shown.Header().Get("ETag")
+	for match, want := range map[string]int{tag: 304, `"x", W/` + tag: 304, "*": 200, `"x"`: 200, tag + "x": 200, strings.Trim(tag, `"`): 200} {
+		if w := ask(g, &reader, "GET", location, "", "If-None-Match", match); w.Code != want || w.Header().Get("ETag") != tag || want == 200 && w.Body.String() != shown.Body.String() {
+			t.Errorf("If-None-Match: %s: %d %v", match, w.Code, w.Header())
+		}
+	}
+	s, err := g.clients.Get(lastOf(location))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, change := range []func(){func() {}, func() { s.User = "another" }, func() { s.Owner = "another" }, func() { s.Created = s.Created.Add(time.Second) }} {
+		change()
+		w := httptest.NewRecorder()
+		g.replySession(w, 200, s)
+		seen[w.Header().Get("ETag")] = true
+	}
+	if len(seen) != 4 || !seen[tag] {
+		t.Errorf("four bodies have the ETags %v", seen)
+	}
+}
+
+// lastOf is the last segment of a path.
+func lastOf(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
 func TestLoginBodies(t *testing.T) {
 	g := newGateway(t, Options{Accounts: testAccounts})
 	for _, c := range []struct {

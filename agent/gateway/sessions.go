@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/freshness"
 )
 
 const (
@@ -132,12 +133,17 @@ func resource(s clients.Session) map[string]any {
 
 // replySession answers with a session, and with its ETag.
 func (g *Gateway) replySession(w http.ResponseWriter, status int, s clients.Session) {
-	resource := resource(s)
-	tag := etag([]byte(s.ID))
-	resource["@odata.etag"] = tag
+	body, tag := tagged(resource(s))
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Link", "</redfish/v1/JsonSchemas/Session>; rel=describedby")
-	g.reply(w, status, resource)
+	g.reply(w, status, body)
+}
+
+// tagged adds the ETag of all else in a resource to it.
+func tagged(resource map[string]any) (body map[string]any, tag string) {
+	tag = etag(encode(resource))
+	resource["@odata.etag"] = tag
+	return resource, tag
 }
 
 // etag is one for these bytes.
@@ -166,24 +172,13 @@ func showSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		g.reply(w, http.StatusNoContent, nil)
 		return nil
 	}
-	if tag := etag([]byte(s.ID)); matches(c.Header.Values("If-None-Match"), tag) {
+	if _, tag := tagged(resource(s)); freshness.IfNoneMatch(c.Header["If-None-Match"], tag) {
 		w.Header().Set("ETag", tag)
 		g.reply(w, http.StatusNotModified, nil)
 		return nil
 	}
 	g.replySession(w, http.StatusOK, s)
 	return nil
-}
-
-// matches compares the value of an If-None-Match with a tag (RFC 9110 §13.1.2).
-func matches(values []string, tag string) bool {
-	for candidate := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		candidate = strings.TrimSpace(candidate)
-		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == tag {
-			return true
-		}
-	}
-	return false
 }
 
 func endSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
