@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,12 +153,12 @@ func TestRecoverLooksAgainBeforeItDeletes(t *testing.T) {
 		m.leave(untilIntent)
 		other := m.other()
 		time.Sleep(lateness + clockSlack)
-		looks := 0
+		var looks atomic.Int32
 		k := m.keeper(func(o *KeeperOptions) {
 			next := o.Next
 			o.Next = roundTripper(func(r *http.Request) (*http.Response, error) {
 				if strings.Contains(r.URL.RawQuery, "expand") {
-					if looks++; looks == 2 {
+					if looks.Add(1) == 2 {
 						m.use(other)
 					}
 				}
@@ -165,8 +166,8 @@ func TestRecoverLooksAgainBeforeItDeletes(t *testing.T) {
 			})
 		})
 		_ = k.Recover(t.Context()) // it says that the session was used meanwhile
-		if looks < 2 {
-			t.Errorf("it has looked %d times", looks)
+		if looks.Load() < 2 {
+			t.Errorf("it has looked %d times", looks.Load())
 		}
 		m.use(other)
 		if err := other.Close(t.Context()); err != nil {

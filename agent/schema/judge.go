@@ -105,7 +105,7 @@ func (j *judge) object(at place, body map[string]any) {
 		switch {
 		// Not all that a new resource can be given is a property of it, and HPE's
 		// examples call parameters of actions otherwise than its schemas.
-		case j.method != http.MethodPost && len(below.now()) == 0 && (elsewhere != "" || !known && o.node.closed):
+		case j.method != http.MethodPost && (elsewhere != "" || !known && o.node.closed) && len(below.now()) == 0:
 			if elsewhere == "" {
 				elsewhere = Suggest(name, slices.Sorted(maps.Keys(o.node.properties)))
 			}

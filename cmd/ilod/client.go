@@ -80,6 +80,8 @@ func dialSocket(ctx context.Context, path string) (*agentClient, error) {
 		return nil, nil
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("the agent's socket %s: %w", path, chif.ErrPermission)
+	case err != nil && ctx.Err() != nil: // net says "operation was canceled", whatever the cause
+		return nil, fmt.Errorf("the agent's socket %s: %w", path, context.Cause(ctx))
 	case err != nil:
 		return nil, fmt.Errorf("the agent's socket: %w", err)
 	}
