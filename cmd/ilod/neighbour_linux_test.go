@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"testing"
 	"time"
 
 	"github.com/ilod/ilod/agent/ilosession"
@@ -93,5 +94,46 @@ func (n *neighbour) moveOut(what string, reset bool) {
 	}
 	if err := n.transport.Close(); err != nil {
 		n.site.t.Error(err)
+	}
+}
+
+// TestNeighbourOfAKilledLogin kills a command when its login is noted and not sent;
+// then another program logs in, uses its session within two seconds and idles. Its
+// session fits the dead login in all but that it was used, and must be spared,
+// whether the guardian lives or not, by the command that runs next.
+func TestNeighbourOfAKilledLogin(t *testing.T) {
+	t.Parallel()
+	need(t, "strace", "strace")
+	s := newSite(t, programs(t), "--max-sessions", "10")
+	s.againByCommand("at first")
+	sync := 1 // that the command is killed at
+	for met, tries := 0, 0; met < 4; tries++ {
+		if tries == 40 {
+			t.Fatalf("%d logins were killed before they were sent", met)
+		}
+		p := s.trace([]string{"-e", fmt.Sprintf("inject=fsync:signal=KILL:when=%d", sync)}, []string{"get", "--fresh", "/redfish/v1/Systems/1/"})
+		s.finish(p)
+		s.adopt()
+		if ours, _ := s.sessions(); len(ours) > 0 || !s.unsettled() {
+			s.age()
+			s.againByCommand("between")
+			s.clean("between")
+			s.abandon()
+			sync = sync%8 + 1
+			continue
+		}
+		what := fmt.Sprintf("killed at the sync %d, guardian too: %v", sync, met%2 == 1)
+		if met%2 == 1 {
+			s.abandon()
+		}
+		other := s.moveIn(0)
+		other.idle()
+		s.age()
+		s.againByCommand(what)
+		s.clean(what)
+		other.moveOut(what, false)
+		s.abandon()
+		s.againByAgent("between")
+		met++
 	}
 }
