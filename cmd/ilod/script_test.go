@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -203,8 +204,8 @@ func (f *fixture) start(ts *testscript.TestScript, args []string) error {
 			o.MaxSessions = n
 		case "limit-status":
 			o.LimitStatus = n
-		case "foreign-sessions": // one of each kind
-			o.Foreign = redfish.EveryKind()
+		case "foreign-sessions": // so many of each kind
+			o.Foreign = slices.Repeat(redfish.EveryKind(), n)
 		case "max-channels":
 			c.MaxChannels = n
 		case "clock-offset": // seconds
