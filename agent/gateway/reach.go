@@ -137,7 +137,7 @@ func plainBody(resp *http.Response) ([]byte, error) {
 	case len(body) > maxJudged:
 		return nil, &ReachError{why: fmt.Sprintf("the answer is over %d MiB", maxJudged>>20)}
 	case len(bytes.TrimSpace(body)) > 0 && !json.Valid(body):
-		return nil, &ReachError{why: "the answer is no JSON"}
+		return nil, &ReachError{why: "the answer is not JSON"}
 	}
 	return body, nil
 }

@@ -91,7 +91,7 @@ func (j *judge) open(path string) (place, error) {
 	case status != http.StatusOK:
 		return place{}, &redfisherror.Error{Method: http.MethodGet, Path: path, Status: status, Messages: redfisherror.Parse(body)}
 	case members == nil:
-		return place{}, fmt.Errorf("GET %s: the answer is no JSON object", path)
+		return place{}, fmt.Errorf("GET %s: the answer is not a JSON object", path)
 	}
 	d, err := j.c.schema(j.ctx, members["@odata.type"].text())
 	if err != nil {

@@ -174,7 +174,7 @@ func TestWhatCannotBeReadIsNotMissing(t *testing.T) {
 		404: {`{}`, true, "no such resource: /redfish/v1/x"},
 		503: {`{"error":{"@Message.ExtendedInfo":[{"MessageId":"Base.1.4.ServiceTemporarilyUnavailable"}]}}`, false, "GET /redfish/v1/x: 503 Service Unavailable: Base.1.4.Serv"},
 		308: {``, false, "GET /redfish/v1/x: 308 Permanent Redirect"},
-		200: {`[1]`, false, "GET /redfish/v1/x: the answer is no JSON object"},
+		200: {`[1]`, false, "GET /redfish/v1/x: the answer is not a JSON object"},
 	} {
 		checker := schema.NewChecker(inProcess{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)

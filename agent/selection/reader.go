@@ -269,7 +269,7 @@ func (r *Reader) ReadSettled(ctx context.Context, path string) (x, now *Resource
 }
 
 // errNoObject: the iLO has answered something else than a resource.
-var errNoObject = errors.New("the answer is no JSON object")
+var errNoObject = errors.New("the answer is not a JSON object")
 
 func (r *Reader) get(ctx context.Context, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://ilo"+path, nil)

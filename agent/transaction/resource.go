@@ -33,7 +33,7 @@ type resource struct {
 }
 
 // errGarbage: whatever sent this, its status says nothing either.
-var errGarbage = errors.New("the answer is no JSON")
+var errGarbage = errors.New("the answer is not JSON")
 
 // exchange sends a request of our own and reads the whole answer. With an error
 // there may be a response all the same, which proves that it was sent.

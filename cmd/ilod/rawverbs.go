@@ -270,7 +270,7 @@ func (a *app) readDocument(name string) ([]byte, error) {
 func inOrder(data []byte) (members []pathBody, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.Join(errors.New("it is no JSON object"), err)
+		return nil, errors.Join(errors.New("it is not a JSON object"), err)
 	}
 	for d.More() {
 		t, err := d.Token()
