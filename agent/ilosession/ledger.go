@@ -172,6 +172,32 @@ func (l *Ledger) put(e entry) {
 	}
 }
 
+// amend replaces an entry that is still there. One that another process has removed
+// meanwhile, such as a guardian, does not come back.
+func (l *Ledger) amend(e entry) {
+	if l.has(e.Nonce) {
+		l.put(e)
+	}
+}
+
+// has tells whether an entry is in memory or has a file.
+func (l *Ledger) has(nonce string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.memory[nonce]; ok {
+		return true
+	}
+	for _, dir := range []string{l.state, l.runtime} {
+		if dir == "" {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(dir, nonce+entrySuffix)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // remember adds an entry that may have no file any more.
 func (l *Ledger) remember(e entry) {
 	l.mu.Lock()

@@ -374,3 +374,33 @@ func FuzzLedgerEntry(f *testing.F) {
 		}
 	})
 }
+
+// A process that has read an entry does not bring it back after another one, such as
+// a guardian, has removed it.
+func TestRemovedEntryDoesNotComeBack(t *testing.T) {
+	state, runtime := t.TempDir(), t.TempDir()
+	for name, dirs := range map[string][2]string{"both": {state, runtime}, "runtime directory alone": {"", runtime}} {
+		first, second := openLedger(t, dirs[0], dirs[1]), openLedger(t, dirs[0], dirs[1])
+		e := entry{Nonce: "A", Time: time.Now()}
+		first.put(e)
+		e.End = e.Time.Add(time.Second)
+		second.amend(e)
+		if all := first.entries(); len(all) != 1 || !all[0].End.Equal(e.End) {
+			t.Errorf("%s: amended: %+v", name, all)
+		}
+		first.remove(e.Nonce)
+		second.amend(e)
+		for _, l := range []*Ledger{first, second, openLedger(t, dirs[0], dirs[1])} {
+			if all := l.entries(); len(all) != 0 {
+				t.Errorf("%s: it is back: %+v", name, all)
+			}
+		}
+	}
+	memory := openLedger(t, "", "")
+	e := entry{Nonce: "A", Time: time.Now()}
+	memory.put(e)
+	e.Answered = true
+	if memory.amend(e); !memory.entries()[0].Answered {
+		t.Error("in memory: not amended")
+	}
+}

@@ -208,7 +208,7 @@ func (k *Keeper) noteEnds() {
 	for _, e := range k.unsettled() {
 		if e.Path == "" && e.End.IsZero() && (k.only != nil || !e.Guardian) {
 			e.End = k.now()
-			k.o.Ledger.put(e)
+			k.o.Ledger.amend(e)
 		}
 	}
 }
@@ -233,7 +233,7 @@ func (k *Keeper) ageOut() {
 		case e.Identity.is(here):
 		case age < 0:
 			e.Time = k.now()
-			k.o.Ledger.put(e)
+			k.o.Ledger.amend(e)
 		case age > elsewhereFor:
 			k.log.WithField("session", e.Path).Info("a session on another iLO is forgotten")
 			k.o.Ledger.remove(e.Nonce)
