@@ -83,7 +83,7 @@ func TestAgentRoles(t *testing.T) {
 		}
 		_, wait := h.agent()
 		h.must("get", "/redfish/v1/Systems/1/")
-		h.must("agent", "stop")
+		h.stopAgent()
 		if o := wait(); o.code != 0 {
 			t.Error(o)
 		}

@@ -42,6 +42,14 @@ func (h *host) must(args ...string) string {
 	return o.stdout
 }
 
+// stopAgent ends the agent, and is told when it has ended.
+func (h *host) stopAgent() {
+	h.t.Helper()
+	if o := h.ilod("agent", "stop"); o.code != 0 || o.stdout != "" || !strings.Contains(o.stderr, " has ended") {
+		h.t.Errorf("agent stop: %v", o)
+	}
+}
+
 var running = regexp.MustCompile(`^running, process (\d+)\n$`)
 
 // install installs the service. Wine cannot have it start again after failures
@@ -93,7 +101,7 @@ func TestService(t *testing.T) {
 
 	h.must("service", "start")
 	h.must("get", "/redfish/v1/Systems/1/", "--fresh")
-	h.must("agent", "stop")
+	h.stopAgent()
 	h.until("an end of the service", func() bool { return h.must("service", "status") == "stopped\n" })
 	h.must("service", "start")
 	h.must("get", "/redfish/v1/Systems/1/", "--fresh")
@@ -124,7 +132,7 @@ func TestServiceKilled(t *testing.T) {
 	}
 	_, wait := h.agent() // what the service manager would start, but Wine's takes the service for alive
 	h.until("an end of the session", func() bool { return h.ilo.Stats().Redfish.Sessions == 0 })
-	h.must("agent", "stop")
+	h.stopAgent()
 	if o := wait(); o.code != 0 {
 		t.Error(o)
 	}

@@ -83,8 +83,8 @@ func (a *agent) kill(t *testing.T) {
 func (a *agent) stop(t *testing.T) {
 	t.Helper()
 	a.http.CloseIdleConnections()
-	if got := succeed(t, "agent", "stop"); got != "" {
-		t.Errorf("agent stop says %q", got)
+	if o := finish(t, command("agent", "stop")); o.code != 0 || o.stdout != "" || !strings.HasSuffix(o.stderr, " has ended\n") {
+		t.Errorf("agent stop: %+v", o)
 	}
 	if err := a.cmd.Wait(); err != nil {
 		t.Errorf("the agent: %v", err)

@@ -107,9 +107,10 @@ func testSizes(t *testing.T, channels int) {
 	for i, size := range []int{8, 9, 15, 16, 17, 100, 1000, 4089, 4096} {
 		packet := ping(uint16(i), size)
 		got := f.exchange(t, packet)
-		want := append(bytes.Clone(packet), make([]byte, -size&7)...)
+		want := bytes.Clone(packet)
 		binary.LittleEndian.PutUint16(want[4:], 0x8fff)
-		if !bytes.Equal(got, want) {
+		// What is behind the packet may be anything.
+		if len(got) != (size+7)&^7 || !bytes.Equal(got[:size], want) {
 			t.Errorf("answer to %d bytes: %d bytes, % x…; the driver rounds up to a multiple of 8", size, len(got), got[:8])
 		}
 	}
