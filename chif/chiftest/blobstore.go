@@ -1,6 +1,7 @@
 package chiftest
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -52,12 +53,16 @@ func (s *blobStore) drop(n blobName) {
 	}
 }
 
-// create makes an empty blob; existing is the code for a name that is taken.
-func (s *blobStore) create(n blobName, existing chif.Code) chif.Code {
+// create makes an empty blob; existing is the code for a name that is taken. An iLO
+// whose boot has ended while it was at work stores nothing any more.
+func (s *blobStore) create(boot context.Context, n blobName, existing chif.Code) chif.Code {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.get(n) != nil {
 		return existing
+	}
+	if boot.Err() != nil {
+		return chif.CodeNotFound
 	}
 	s.blobs[n] = &blob{touched: time.Now()}
 	return chif.CodeSuccess
@@ -119,9 +124,12 @@ func (s *blobStore) request(n blobName) ([]byte, chif.Code) {
 }
 
 // put stores a finished blob in place of one that has the name.
-func (s *blobStore) put(n blobName, data []byte) chif.Code {
+func (s *blobStore) put(boot context.Context, n blobName, data []byte) chif.Code {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if boot.Err() != nil {
+		return chif.CodeNotFound
+	}
 	s.get(n)
 	s.drop(n)
 	if s.total+len(data) > s.limit {

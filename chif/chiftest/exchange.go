@@ -69,6 +69,7 @@ const stallPoll = 5 * time.Millisecond
 // execution executes a packet, with the faults that hit it. Without an answer
 // there is none to send.
 func (s *Server) execution(p *Port, r *request) (answer []byte, f faults) {
+	r.boot = p.boot
 	s.loadHTTP(p.boot, r)
 	s.judgeHTTP(r)
 	f = s.faults.take(r)
@@ -131,7 +132,7 @@ func (s *Server) answer(r *request, f faults) []byte {
 	case OpPing:
 		return r.ping()
 	case OpCreate:
-		return r.code(s.blobs.create(r.blob, f.code(FaultExisting, chif.CodeNotModified)))
+		return r.code(s.blobs.create(r.boot, r.blob, f.code(FaultExisting, chif.CodeNotModified)))
 	case OpWrite:
 		code := s.blobs.write(r.blob, r.offset, r.data)
 		if (code == chif.CodeBadParameter || code == chif.CodeReadOnly) && !s.blobs.isTainted(r.blob) {

@@ -2,6 +2,7 @@ package chiftest
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"net/http"
 
@@ -67,7 +68,8 @@ type request struct {
 	sequence uint16
 	command  uint16
 	service  uint8
-	message  []byte // behind the header, cut to the size field
+	message  []byte          // behind the header, cut to the size field
+	boot     context.Context // that of the iLO which has got the packet
 
 	// BlobStore2 only. badSize: the size field is not what the operation
 	// prescribes, or the packet ends before its fixed part.

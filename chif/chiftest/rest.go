@@ -157,7 +157,7 @@ func errorReply(status int) reply {
 // the response key (PROTOCOL.md §2, §9).
 func (s *Server) restAnswer(r *request, message []byte, asBlob bool) []byte {
 	if len(message) > maxInline || asBlob {
-		code := s.blobs.put(r.blob, message)
+		code := s.blobs.put(r.boot, r.blob, message)
 		p := r.code(code)
 		if code == chif.CodeSuccess {
 			le.PutUint32(p[12:], 1)

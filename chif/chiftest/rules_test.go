@@ -2,6 +2,7 @@ package chiftest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -316,8 +317,8 @@ func TestVolatileBlobsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newBlobStore(100)
 		perm, vol := blobName{persistent, "k"}, blobName{"volatile", "k"}
-		s.put(perm, []byte("p"))
-		s.put(vol, []byte("v"))
+		s.put(t.Context(), perm, []byte("p"))
+		s.put(t.Context(), vol, []byte("v"))
 		time.Sleep(volatileLife)
 		if n := s.len(); n != 2 {
 			t.Errorf("%d blobs after an hour, want 2", n)
@@ -326,10 +327,24 @@ func TestVolatileBlobsExpire(t *testing.T) {
 		if _, _, code := s.read(vol, 0, 1); code != chif.CodeNotFound {
 			t.Errorf("code %v for an expired blob", code)
 		}
-		s.put(vol, []byte("v"))
+		s.put(t.Context(), vol, []byte("v"))
 		s.reset()
 		if _, _, code := s.read(perm, 0, 1); code != chif.CodeSuccess || s.len() != 1 || s.total != 1 {
 			t.Errorf("code %v, %d blobs, %d bytes", code, s.len(), s.total)
 		}
 	})
+}
+
+// What an iLO was at work on when it was reset is not stored after the reset.
+func TestNothingIsStoredByAnEndedBoot(t *testing.T) {
+	s := newBlobStore(100)
+	boot, end := context.WithCancel(t.Context())
+	end()
+	s.reset()
+	if s.put(boot, blobName{key: "a"}, []byte("late")); len(s.blobs) != 0 || s.total != 0 {
+		t.Errorf("an answer is stored: %v", s.blobs)
+	}
+	if s.create(boot, blobName{key: "b"}, chif.CodeNotModified); len(s.blobs) != 0 {
+		t.Errorf("a blob is made: %v", s.blobs)
+	}
 }
