@@ -12,7 +12,7 @@ import (
 	"github.com/ilod/ilod/agent/transaction"
 )
 
-// largeBody is a body in bytes of which only a few are looked through at once.
+// largeBody is a size in bytes. Only a few bodies over it are checked at the same time.
 const largeBody = 64 << 10
 
 // maxUnzipped is more than strict JSON may have, in bytes.

@@ -87,7 +87,7 @@ func TestWritesAreStrictJSON(t *testing.T) {
 		t.Fatal("a body that nobody can read reached the iLO")
 	}
 
-	// What is good, and what is no JSON, goes on as it is.
+	// Good JSON, and bodies that are not JSON, go on as they are.
 	for _, c := range []struct{ body, kind string }{
 		{`{"a":{"b":[1,{"c":1},{"c":1}]},"b":1}` + "\r\n", "application/json"}, {`{}`, ""}, {"", "application/json"}, {"--a\r\n\r\n{}", `multipart/form-data; boundary="a"`}, {"\x00\x01", "application/octet-stream"},
 		{strings.Repeat(`{"a":`, 32) + "1" + strings.Repeat("}", 32), ""}, {`{"a":"é\ud83d\ude00"}`, ""}, {`{"a":"` + strings.Repeat("x", 1<<20) + `"}`, ""},

@@ -291,9 +291,9 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 	return &held{session: s, entry: e}, credentials, nil
 }
 
-// mayRemain reports a login after which there may be a session. Only an answer that
-// is a plain refusal proves that there is none, or says that the table is full: not
-// one that says that the iLO has failed.
+// mayRemain reports a login after which there may be a session. Two answers prove that
+// there is none: a plain refusal, and that the table is full. An answer that says that
+// the iLO has failed proves nothing.
 func mayRemain(err error) bool {
 	if errors.Is(err, ErrMayRemain) {
 		return true

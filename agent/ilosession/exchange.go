@@ -134,8 +134,8 @@ func replayable(req *http.Request) (send *http.Request, again func() *http.Reque
 	return again(), again, nil
 }
 
-// isDead asks the iLO whether it still knows the session: a 401 may as well be
-// that of one resource.
+// isDead asks the iLO whether it still knows the session: a 401 may also be about
+// one resource alone.
 func (k *Keeper) isDead(ctx context.Context, h *held) (bool, error) {
 	select {
 	case h.checking <- struct{}{}:
