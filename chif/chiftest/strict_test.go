@@ -71,6 +71,7 @@ func TestStall(t *testing.T) {
 		h := newHost(t, s)
 		setRules(t, s, Rule{Fault: FaultStall, Op: OpPing})
 		h.exchange(header(commandStatus, 8))
+		synctest.Wait() // the answer comes a moment before there is room for the next packet
 		for range queueLen {
 			h.send(header(commandPing, 8))
 		}
