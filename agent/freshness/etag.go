@@ -42,10 +42,11 @@ func IfNoneMatch(values []string, etag string) bool {
 }
 
 // IfMatch tells whether the values of an If-Match allow a write to what has an
-// ETag of the iLO's. The parts that a Cache added do not count.
+// ETag of the iLO's. The parts that a Cache added do not count. If the iLO gives no
+// ETag, etag is empty, and only "*" allows the write.
 func IfMatch(values []string, etag string) bool {
 	return slices.ContainsFunc(values, func(v string) bool {
-		return strings.TrimSpace(v) == "*" || names([]string{ServerTags(v)}, etag)
+		return strings.TrimSpace(v) == "*" || etag != "" && names([]string{ServerTags(v)}, etag)
 	})
 }
 

@@ -146,7 +146,10 @@ func (w *write) unchanged(now *resource) bool {
 func (c *commit) read(ctx context.Context, uri string) (*resource, error) {
 	r, err := c.m.read(ctx, uri)
 	if err == nil {
-		c.etags[ilopath.Canonical(uri)] = r.etag
+		c.etags[ilopath.Canonical(uri)] = ""
+		if len(r.etag) <= maxETag {
+			c.etags[ilopath.Canonical(uri)] = r.etag
+		}
 	}
 	return r, err
 }

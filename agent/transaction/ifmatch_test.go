@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -87,6 +88,49 @@ func TestStagesOnlyUnderAnIfMatchThatNamesTheETag(t *testing.T) {
 		resp, err := f.RoundTrip(r.WithContext(WithSession(t.Context(), "s")))
 		if staged := err == nil && resp.StatusCode == http.StatusAccepted; staged != want || !staged && !errors.Is(err, ErrStale) {
 			t.Errorf("If-Match: %s: staged %v, %v", match, staged, err)
+		}
+	}
+}
+
+// TestPreconditionOfAWriteThatIsStaged: what cannot be found to be true does not
+// hold. An iLO that gives no ETag has what "*" asks for, and nothing else; one that
+// is too long to be sent to the iLO is one all the same.
+func TestPreconditionOfAWriteThatIsStaged(t *testing.T) {
+	long := `"` + strings.Repeat("x", maxETag-1) + `"`
+	for _, c := range []struct {
+		etag, header, value string
+		staged              bool
+	}{
+		{"", "If-Match", `"1"`, false}, {"", "If-Match", "", false}, {"", "If-Match", `""`, false}, {"", "If-Match", "*", true},
+		{"", "If-None-Match", `"1"`, true}, {"", "If-None-Match", "*", false},
+		{long, "If-Match", long, true}, {long, "If-Match", `"x"`, false},
+		{`W/"1"`, "If-None-Match", `"1"`, false}, {`W/"1"`, "If-None-Match", `"2"`, true}, {`W/"1"`, "If-None-Match", "*", false},
+	} {
+		f := newFixture(t, redfish.Options{IgnoreIfMatch: true})
+		f.start(Options{Next: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if sent := r.Header.Get("If-Match"); len(sent) > maxETag {
+				t.Errorf("sent %q", sent)
+			}
+			resp, err := f.ilo.RoundTrip(r)
+			if err != nil || r.Method != http.MethodGet {
+				return resp, err
+			}
+			var body map[string]any
+			if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+				return nil, err
+			}
+			delete(body, "@odata.etag")
+			resp.Body = io.NopCloser(bytes.NewReader(encode(body)))
+			resp.Header.Set("ETag", c.etag)
+			return resp, nil
+		})})
+		f.begin()
+		resp, err := f.send("s", "PATCH", system, `{"AssetTag":"x"}`, c.header, c.value)
+		if staged := err == nil && resp.StatusCode == http.StatusAccepted; staged != c.staged || !staged && !errors.Is(err, ErrStale) {
+			t.Errorf("ETag %q, %s: %s: staged %v, %v", c.etag, c.header, c.value, staged, err)
+		}
+		if c.staged {
+			f.commit(Committed, Applied)
 		}
 	}
 }

@@ -100,9 +100,6 @@ func parse(uri string, resp *http.Response, body []byte) (*resource, error) {
 	if r.etag == "" {
 		r.etag, _ = r.body["@odata.etag"].(string)
 	}
-	if len(r.etag) > maxETag {
-		r.etag = ""
-	}
 	for _, v := range resp.Header["Allow"] {
 		for method := range strings.SplitSeq(v, ",") {
 			r.allow = append(r.allow, strings.ToUpper(strings.TrimSpace(method)))

@@ -55,7 +55,7 @@ type write struct {
 // Ilod-Transaction is "immediate".
 //
 // Besides those of Next, errors are ErrAction, *ViolationError, ErrStale (If-Match
-// does not match), ErrLarge, ErrCommitting, ErrExpired, ErrLost and ErrHeld.
+// or If-None-Match does not hold), ErrLarge, ErrCommitting, ErrExpired, ErrLost and ErrHeld.
 func (m *Manager) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, "":
@@ -201,7 +201,7 @@ func (m *Manager) prepare(r *http.Request, t *transaction, key string, w *write)
 	if err != nil || resp != nil {
 		return resp, err
 	}
-	if match := r.Header["If-Match"]; match != nil && w.base.etag != "" && !freshness.IfMatch(match, w.base.etag) {
+	if !holds(r.Header, w.base.etag) {
 		return nil, ErrStale
 	}
 	if w.base.allow != nil && !w.base.allows(w.Method) {
@@ -212,6 +212,14 @@ func (m *Manager) prepare(r *http.Request, t *transaction, key string, w *write)
 		return nil, err
 	}
 	return nil, m.check(r.Context(), w)
+}
+
+// holds tells whether the preconditions of a write to something that exists are
+// true (RFC 9110 §13.1); an empty ETag is that of an iLO that gives none. An iLO
+// knows no time of modification, so If-Unmodified-Since does not count.
+func holds(h http.Header, etag string) bool {
+	match, none := h["If-Match"], h["If-None-Match"]
+	return (match == nil || freshness.IfMatch(match, etag)) && (none == nil || !freshness.IfMatch(none, etag))
 }
 
 func invalid(key string, args []string, text string) error {
