@@ -74,15 +74,38 @@ func Within(path, base string) bool {
 // has none, or its own address on a network, in what it answers over the host's
 // channel, where a Location may also hold a literal blank.
 func Relative(link string) string {
-	path := link
-	scheme, rest, absolute := strings.Cut(link, "//")
-	if absolute && (scheme == "" || strings.HasSuffix(scheme, ":") && !strings.ContainsAny(scheme, "/?#")) && !within(link, "//redfish", "//rest") {
-		path = rest[strings.IndexByte(rest+"/", '/'):]
-	}
-	if !within(path, "/redfish", "/rest") {
+	path := afterHost(link)
+	if !within(path, roots...) {
 		return link
 	}
 	return strings.ReplaceAll(path, " ", "%20")
+}
+
+// Location is Relative for a link that must lead to a resource, as a Location: its
+// path can go into a request. What stands before /redfish or /rest is left out,
+// such as a host without scheme; path is empty if nothing is left.
+func Location(link string) (path string, ok bool) {
+	path = afterHost(link)
+	for path != "" && strings.IndexByte("?#", path[0]) < 0 && !within(path, roots...) {
+		path = path[1:]
+	}
+	path = strings.ReplaceAll(path, " ", "%20")
+	if _, err := url.ParseRequestURI(path); err != nil {
+		return "", false
+	}
+	return path, true
+}
+
+// roots are those of the iLO's resources.
+var roots = []string{"/redfish", "/rest"}
+
+// afterHost is a link without scheme and host.
+func afterHost(link string) string {
+	scheme, rest, absolute := strings.Cut(link, "//")
+	if absolute && (scheme == "" || strings.HasSuffix(scheme, ":") && !strings.ContainsAny(scheme, "/?#")) && !within(link, "//redfish", "//rest") {
+		return rest[strings.IndexByte(rest+"/", '/'):]
+	}
+	return link
 }
 
 // within reports whether a link is one of the roots or below it, letter case

@@ -87,6 +87,22 @@ func TestLinksWithoutHost(t *testing.T) {
 	}
 }
 
+func TestLocationIsAPathOfTheILO(t *testing.T) {
+	for link, want := range map[string]string{
+		"https://ilo/redfish/v1/Tasks/a b":   "/redfish/v1/Tasks/a%20b",
+		"ilo/redfish/v1/Tasks/1":             "/redfish/v1/Tasks/1",
+		"https://ilo/prefix/rest/v1/Tasks/1": "/rest/v1/Tasks/1",
+		"https://ilo/Redfish/v1/a?b#c":       "/Redfish/v1/a?b#c",
+		"//redfish/v1/a":                     "/redfish/v1/a",
+		"https://redfish":                    "", "https://redfish/a": "", "": "", "Tasks/1": "", "/redfishes/1": "",
+		"https://elsewhere/a?b=/redfish/v1": "", "/a#/redfish/v1": "", "/redfish/v1/%zz": "", "/redfish/v1/a\r\nX: y": "",
+	} {
+		if got, ok := Location(link); got != want || ok != (want != "") {
+			t.Errorf("%s: %q %v, want %q", link, got, ok, want)
+		}
+	}
+}
+
 func TestWithin(t *testing.T) {
 	for path, want := range map[string]bool{"/a/b": true, "/a/b/c": true, "/a/bc": false, "/a": false} {
 		if Within(path, "/a/b") != want {

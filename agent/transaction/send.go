@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/ilod/ilod/agent/ilopath"
@@ -97,8 +96,7 @@ func (s *step) take(resp *http.Response, body []byte) {
 	}
 }
 
-// location is the path of a new member of a collection; empty if it is none. Its
-// host means nothing, and it may hold a literal blank (agent/ILO.md).
+// location is the path of a new member of a collection; empty if it is none.
 func location(given, collection string) string {
 	path := pathOf(given)
 	if key := ilopath.Canonical(path); path == "" || key == ilopath.Canonical(collection) || !ilopath.Within(key, ilopath.Canonical(collection)) {
@@ -107,8 +105,11 @@ func location(given, collection string) string {
 	return path
 }
 
-func pathOf(given string) string {
-	u, err := url.Parse(strings.ReplaceAll(given, " ", "%20"))
+// pathOf is the path of the iLO's resource that a link leads to; empty if there is
+// none.
+func pathOf(link string) string {
+	path, _ := ilopath.Location(link)
+	u, err := url.Parse(path)
 	if err != nil {
 		return ""
 	}
@@ -123,8 +124,8 @@ const taskService = "/redfish/v1/taskservice"
 func task(resp *http.Response, body []byte) string {
 	v, _ := decode(body) // an answer without body names it in its header
 	id, _ := at(v, "/@odata.id").(string)
-	for _, path := range []string{pathOf(resp.Header.Get("Location")), id} {
-		if path != "" && ilopath.Within(ilopath.Canonical(path), taskService) {
+	for _, path := range []string{resp.Header.Get("Location"), id} {
+		if path = pathOf(path); path != "" && ilopath.Within(ilopath.Canonical(path), taskService) {
 			return path
 		}
 	}
