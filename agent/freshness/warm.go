@@ -56,19 +56,7 @@ func (c *Cache) Warm(ctx context.Context, progress func(done, total int)) error 
 		})
 	}
 	wg.Wait()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case w.err != nil:
-		err = w.err
-	case ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case w.failures == w.done: // all of them
-		err = w.last
-	default:
-		err = nil
-	}
-	if err != nil {
+	if err := w.outcome(); err != nil {
 		return fmt.Errorf("warm: %w", err)
 	}
 	return nil
@@ -144,6 +132,21 @@ func (w *warmer) work() error {
 		}
 		w.more.Broadcast()
 	}
+}
+
+// outcome is why Warm has failed, if it has.
+func (w *warmer) outcome() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.err != nil:
+		return w.err
+	case w.ctx.Err() != nil:
+		return context.Cause(w.ctx)
+	case w.failures == w.done: // all of them
+		return w.last
+	}
+	return nil
 }
 
 func (w *warmer) stop(err error) {
