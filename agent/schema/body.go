@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -34,10 +33,10 @@ func parse(body []byte) (any, *syntaxError) {
 	}
 	p := &parser{Decoder: json.NewDecoder(bytes.NewReader(body))}
 	p.UseNumber()
-	v := p.value("", 0)
+	v := p.value(nil, 0)
 	if p.bad == nil {
 		if _, err := p.Token(); !errors.Is(err, io.EOF) {
-			p.fail("", "something after the end")
+			p.fail(nil, "something after the end")
 		}
 	}
 	return v, p.bad
@@ -79,20 +78,20 @@ type parser struct {
 	bad    *syntaxError
 }
 
-func (p *parser) fail(pointer, why string) {
+func (p *parser) fail(at *trail, why string) {
 	if p.bad == nil {
-		p.bad = &syntaxError{int(p.InputOffset()), pointer, why}
+		p.bad = &syntaxError{int(p.InputOffset()), at.shown(), why}
 	}
 }
 
-func (p *parser) value(pointer string, depth int) any {
+func (p *parser) value(at *trail, depth int) any {
 	t, err := p.Token()
 	if err != nil {
-		p.broken(pointer, err)
+		p.broken(at, err)
 		return nil
 	}
 	if p.values++; p.values > maxValues {
-		p.fail(pointer, fmt.Sprintf("more than %d values", maxValues))
+		p.fail(at, fmt.Sprintf("more than %d values", maxValues))
 		return nil
 	}
 	delim, ok := t.(json.Delim)
@@ -100,52 +99,52 @@ func (p *parser) value(pointer string, depth int) any {
 		return t
 	}
 	if depth == maxDepth {
-		p.fail(pointer, fmt.Sprintf("more than %d levels deep", maxDepth))
+		p.fail(at, fmt.Sprintf("more than %d levels deep", maxDepth))
 		return nil
 	}
 	if delim == '[' {
 		list := []any{}
 		for p.bad == nil && p.More() {
-			list = append(list, p.value(fmt.Sprintf("%s/%d", pointer, len(list)), depth+1))
+			list = append(list, p.value(at.element(len(list)), depth+1))
 		}
-		p.end(pointer)
+		p.end(at)
 		return list
 	}
 	object := map[string]any{}
 	for p.bad == nil && p.More() {
 		t, err := p.Token()
 		if err != nil {
-			p.broken(pointer, err)
+			p.broken(at, err)
 			break
 		}
 		name := t.(string) // the decoder sees to it
-		below := pointer + "/" + escape(name)
+		below := at.property(name)
 		if _, twice := object[name]; twice {
-			p.fail(below, fmt.Sprintf("%q twice in one object", name))
+			p.fail(below, fmt.Sprintf("%q twice in one object", short(name)))
 			break
 		}
 		object[name] = p.value(below, depth+1)
 	}
-	p.end(pointer)
+	p.end(at)
 	return object
 }
 
 // end reads the end of an object or array.
-func (p *parser) end(pointer string) {
+func (p *parser) end(at *trail) {
 	if p.bad != nil {
 		return
 	}
 	if _, err := p.Token(); err != nil {
-		p.broken(pointer, err)
+		p.broken(at, err)
 	}
 }
 
-func (p *parser) broken(pointer string, err error) {
+func (p *parser) broken(at *trail, err error) {
 	why := err.Error()
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		why = "it ends too early"
 	}
-	p.fail(pointer, why)
+	p.fail(at, why)
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok && p.bad.offset < int(s.Offset) {
 		p.bad.offset = int(s.Offset)
 	}
@@ -159,8 +158,3 @@ func (e *syntaxError) violation(body []byte) Violation {
 	return Violation{Key: "MalformedJSON", Pointer: e.pointer,
 		Text: fmt.Sprintf("malformed JSON at line %d, column %d: %s", line, column, e.why)}
 }
-
-var escaper = strings.NewReplacer("~", "~0", "/", "~1")
-
-// escape makes a name a part of a JSON pointer.
-func escape(name string) string { return escaper.Replace(name) }

@@ -42,7 +42,9 @@ func NewChecker(next http.RoundTripper) *Checker { return &Checker{newLibrary(ne
 // Check names all that is wrong with a PATCH, PUT or POST. Read-only properties
 // are wrong in a PATCH only: in others, an iLO may ignore them, or take them for a
 // new resource. What a POST has more than a schema knows is left to the iLO, too.
-// A rule that the present values break is not applied.
+// A rule that the present values break is not applied. Of a body with very many
+// values not all are looked at, and not everything wrong is told: the rest is the
+// iLO's to judge.
 //
 // The error is one of reading a document that may be needed to tell; a document
 // that does not exist, or is not understood, allows everything.
@@ -64,10 +66,7 @@ func (c *Checker) Check(ctx context.Context, w Write) ([]Violation, error) {
 	if err := j.write(w, body); err != nil {
 		return nil, err
 	}
-	if j.visits > maxVisits {
-		return nil, nil // too much for a judgement
-	}
-	return j.violations, context.Cause(ctx)
+	return j.violations(), context.Cause(ctx)
 }
 
 func (j *judge) write(w Write, body map[string]any) error {
@@ -125,7 +124,7 @@ func (j *judge) root(d *document, members map[string]present) *node {
 		j.err = err
 	}
 	has := members[attributes].kind() == object
-	j.top, j.registry = members, registry
+	j.top, j.attributes, j.registry = members, members[attributes].members(), registry
 	if registry == nil && !has {
 		return n
 	}
@@ -150,12 +149,12 @@ const attributes = "Attributes"
 // a place, or is empty.
 func (j *judge) elsewhere(o inner, name string) string {
 	_, known := j.registry[name]
-	_, inside := j.top[attributes].members()[name]
+	_, inside := j.attributes[name]
 	_, above := j.top[name]
 	switch {
-	case o.pointer != "/"+attributes && j.top[attributes].kind() == object && (known || inside):
+	case !o.trail.is(attributes) && j.top[attributes].kind() == object && (known || inside):
 		return ": it stands in " + attributes
-	case o.pointer == "/"+attributes && j.top[attributes] == nil && above:
+	case o.trail.is(attributes) && j.top[attributes] == nil && above:
 		return ": it stands at the top of this resource, not in " + attributes
 	}
 	return ""

@@ -46,9 +46,9 @@ func (c *Checker) Property(ctx context.Context, path, pointer string) (Info, err
 		name := unescaper.Replace(part)
 		if i, err := strconv.ParseUint(name, 10, 16); err == nil && at.current.kind() == array {
 			items := at.node.copy().items
-			at = at.element(int(i), at.current.elements())
+			at = at.element(int(i), &crowd{list: at.current.elements()})
 			if at.node = j.resolve(items); at.current == nil {
-				return Info{}, fmt.Errorf("%w: %s has no %s", ErrNoProperty, path, at.pointer)
+				return Info{}, fmt.Errorf("%w: %s has no %s", ErrNoProperty, path, at.trail.pointer())
 			}
 			continue
 		}
@@ -56,7 +56,7 @@ func (c *Checker) Property(ctx context.Context, path, pointer string) (Info, err
 		below, known := j.property(o, name)
 		if !known && below.current == nil {
 			names := slices.Concat(slices.Sorted(maps.Keys(o.node.properties)), slices.Sorted(maps.Keys(o.members)))
-			return Info{}, fmt.Errorf("%w: %s has no %s%s", ErrNoProperty, path, below.pointer, Suggest(name, names))
+			return Info{}, fmt.Errorf("%w: %s has no %s%s", ErrNoProperty, path, below.trail.pointer(), Suggest(name, names))
 		}
 		at, readOnly = below, o.readOnly(below)
 	}
@@ -109,8 +109,8 @@ func (j *judge) walk(at place, readOnly bool, depth int, all *[]Info) {
 	n := at.node.copy()
 	switch at.current.kind() {
 	case array:
-		items, now := j.resolve(n.items), at.current.elements()
-		for i, v := range now {
+		items, now := j.resolve(n.items), &crowd{list: at.current.elements()}
+		for i, v := range now.list {
 			if v.kind() == object {
 				below := at.element(i, now)
 				below.node = items
@@ -160,7 +160,7 @@ func (j *judge) info(at place, readOnly bool) Info {
 		}
 		n.kinds = kinds
 	}
-	i := Info{Pointer: at.pointer, Allowed: n.allowed, ReadOnly: readOnly, Default: n.fallback, Help: n.help}
+	i := Info{Pointer: at.trail.pointer(), Allowed: n.allowed, ReadOnly: readOnly, Default: n.fallback, Help: n.help}
 	if items := j.resolve(n.items); items != nil && i.Allowed == nil {
 		i.Allowed = items.allowed
 	}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,8 +14,9 @@ import (
 )
 
 const (
-	maxVisits  = 10_000 // of values in one body, with each schema in question
-	maxChoices = 4      // of schemas that lead to choices again
+	maxVisits     = 10_000 // of values in one body, with each schema in question
+	maxChoices    = 4      // of schemas that lead to choices again
+	maxViolations = 50     // that are told of one body
 )
 
 // judge goes through a body.
@@ -23,78 +25,101 @@ type judge struct {
 	c      *Checker
 	method string
 
-	top      map[string]present // properties that the resource has; nil if not known
-	registry map[string]*node   // of its attributes; nil if it has none
+	top        map[string]present // properties that the resource has; nil if not known
+	attributes map[string]present // those in Attributes
+	registry   map[string]*node   // of its attributes; nil if it has none
 
-	visits     int
-	err        error
-	violations []Violation
+	visits   int
+	err      error
+	findings []finding // at most maxViolations
+}
+
+// finding is a violation whose text is made only if it is told: of the schemas in
+// question all but one are tried in vain.
+type finding struct {
+	at      place
+	key     string
+	v       any
+	allowed []string
+	why     func() string
+}
+
+// enough reports that nothing more is to be looked at.
+func (j *judge) enough() bool {
+	return len(j.findings) >= maxViolations || j.visits > maxVisits || j.err != nil || j.ctx.Err() != nil
+}
+
+// violations are the findings, told.
+func (j *judge) violations() (all []Violation) {
+	for _, f := range j.findings {
+		name := short(f.at.name)
+		args := []string{name}
+		if strings.HasPrefix(f.key, "PropertyValue") {
+			args = []string{shown(f.at.name, f.v), name}
+			if f.key == "PropertyValueFormatError" {
+				args[0] = hidden // whatever it is called, it may be a password
+			}
+		}
+		pointer := f.at.trail.shown()
+		all = append(all, Violation{Key: f.key, Args: args, Pointer: pointer, Text: pointer + " " + f.why(), Allowed: f.allowed})
+	}
+	if n := len(all); n == maxViolations {
+		all[n-1].Text += "; what else may be wrong is not listed"
+	}
+	return all
 }
 
 // place is where in the body the judge is.
 type place struct {
-	pointer string
+	trail   *trail
 	name    string  // of the property
 	node    *node   // what the schema says of it
 	current present // what there is now
 	listed  bool    // among the writeable properties, so that it is not read-only
 	choices int     // of schemas for this value that led to another choice
-	// others are what there is now in the other elements of an array; nil if the
-	// place is in none.
-	others func() []present
+	others  *crowd  // what there is now in the elements of an array; nil if the place is in none
 }
 
 // property is the place of a property, now current, in an object.
 func (at place) property(name string, current present) place {
-	below := place{pointer: at.pointer + "/" + escape(name), name: name, current: current}
-	if at.others != nil {
-		below.others = func() (all []present) {
-			for _, o := range at.others() {
-				if v := o.members()[name]; v != nil {
-					all = append(all, v)
-				}
-			}
-			return all
-		}
-	}
-	return below
+	return place{trail: at.trail.property(name), name: name, current: current, others: at.others.property(name)}
 }
 
 // element is the place of an element in an array, which has current elements.
-func (at place) element(i int, current []present) place {
-	below := place{pointer: fmt.Sprintf("%s/%d", at.pointer, i), name: at.name, listed: at.listed, others: func() []present { return current }}
-	if i < len(current) {
-		below.current = current[i]
+func (at place) element(i int, current *crowd) place {
+	below := place{trail: at.trail.element(i), name: at.name, listed: at.listed, others: current}
+	if i < len(current.list) {
+		below.current = current.list[i]
 	}
 	return below
 }
 
-// now is all that there is now at the place.
-func (at place) now() (all []present) {
-	if at.current != nil {
-		all = append(all, at.current)
-	}
-	if at.others != nil {
-		all = append(all, at.others()...)
-	}
-	return all
+// empty reports a place where there is nothing now.
+func (at place) empty() bool {
+	return at.current == nil && (at.others == nil || len(at.others.list) == 0)
 }
 
-func (j *judge) report(at place, key, why string, v any, allowed []string) {
-	args := []string{at.name}
-	if strings.HasPrefix(key, "PropertyValue") {
-		args = []string{shown(at.name, v), at.name}
-		if key == "PropertyValueFormatError" {
-			args[0] = hidden // whatever it is called, it may be a password
-		}
-	}
-	j.violations = append(j.violations, Violation{Key: key, Args: args, Pointer: at.pointer, Text: at.pointer + " " + why, Allowed: allowed})
+// now reports whether something that there is now at the place is such.
+func (at place) now(such func(present) bool) bool {
+	return at.current != nil && such(at.current) || at.others != nil && slices.ContainsFunc(at.others.list, such)
 }
+
+func (j *judge) report(at place, key string, v any, allowed []string, why func() string) {
+	if len(j.findings) < maxViolations {
+		j.findings = append(j.findings, finding{at, key, v, allowed, why})
+	}
+}
+
+// because is a reason that is known already.
+func because(why string) func() string { return func() string { return why } }
 
 // object judges the properties of an object.
 func (j *judge) object(at place, body map[string]any) {
 	o := j.inside(at)
 	for _, name := range slices.Sorted(maps.Keys(body)) {
+		if j.enough() {
+			return
+		}
 		if strings.Contains(name, "@") {
 			continue // annotations are for the iLO
 		}
@@ -105,13 +130,12 @@ func (j *judge) object(at place, body map[string]any) {
 		switch {
 		// Not all that a new resource can be given is a property of it, and HPE's
 		// examples call parameters of actions otherwise than its schemas.
-		case j.method != http.MethodPost && (elsewhere != "" || !known && o.node.closed) && len(below.now()) == 0:
-			if elsewhere == "" {
-				elsewhere = Suggest(name, slices.Sorted(maps.Keys(o.node.properties)))
-			}
-			j.report(below, "PropertyUnknown", "is no property here"+elsewhere, v, nil)
+		case j.method != http.MethodPost && (elsewhere != "" || !known && o.node.closed) && below.empty():
+			j.report(below, "PropertyUnknown", v, nil, func() string {
+				return "is no property here" + cmp.Or(elsewhere, Suggest(name, slices.Sorted(maps.Keys(o.node.properties))))
+			})
 		case j.method == http.MethodPatch && o.writeable != nil && !below.listed && !container:
-			j.report(below, "PropertyNotWritable", "is read-only; writeable here: "+strings.Join(o.writeable, ", "), v, nil)
+			j.report(below, "PropertyNotWritable", v, nil, func() string { return "is read-only; writeable here: " + strings.Join(o.writeable, ", ") })
 		default:
 			j.value(below, v)
 		}
@@ -220,7 +244,7 @@ func parseSpans(list []string) (spans []span) {
 
 // value judges the value of a property.
 func (j *judge) value(at place, v any) {
-	if j.visits++; j.visits > maxVisits || j.err != nil || j.ctx.Err() != nil {
+	if j.visits++; j.enough() {
 		return
 	}
 	n := at.node
@@ -238,13 +262,17 @@ func (j *judge) value(at place, v any) {
 	_, isArray := v.([]any)
 	if j.method == http.MethodPatch && n.readOnly != nil && *n.readOnly && !at.listed &&
 		!(isObject && (n.properties != nil || n.patterns != nil)) && !(isArray && items != nil && items.properties != nil) {
-		j.report(at, "PropertyNotWritable", "is read-only", v, nil)
+		j.report(at, "PropertyNotWritable", v, nil, because("is read-only"))
 		return
 	}
 	// A rule that the present value breaks is not the one that the iLO goes by.
 	if key := n.breach(v); key != "" {
-		if !slices.ContainsFunc(at.now(), func(p present) bool { return n.breach(p.value()) == key }) {
-			j.report(at, key, n.demand(at.name, key, v), v, n.allowed)
+		broken := func(p present) bool {
+			j.visits++
+			return n.breach(p.scalar()) == key
+		}
+		if !at.now(broken) {
+			j.report(at, key, v, n.allowed, func() string { return n.demand(at.name, key, v) })
 		}
 		return
 	}
@@ -252,7 +280,7 @@ func (j *judge) value(at place, v any) {
 		// Without a schema, this much is certain: what has parts stays such.
 		const parts = array | object
 		if was, is := at.current.kind(), kindOfValue(v); was != null && was != is && (was|is)&parts != 0 {
-			j.report(at, "PropertyValueTypeError", fmt.Sprintf("must be of type %v, not %v", was, is), v, nil)
+			j.report(at, "PropertyValueTypeError", v, nil, because(fmt.Sprintf("must be of type %v, not %v", was, is)))
 			return
 		}
 	}
@@ -260,8 +288,11 @@ func (j *judge) value(at place, v any) {
 	case map[string]any:
 		j.object(at, v)
 	case []any:
-		now := at.current.elements()
+		now := &crowd{list: at.current.elements()}
 		for i, v := range v {
+			if j.enough() {
+				return
+			}
 			if o, ok := v.(map[string]any); v == nil || ok && len(o) == 0 {
 				continue // drops or keeps an element (DSP0266)
 			}
@@ -280,7 +311,7 @@ func (j *judge) alternatives(at place, v any) {
 		if n == nil {
 			return
 		}
-		one := &judge{ctx: j.ctx, c: j.c, method: j.method, top: j.top, registry: j.registry, visits: j.visits}
+		one := &judge{ctx: j.ctx, c: j.c, method: j.method, top: j.top, attributes: j.attributes, registry: j.registry, visits: j.visits}
 		merged := at
 		if merged.node = one.resolve(n); merged.node == nil {
 			j.err = one.err
@@ -291,14 +322,16 @@ func (j *judge) alternatives(at place, v any) {
 		}
 		one.value(merged, v)
 		j.visits, j.err = one.visits, one.err
-		if least == nil || len(one.violations) < len(least.violations) || merged.node.kinds&kindOfValue(v) != 0 {
+		if least == nil || len(one.findings) < len(least.findings) || merged.node.kinds&kindOfValue(v) != 0 {
 			least = one
 		}
-		if len(one.violations) == 0 || j.err != nil {
+		if len(one.findings) == 0 || j.err != nil {
 			return
 		}
 	}
-	j.violations = append(j.violations, least.violations...)
+	if least != nil {
+		j.findings = append(j.findings, least.findings[:min(len(least.findings), maxViolations-len(j.findings))]...)
+	}
 }
 
 // required reports what must be given to a new resource, and is not: by its
@@ -320,7 +353,7 @@ func (j *judge) required(at place, body map[string]any) {
 		below := at.property(name, current[name])
 		v, given := body[name]
 		if !given {
-			j.report(below, "CreateFailedMissingReqProperties", "is missing: it is required to create a resource", nil, nil)
+			j.report(below, "CreateFailedMissingReqProperties", nil, nil, because("is missing: it is required to create a resource"))
 		} else if o, ok := v.(map[string]any); ok {
 			j.required(below, o)
 		}

@@ -141,6 +141,17 @@ func (p present) strings() (list []string) {
 	return list
 }
 
+// scalar is value, but without what is in an object or an array.
+func (p present) scalar() any {
+	switch p.kind() {
+	case object:
+		return map[string]any(nil)
+	case array:
+		return []any(nil)
+	}
+	return p.value()
+}
+
 // value is what it stands for, nil for null and for nothing.
 func (p present) value() (v any) {
 	d := json.NewDecoder(bytes.NewReader(p))

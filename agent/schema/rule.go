@@ -141,10 +141,14 @@ func (r *rule) demand(name, key string, v any) string {
 		}
 		return fmt.Sprintf("must match %v", r.pattern)
 	}
-	list := r.allowed
+	var list []string
 	more := ""
-	if n := len(list) - 24; n > 0 {
-		list, more = list[:24], fmt.Sprintf(" and %d more", n)
+	for i, allowed := range r.allowed {
+		if i == 24 {
+			more = fmt.Sprintf(" and %d more", len(r.allowed)-i)
+			break
+		}
+		list = append(list, short(allowed))
 	}
 	value := shown(name, v)
 	if _, ok := v.(string); ok && value != hidden {
@@ -233,9 +237,5 @@ func shown(name string, v any) string {
 	case k&(array|object) != 0:
 		return k.String()
 	}
-	s := asText(v)
-	if len(s) > 64 {
-		s = strings.ToValidUTF8(s[:61], "") + "..."
-	}
-	return s
+	return short(asText(v))
 }

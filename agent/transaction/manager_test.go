@@ -233,7 +233,7 @@ func TestRefusedStaging(t *testing.T) {
 		"twice the same":  {"PATCH", system, `{"AssetTag":"a","AssetTag":"b"}`, "", "MalformedJSON", nil},
 		"more than one":   {"PATCH", system, `{}{}`, "", "MalformedJSON", nil},
 		"deep":            {"PATCH", system, strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 70), "", "MalformedJSON", nil},
-		"large":           {"PATCH", system, `{"AssetTag":"` + strings.Repeat("x", maxBytes) + `"}`, "", "", ErrLarge},
+		"large":           {"PATCH", system, `{"AssetTag":"` + strings.Repeat("x", maxStaged) + `"}`, "", "", ErrLarge},
 		"another method":  {"TRACE", system, "", "", "OperationNotAllowed", nil},
 		"not allowed":     {"DELETE", system, "", "", "OperationNotAllowed", nil},
 		"If-Match":        {"PATCH", system, `{"AssetTag":"a"}`, "If-Match", "", ErrStale},

@@ -19,7 +19,7 @@ type transaction struct {
 	turn    chan struct{} // holds a value while somebody stages or commits
 
 	writes     []*write
-	bytes      int // of their bodies
+	weight     int // of them and of the bases
 	errant     bool
 	committing bool
 	sent       atomic.Int64 // how many writes the commit has sent

@@ -36,8 +36,9 @@ var (
 	ErrStale = errors.New("the resource has changed since the write was staged")
 	// ErrHeld: a write that was to be sent at once has waited too long for a commit.
 	ErrHeld = errors.New("a transaction that is being committed, or was when the agent ended, changes the same resource")
-	// ErrLarge: the transaction holds as much as it may.
-	ErrLarge = errors.New("the transaction is too large")
+	// ErrLarge: a write has a large body, or its transaction, or all of them
+	// together, hold as much as they may.
+	ErrLarge = errors.New("too large to be staged")
 	// ErrTimeout: an idle timeout may not be negative.
 	ErrTimeout = errors.New("the idle timeout of a transaction is negative")
 	// ErrClosed: the Manager takes no more requests.
@@ -53,10 +54,16 @@ type Violation = schema.Violation
 // ViolationError refuses to stage a write that the iLO would refuse.
 type ViolationError struct{ Violations []Violation }
 
+// Error tells the first few violations.
 func (e *ViolationError) Error() string {
-	texts := make([]string, len(e.Violations))
+	const few = 5
+	var texts []string
 	for i, v := range e.Violations {
-		texts[i] = v.Text
+		if i == few {
+			texts = append(texts, fmt.Sprintf("and %d more", len(e.Violations)-few))
+			break
+		}
+		texts = append(texts, v.Text)
 	}
 	return strings.Join(texts, "; ")
 }

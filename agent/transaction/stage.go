@@ -26,12 +26,6 @@ const (
 	immediate = "immediate"
 )
 
-// What a transaction holds at most.
-const (
-	maxWrites = 1000
-	maxBytes  = 32 << 20
-)
-
 type sessionKey struct{}
 
 // WithSession has the requests of a context belong to a client session.
@@ -135,7 +129,7 @@ func (m *Manager) Spoil(ctx context.Context, session, method, uri, why string) {
 		return
 	}
 	t.errant = true
-	t.writes = append(t.writes, &write{Staged: Staged{Number: len(t.writes) + 1, Method: method, Path: uri, Error: why}})
+	t.add(&write{Staged: Staged{Number: len(t.writes) + 1, Method: method, Path: uri, Error: why}})
 }
 
 func closeBody(r *http.Request) {
@@ -148,6 +142,15 @@ func closeBody(r *http.Request) {
 func setBody(r *http.Request, body []byte) {
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+}
+
+// add keeps a write, of the refused ones only as many as there may be writes; the
+// caller holds mu.
+func (t *transaction) add(w *write) {
+	if len(t.writes) < maxWrites+1 {
+		t.writes = append(t.writes, w)
+		t.weight += w.weight()
+	}
 }
 
 // stage adds a write to a transaction. One that is refused stays in it as the
@@ -166,11 +169,11 @@ func (m *Manager) stage(r *http.Request, t *transaction, key string) (*http.Resp
 	}
 	m.mu.Lock()
 	t.used = m.o.Now()
-	if t.writes = append(t.writes, w); w.Error != "" {
+	if w.Error != "" {
 		t.errant = true
-		w.body, w.change = nil, nil
+		w.body, w.change, w.Body = nil, nil, nil
 	}
-	t.bytes += len(w.body)
+	t.add(w)
 	m.mu.Unlock()
 	if err != nil || refusal != nil {
 		return refusal, err
@@ -192,9 +195,12 @@ func (m *Manager) prepare(r *http.Request, t *transaction, key string, w *write)
 	case r.Method == http.MethodPost && strings.Contains(key, "/actions/"):
 		return nil, ErrAction
 	case len(t.writes) >= maxWrites:
-		return nil, fmt.Errorf("%w: it holds %d writes", ErrLarge, maxWrites)
+		return nil, fmt.Errorf("%w: the transaction holds %d writes: commit it, and stage the rest in another one", ErrLarge, maxWrites)
 	}
-	if err := w.readBody(r, maxBytes-t.bytes); err != nil {
+	if err := w.readBody(r); err != nil {
+		return nil, err
+	}
+	if err := m.room(t, w); err != nil {
 		return nil, err
 	}
 	resp, err := m.target(r.Context(), t, w)
@@ -226,20 +232,20 @@ func invalid(key string, args []string, text string) error {
 	return &ViolationError{[]Violation{{Key: key, Args: args, Text: text}}}
 }
 
-// readBody takes over the body, which may be most of limit bytes.
-func (w *write) readBody(r *http.Request, limit int) error {
+// readBody takes over the body.
+func (w *write) readBody(r *http.Request) error {
 	if given := r.Header.Get("Content-Encoding"); given != "" && given != "identity" {
 		return invalid("HeaderInvalid", []string{"Content-Encoding"}, "a write that is staged may not be compressed")
 	}
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxStaged+1))
 	switch {
 	case err != nil:
 		return fmt.Errorf("read the request: %w", err)
-	case len(body) > limit:
-		return fmt.Errorf("%w: it holds %d MiB", ErrLarge, maxBytes>>20)
+	case len(body) > maxStaged:
+		return fmt.Errorf("%w: the body has more than %d KiB: leave out what stays as it is, make several writes of it, or send it at once with the header %s: %s", ErrLarge, maxStaged>>10, header, immediate)
 	case w.Method == http.MethodDelete && len(body) == 0:
 		return nil
 	}
@@ -323,6 +329,9 @@ func (m *Manager) base(ctx context.Context, t *transaction, uri string) (*resour
 	r, err := parse(uri, resp, body)
 	if err == nil {
 		t.bases[key] = r
+		m.mu.Lock()
+		t.weight += weight(r.body, 0)
+		m.mu.Unlock()
 	}
 	return r, nil, err
 }
