@@ -102,7 +102,7 @@ func (e *Engine) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	connections := gateway.NewConnections(e.o.Peer, e.rooms.gateway.IsAdmin, e.log)
+	connections := gateway.NewConnections(e.o.Peer, e.rooms.gateway.Role, e.log)
 	for i, l := range listeners {
 		listeners[i] = connections.Listener(l)
 	}

@@ -21,7 +21,7 @@ func TestRequestBodiesTakeWhatHasArrived(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := newGateway(t, Options{})
 				l, _, _ := serveCounted(t, g)
-				const clients = 100
+				const clients = maxRunning - 1
 				for _, c := range l.connect(operator, clients) {
 					go func() {
 						_, _ = io.WriteString(c, "PATCH /redfish/v1/Systems/x HTTP/1.1\r\nHost: x\r\n"+header)
@@ -223,7 +223,7 @@ func TestSharedBodiesCountOnce(t *testing.T) {
 			return resp, nil
 		}}
 		l, _, _ := serveCounted(t, newGateway(t, Options{Next: n, Budget: b}))
-		for _, c := range askAll(l, reader, 50, get) {
+		for _, c := range askAll(l, reader, maxRunning, get) {
 			if status, _ := first(t, c); status != "200" {
 				t.Fatal(status)
 			}

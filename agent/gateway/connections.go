@@ -1,12 +1,11 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,10 +13,12 @@ import (
 )
 
 // maxConnections bounds the open connections of a Connections, and maxShare
-// those of one user among them. The last reserved ones are for admins.
+// those of one user among them. The last reserved ones are for admins. Who has no
+// role is owed an answer that says so, and gets no more than strangerShare.
 const (
 	maxConnections = 1024
 	maxShare       = maxConnections / 4
+	strangerShare  = 16
 	reserved       = maxConnections / 8
 	// sendBuffer is what the kernel keeps of an answer that its client has not read,
 	// in bytes (unix(7), SO_SNDBUF): that memory is the agent's, too.
@@ -32,34 +33,41 @@ const (
 
 // Connections bounds the open connections of a server's listeners, in total and
 // for each user, so that no user can keep the others out, and no number of users
-// the admins; root always gets in.
+// the admins; root always gets in. A new connection that is too many takes the place
+// of one that is not in use: see victim.
 // It knows who is at their other ends. The zero value is not useful: use
 // NewConnections.
 type Connections struct {
 	identify func(net.Conn) (Peer, error)
-	admin    func(*Peer) bool // nil: root alone is one
+	role     func(*Peer) Role
 	log      logrus.FieldLogger
 
 	mu       sync.Mutex
-	open     int
-	of       map[string]int // by owner
+	all      map[*connection]bool // open ones, also those in excess
+	open     int                  // of them not in excess
+	of       map[string]int       // of these by owner
 	excess   int
-	silent   map[net.Conn]bool // they have sent nothing yet
 	stopping bool
 }
 
 // NewConnections makes a Connections that asks identify who has connected a Unix
-// socket or a named pipe, and admin whether that is an admin; nil: only root.
-func NewConnections(identify func(net.Conn) (Peer, error), admin func(*Peer) bool, log logrus.FieldLogger) *Connections {
-	return &Connections{identify: identify, admin: admin, log: log, of: map[string]int{}, silent: map[net.Conn]bool{}}
+// socket or a named pipe, and role what that one may do.
+func NewConnections(identify func(net.Conn) (Peer, error), role func(*Peer) Role, log logrus.FieldLogger) *Connections {
+	return &Connections{identify: identify, role: role, log: log, all: map[*connection]bool{}, of: map[string]int{}}
 }
 
 // connection is one that is counted.
 type connection struct {
 	net.Conn
 	peer   *knownPeer // nil: not known, or not of a Unix socket
+	owner  string     // all that are not known are one user
 	excess bool
 	close  func()
+
+	// Guarded by the Connections' mu.
+	state    http.ConnState
+	since    time.Time // of the state
+	admitted bool      // a request of somebody with a role has come on it
 }
 
 // Close counts it no more.
@@ -92,44 +100,94 @@ func (l *counted) Accept() (net.Conn, error) {
 
 // count returns nil for a connection that is far too much.
 func (s *Connections) count(conn net.Conn) *connection {
-	c := &connection{Conn: conn}
+	c := &connection{Conn: conn, since: time.Now()}
 	if b, ok := conn.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = b.SetWriteBuffer(sendBuffer)
 	}
-	owner, isRoot, most := "", false, maxConnections-reserved // all that are not known are one user
+	most, share, isRoot := maxConnections-reserved, maxShare, false
 	if network := conn.LocalAddr().Network(); network == "unix" || network == "pipe" {
 		if p, err := s.identify(conn); err != nil {
 			s.log.WithError(err).Warn("a client cannot be identified")
 		} else {
 			c.peer = known(p)
-			owner, isRoot = c.peer.owner, p.UID == 0
-			if s.admin != nil && s.admin(&p) {
+			c.owner, isRoot = c.peer.owner, p.UID == 0
+			switch s.role(&p) {
+			case Admin:
 				most = maxConnections
+			case Anyone:
+				share = strangerShare
 			}
 		}
 	}
+	s.makeRoom(c.owner, most, share)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.excess = !isRoot && (s.open >= most || s.of[owner] >= maxShare); c.excess && s.excess >= maxExcess {
+	if c.excess = !isRoot && (s.open >= most || s.of[c.owner] >= share); c.excess && s.excess >= maxExcess {
 		return nil
 	}
-	add := func(n int) {
-		if c.excess {
-			s.excess += n
-			return
-		}
-		s.open += n
-		if s.of[owner] += n; s.of[owner] == 0 {
-			delete(s.of, owner)
-		}
-	}
-	add(1)
+	s.all[c] = true
+	s.add(c, 1)
 	c.close = sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		add(-1)
+		delete(s.all, c)
+		s.add(c, -1)
 	})
 	return c
+}
+
+func (s *Connections) add(c *connection, n int) {
+	if c.excess {
+		s.excess += n
+		return
+	}
+	s.open += n
+	if s.of[c.owner] += n; s.of[c.owner] == 0 {
+		delete(s.of, c.owner)
+	}
+}
+
+// makeRoom ends a connection that is not in use, if one more of an owner would be too
+// many: one of the owner's own, or of whoever has most.
+func (s *Connections) makeRoom(owner string, most, share int) {
+	s.mu.Lock()
+	var victim *connection
+	switch {
+	case s.of[owner] >= share:
+		victim = s.victim(owner, true)
+	case s.open >= most:
+		victim = s.victim(owner, false)
+	}
+	s.mu.Unlock()
+	if victim != nil {
+		_ = victim.Close()
+	}
+}
+
+// victim is the connection that goes first: one whose client has sent nothing
+// that was admitted, or else the one that has waited longest for its next request.
+// One on which a request is under way never goes, and a new one has a moment.
+func (s *Connections) victim(owner string, own bool) (first *connection) {
+	for c := range s.all {
+		if c.excess || own && c.owner != owner || c.admitted && c.state != http.StateIdle || time.Since(c.since) < silence {
+			continue
+		}
+		if first == nil || cmp.Or(cmp.Compare(s.of[first.owner], s.of[c.owner]), fewer(first.admitted, c.admitted), c.since.Compare(first.since)) < 0 {
+			first = c
+		}
+	}
+	return first
+}
+
+// fewer orders those that are not admitted before those that are.
+func fewer(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }
 
 // Attach has a server know who its clients are and, when it is shut down, not
@@ -137,17 +195,35 @@ func (s *Connections) count(conn net.Conn) *connection {
 func (s *Connections) Attach(server *http.Server) {
 	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		c, ok := plain(conn).(*connection)
-		switch {
-		case !ok:
-		case c.excess:
-			return context.WithValue(ctx, excessKey{}, true)
-		case c.peer != nil:
-			return c.peer.context(ctx)
+		if !ok {
+			return ctx
 		}
-		return ctx
+		if c.excess {
+			return context.WithValue(ctx, excessKey{}, true)
+		}
+		if c.peer != nil {
+			ctx = c.peer.context(ctx)
+		}
+		return context.WithValue(ctx, admittedKey{}, func() { s.admit(c) })
 	}
 	server.ConnState = s.state
 	server.RegisterOnShutdown(s.closeSilent)
+}
+
+// admittedKey is the key of what is to be called when a request was admitted.
+type admittedKey struct{}
+
+func (s *Connections) admit(c *connection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.admitted = true
+}
+
+// admitted tells the connection of a request that its client has a role.
+func admitted(ctx context.Context) {
+	if tell, ok := ctx.Value(admittedKey{}).(func()); ok {
+		tell()
+	}
 }
 
 // excessKey is in the context of requests on connections that are too many.
@@ -171,16 +247,16 @@ func excessive(w http.ResponseWriter, c *call) *failure {
 }
 
 func (s *Connections) state(conn net.Conn, state http.ConnState) {
-	s.mu.Lock()
-	stopping := s.stopping
-	if state == http.StateNew {
-		s.silent[conn] = true
-	} else {
-		delete(s.silent, conn)
+	c, ok := plain(conn).(*connection)
+	if !ok {
+		return
 	}
+	s.mu.Lock()
+	c.state, c.since = state, time.Now()
+	late := s.stopping && state == http.StateNew
 	s.mu.Unlock()
-	if stopping && state == http.StateNew {
-		_ = plain(conn).Close()
+	if late {
+		_ = c.Close()
 	}
 }
 
@@ -198,7 +274,17 @@ func (s *Connections) Drain(server *http.Server) {
 func (s *Connections) anySilent() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.silent) > 0
+	return len(s.silent()) > 0
+}
+
+// silent are the connections on which nothing has come yet.
+func (s *Connections) silent() (all []*connection) {
+	for c := range s.all {
+		if c.state == http.StateNew {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // closeSilent ends the connections on which nothing has come, which the server
@@ -206,9 +292,9 @@ func (s *Connections) anySilent() bool {
 func (s *Connections) closeSilent() {
 	s.mu.Lock()
 	s.stopping = true
-	silent := slices.Collect(maps.Keys(s.silent))
+	silent := s.silent()
 	s.mu.Unlock()
-	for _, conn := range silent {
-		_ = plain(conn).Close()
+	for _, c := range silent {
+		_ = c.Close()
 	}
 }

@@ -1,12 +1,17 @@
 package gateway
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +38,7 @@ func (p *pipes) connect(user Peer, n int) (clients []net.Conn) {
 }
 
 func serveCounted(t *testing.T, g *Gateway) (l *pipes, server *http.Server, all *Connections) {
-	all = NewConnections(func(c net.Conn) (Peer, error) { return c.(as).Peer, nil }, g.IsAdmin, g.log)
+	all = NewConnections(func(c net.Conn) (Peer, error) { return c.(as).Peer, nil }, g.Role, g.log)
 	server = NewServer(g, nil, g.log)
 	all.Attach(server)
 	l = newPipes()
@@ -45,7 +50,7 @@ func serveCounted(t *testing.T, g *Gateway) (l *pipes, server *http.Server, all 
 			t.Error(err)
 		}
 		synctest.Wait()
-		if all.open != 0 || all.excess != 0 || len(all.of) != 0 || len(all.silent) != 0 {
+		if all.open != 0 || all.excess != 0 || len(all.of) != 0 || len(all.all) != 0 {
 			t.Errorf("left: %+v", all)
 		}
 	})
@@ -63,14 +68,44 @@ func status(t *testing.T, c net.Conn) string {
 	return strings.TrimPrefix(string(b), "HTTP/1.1 ")
 }
 
+// busy has a request under way on each connection, which takes as long as ilo.
+func busy(conns []net.Conn) []net.Conn {
+	for _, c := range conns {
+		go func() {
+			_, _ = io.WriteString(c, "GET /redfish/v1/Systems/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		}()
+	}
+	synctest.Wait()
+	return conns
+}
+
+// hanging is an iLO that answers for its root alone, until the end.
+func hanging(end <-chan struct{}) *next {
+	return &next{answer: func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path != "/redfish/v1/" {
+			select {
+			case <-end:
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}
+		return respond(200, "{}"), nil
+	}}
+}
+
 // TestTooManyConnections: one user alone cannot keep another one out, and nobody
 // root.
 func TestTooManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		roles := testRoles
 		roles.Admin.Users = []string{"anna"}
-		l, _, _ := serveCounted(t, newGateway(t, Options{Roles: roles}))
-		mine := l.connect(operator, maxShare)
+		for n := range 4 {
+			roles.Reader.Users = append(roles.Reader.Users, strconv.Itoa(5000+n))
+		}
+		end := make(chan struct{})
+		l, _, _ := serveCounted(t, newGateway(t, Options{Roles: roles, Next: hanging(end)}))
+		defer close(end)
+		mine := busy(l.connect(operator, maxShare))
 		excess := l.connect(operator, 2)
 		if got := status(t, excess[0]); got != "503" {
 			t.Errorf("one too many: %s", got)
@@ -78,15 +113,13 @@ func TestTooManyConnections(t *testing.T) {
 		if rest, err := io.ReadAll(excess[0]); err != nil || !strings.Contains(string(rest), "Retry-After: 5\r\n") || !strings.Contains(string(rest), "Connection: close\r\n") {
 			t.Errorf("%v: %s", err, rest)
 		}
-		if got := status(t, mine[0]); got != "200" {
-			t.Errorf("one of the first: %s", got)
-		}
-		others := l.connect(reader, maxShare)
-		if got := status(t, others[maxShare-1]); got != "200" {
+		other := l.connect(reader, 1)
+		if got := status(t, other[0]); got != "200" {
 			t.Errorf("another user: %s", got)
 		}
+		others := append(busy(l.connect(reader, maxShare-1)), other...)
 		for n := range 4 { // until the reserve
-			l.connect(Peer{UID: uint32(5000 + n)}, (maxConnections-reserved-2*maxShare)/4)
+			busy(l.connect(Peer{UID: uint32(5000 + n)}, (maxConnections-reserved-2*maxShare)/4))
 		}
 		if got := status(t, l.connect(nobody, 1)[0]); got != "503" {
 			t.Errorf("when all but the reserve are taken: %s", got)
@@ -101,7 +134,7 @@ func TestTooManyConnections(t *testing.T) {
 		if got := status(t, l.connect(operator, 1)[0]); got != io.EOF.Error() {
 			t.Errorf("far too many: %s", got)
 		}
-		for _, c := range mine {
+		for _, c := range append(mine, others...) {
 			c.Close()
 		}
 		synctest.Wait()
@@ -109,6 +142,76 @@ func TestTooManyConnections(t *testing.T) {
 			t.Errorf("after some have gone: %s", got)
 		}
 	})
+}
+
+// TestConnectionsThatAreNotInUseMakeRoom: a user with too many loses those on which
+// no request ever came, then the one that has been idle for longest, and never one
+// with a request under way.
+func TestConnectionsThatAreNotInUseMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		l, _, _ := serveCounted(t, newGateway(t, Options{Next: hanging(end)}))
+		finish := sync.OnceFunc(func() { close(end) })
+		defer finish()
+		served := func(c net.Conn) {
+			t.Helper()
+			if got := status(t, c); got != "200" {
+				t.Fatal(got)
+			}
+			_, _ = io.ReadFull(c, make([]byte, restOfAnswer(t, c)))
+		}
+		gone := func(c net.Conn) bool {
+			_ = c.SetReadDeadline(time.Now().Add(time.Second))
+			_, err := c.Read(make([]byte, 1))
+			return errors.Is(err, io.EOF)
+		}
+		working, idle := busy(l.connect(operator, 1))[0], l.connect(operator, 1)[0]
+		served(idle)
+		silent := l.connect(operator, maxShare-3)
+		half := l.connect(operator, 1)[0]
+		_, _ = io.WriteString(half, "GET /")
+		if got := status(t, l.connect(operator, 1)[0]); got != "503" {
+			t.Errorf("while all are new: %s", got)
+		}
+		time.Sleep(silence)
+		var later []net.Conn
+		for range maxShare - 2 {
+			later = append(later, l.connect(operator, 1)...)
+			time.Sleep(time.Microsecond)
+			served(later[len(later)-1])
+		}
+		for _, c := range append(silent, half) {
+			if !gone(c) {
+				t.Fatal("a connection without a request is still there")
+			}
+		}
+		time.Sleep(silence)
+		served(idle)
+		served(l.connect(operator, 1)[0])
+		if !gone(later[0]) || gone(later[1]) {
+			t.Error("not the one that was idle for longest has gone")
+		}
+		finish()
+		if b, err := bufio.NewReader(working).ReadString('\n'); !strings.Contains(b, "200") {
+			t.Errorf("the one with a request under way: %q, %v", b, err)
+		}
+	})
+}
+
+// restOfAnswer reads the header of an answer, and returns the length of its body.
+func restOfAnswer(t *testing.T, c net.Conn) (n int) {
+	t.Helper()
+	var header []byte
+	for b := make([]byte, 1); !bytes.HasSuffix(header, []byte("\r\n\r\n")); header = append(header, b...) {
+		if _, err := io.ReadFull(c, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, length, _ := strings.Cut(string(header), "Content-Length: ")
+	if _, err := fmt.Sscan(length, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestStopDoesNotWaitForTheSilent: a client that has connected and sent nothing,

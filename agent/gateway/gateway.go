@@ -90,6 +90,7 @@ type Gateway struct {
 
 	budget  *budget.Budget // of memory for bodies
 	parsing chan struct{}  // has something in it for each large body that is looked through
+	running running        // requests that are under way
 	warming sync.Mutex     // held while the cache is warmed
 	counts  counters
 }
@@ -151,6 +152,7 @@ type call struct {
 	named   string          // id of the client session whose stale handle the request has
 	valid   bool            // nothing is wrong with the credentials
 	purse   *budget.Purse   // nil until the caller is known
+	leave   func()          // gives back the place among those under way; nil: it has none
 }
 
 // ServeHTTP answers one request. Nothing goes to Next unless the caller is known
@@ -165,6 +167,9 @@ func (g *Gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			g.spoil(c, "the request was cut off")
 		}
 		c.purse.Close()
+		if c.leave != nil {
+			c.leave()
+		}
 		if c.lease != nil {
 			c.lease.Release()
 		}
@@ -206,6 +211,14 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 	if bad != nil {
 		return bad
 	}
+	if c.who.role > Anyone {
+		admitted(c.Context())
+	}
+	if c.who.role < Admin {
+		if c.leave, bad = g.running.enter(c.Context(), c.who.owner); bad != nil {
+			return bad
+		}
+	}
 	if !route.free() {
 		if bad := g.useDefault(c); bad != nil && route.need > Anyone {
 			return bad
@@ -236,6 +249,7 @@ func (g *Gateway) judge(w http.ResponseWriter, c *call, invalid *failure) (*rout
 	case !c.who.known && (route == nil || route.need > Anyone || len(g.accounts) == 0):
 		return nil, noValidSession()
 	case c.who.known && c.who.role == Anyone:
+		w.Header().Set("Connection", "close") // nothing else will come of it
 		return nil, c.who.lacks(Reader)
 	case !exists:
 		return nil, missing(c.URL.Path)

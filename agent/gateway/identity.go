@@ -141,8 +141,8 @@ func (r Roles) compile(lookupGroup func(string) (uint32, error)) (*roles, error)
 // isSID reports the form in which Windows writes security identifiers.
 func isSID(name string) bool { return strings.HasPrefix(name, "S-1-") }
 
-// IsAdmin reports a peer with the role of an admin.
-func (g *Gateway) IsAdmin(p *Peer) bool { return g.roles.of(p) == Admin }
+// Role is the highest role of a peer.
+func (g *Gateway) Role(p *Peer) Role { return g.roles.of(p) }
 
 // of returns the highest role of a peer.
 func (r *roles) of(p *Peer) Role {
