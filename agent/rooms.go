@@ -166,7 +166,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 		return r, err
 	}
 	status := func() Status {
-		return Status{Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats(), Transactions: transactions.Stats()}
+		return Status{TLS: e.tlsStatus(), Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats(), Transactions: transactions.Stats()}
 	}
 	stage := gateway.Way(transactions, sessions)
 	recursive := schedule.New(schedule.Options{Next: stage.Subtree(), Slots: recursiveReads, Share: recursiveShare, Log: o.Log.WithField(component, "recursive")})

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +49,8 @@ type Engine struct {
 	serves  bool // others than this process
 	started time.Time
 	used    atomic.Bool // the cache or the iLO, since the last sweep
+
+	listeners atomic.Pointer[listeners] // nil: it serves nobody yet
 }
 
 // Start stacks the rooms for the requests of this process. Nothing goes to the iLO
@@ -98,46 +98,14 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func (e *Engine) serve(ctx context.Context) error {
-	listeners, err := e.o.Listen(ctx)
-	if err != nil {
-		return err
-	}
 	connections := gateway.NewConnections(e.o.Peer, e.rooms.gateway.Role, e.log)
-	for i, l := range listeners {
-		listeners[i] = connections.Listener(l)
-	}
-	if e.o.Config.TLS.Listen != "" {
-		l, err := e.o.Config.listenTLS(ctx, connections.Listener)
-		if err != nil {
-			for _, l := range listeners {
-				err = errors.Join(err, l.Close())
-			}
-			return err
-		}
-		listeners = append(listeners, l)
-	}
 	server := gateway.NewServer(e.handler, nil, e.log)
 	connections.Attach(server)
-	var accepting sync.WaitGroup
-	e.life.onStop("server", func() error {
-		var errs []error
-		for _, l := range listeners {
-			errs = append(errs, l.Close())
-		}
-		accepting.Wait()
-		connections.Drain(server)
-		return errors.Join(append(errs, shutdown(server))...)
-	})
-	for _, l := range listeners {
-		accepting.Add(1)
-		e.life.spawn("listener "+l.Addr().String(), func(context.Context) error {
-			defer accepting.Done()
-			if err := server.Serve(l); !errors.Is(err, net.ErrClosed) {
-				return err
-			}
-			return nil
-		})
-		e.log.WithField("address", l.Addr().String()).Info("listening")
+	l := &listeners{e: e, server: server, connections: connections}
+	e.listeners.Store(l)
+	e.life.onStop("server", l.close)
+	if err := l.open(ctx); err != nil {
+		return err
 	}
 	e.life.spawn("recovery", e.recoverAll)
 	e.life.spawn("sweep", e.sweep)

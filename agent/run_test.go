@@ -3,8 +3,6 @@ package agent
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +22,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/BurntSushi/toml"
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/gateway"
@@ -384,13 +381,13 @@ func TestFailedStart(t *testing.T) {
 		"transport": func(o *Options) { o.Transport = func(func()) (Transport, error) { return nil, broken } },
 		"listen":    func(o *Options) { o.Listen = func(context.Context) ([]net.Listener, error) { return nil, broken } },
 		"panic":     func(o *Options) { o.Store = func(context.Context) (Store, error) { panic(broken) } },
-		"TLS":       func(o *Options) { o.Config.TLS.Listen = "192.0.2.1:1" },
+		"TLS":       func(o *Options) { o.Listen = tcpSocket(t) }, // without tls.listen
 	} {
 		o := h.options(t)
 		o.Store = func(context.Context) (Store, error) { return store, nil }
 		store.closed = false
 		spoil(&o)
-		if err := Run(t.Context(), o); err == nil || what != "panic" && what != "TLS" && !errors.Is(err, broken) {
+		if err := Run(t.Context(), o); err == nil || what != "panic" && !errors.Is(err, broken) && (what != "TLS" || !errors.Is(err, ErrConfig)) {
 			t.Errorf("%s: %v", what, err)
 		}
 		if what != "store" && what != "panic" && !store.closed {
@@ -399,80 +396,6 @@ func TestFailedStart(t *testing.T) {
 	}
 	if seen := h.gate.requests(); len(seen) > 0 {
 		t.Errorf("the iLO was asked: %v", seen)
-	}
-}
-
-func TestTLS(t *testing.T) {
-	h := newHost(t, redfish.Options{})
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.config.TLS.Listen = probe.Addr().String()
-	if err := probe.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r := h.run(t, h.options(t))
-	trusted := x509.NewCertPool()
-	certificate, err := os.ReadFile(filepath.Join(h.config.RuntimeDir, tlsCertificate))
-	if err != nil || !trusted.AppendCertsFromPEM(certificate) {
-		t.Fatalf("%v: %s", err, certificate)
-	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
-	do := func(method, path, body, token string) *http.Response {
-		t.Helper()
-		req, err := http.NewRequest(method, "https://"+h.config.TLS.Listen+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		if token != "" {
-			req.Header.Set("X-Auth-Token", token)
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		return resp
-	}
-	if resp := do("GET", "/redfish/v1/Systems/1/", "", ""); resp.StatusCode != http.StatusUnauthorized {
-		t.Errorf("without login: %s", resp.Status)
-	}
-	var login struct {
-		UserName string `toml:"username"`
-		Password string `toml:"password"`
-	}
-	name := filepath.Join(h.config.RuntimeDir, tlsLogin)
-	if _, err := toml.DecodeFile(name, &login); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", info.Mode(), err)
-	}
-	body, err := json.Marshal(map[string]string{"UserName": login.UserName, "Password": login.Password})
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp := do("POST", "/redfish/v1/SessionService/Sessions", string(body), "")
-	token := resp.Header.Get("X-Auth-Token")
-	if resp.StatusCode != http.StatusCreated || token == "" {
-		t.Fatalf("login: %s", resp.Status)
-	}
-	if resp := do("GET", "/redfish/v1/Systems/1/", "", token); resp.StatusCode != http.StatusOK {
-		t.Errorf("logged in: %s", resp.Status)
-	}
-	if resp := do("DELETE", resp.Header.Get("Location"), "", token); resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusOK {
-		t.Errorf("logout: %s", resp.Status)
-	}
-	if resp := do("GET", "/redfish/v1/Systems/1/", "", token); resp.StatusCode != http.StatusUnauthorized {
-		t.Errorf("after logout: %s", resp.Status)
-	}
-	r.stop()
-	if err := <-r.result; err != nil {
-		t.Error(err)
 	}
 }
 

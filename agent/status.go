@@ -23,6 +23,8 @@ type Status struct {
 	Schedule schedule.Stats    `json:"schedule"` // requests for the iLO, by class
 	Cache    freshness.Stats   `json:"cache"`
 	Clients  clients.Stats     `json:"clients"` // sessions of local clients with the agent
+	// TLS is nil without a TLS listener.
+	TLS *ListenerStatus `json:"tls,omitempty"`
 	// Transactions of these sessions.
 	Transactions transaction.Stats `json:"transactions"`
 }

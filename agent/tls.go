@@ -2,7 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -45,24 +44,6 @@ func (c *Config) tlsAccounts() ([]gateway.Account, error) {
 		return nil, err
 	}
 	return []gateway.Account{a}, nil
-}
-
-// listenTLS makes the listener for tools that need https://host:port; around sees
-// its connections without TLS.
-func (c *Config) listenTLS(ctx context.Context, around func(net.Listener) net.Listener) (net.Listener, error) {
-	certificate, err := c.certificate()
-	if err != nil {
-		return nil, fmt.Errorf("TLS listener: %w", err)
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.TLS.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("TLS listener: %w", err)
-	}
-	return tls.NewListener(around(l), &tls.Config{
-		Certificates: []tls.Certificate{certificate},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"http/1.1"},
-	}), nil
 }
 
 func (c *Config) certificate() (tls.Certificate, error) {

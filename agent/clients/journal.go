@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 
@@ -273,10 +274,14 @@ func (r *Registry) replay(content []byte) (damaged int) {
 		if rec.Session == nil {
 			continue
 		}
-		if s := rec.Session.restore(r.o.Now()); s != nil && !r.terminated.has(s.ID) {
+		switch s := rec.Session.restore(r.o.Now()); {
+		case s != nil && strings.HasPrefix(s.Owner, accountPrefix):
+			// It has expired: the login of an account is a new one at each start, and
+			// somebody else may have had the port in between.
+		case s != nil && !r.terminated.has(s.ID):
 			r.version = max(r.version, s.Version)
 			all[s.ID] = s
-		} else {
+		default:
 			damaged++
 		}
 	}

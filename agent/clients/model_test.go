@@ -392,7 +392,12 @@ func (m *model) stopped() {
 	for _, s := range m.live() {
 		s.InUse = 0
 	}
-	m.live()
+	for _, s := range m.live() {
+		if s.Owner == carol.Key { // the login of an account ends with the agent
+			s.why = whyExpired
+			m.told[s.ID] = s.why
+		}
+	}
 }
 
 func (m *model) restart(t *rapid.T) {

@@ -149,6 +149,11 @@ func (d *doctor) agentState(s agent.Status, device chif.Device) {
 	if served, err := chif.ParseDevice(fmt.Sprint(s.Info["device"])); err == nil && served.String() != device.String() {
 		d.trouble("agent device", "leave --device out, or name another agent's --socket", &usageError{text: fmt.Sprintf("the agent serves %s, and so do all commands", served)})
 	}
+	if s.TLS != nil && s.TLS.Error != "" {
+		d.trouble("agent TLS", "end the program that has the port, or name another one in tls.listen", errors.New(s.TLS.Error))
+	} else if s.TLS != nil {
+		d.ok("agent TLS", "listens on %s", s.TLS.Address)
+	}
 	session := "none"
 	if s.Session.Session != "" {
 		session = s.Session.Session

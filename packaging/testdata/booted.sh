@@ -96,7 +96,7 @@ id ilod
 
 step the units
 # It succeeds for what it ignores, too.
-[ -z "$(systemd-analyze verify --man=no ilod.service ilod.socket 2>&1)" ] || fail "$(systemd-analyze verify --man=no ilod.service ilod.socket 2>&1)"
+[ -z "$(systemd-analyze verify --man=no ilod.service ilod.socket ilod-tls.socket 2>&1)" ] || fail "$(systemd-analyze verify --man=no ilod.service ilod.socket 2>&1)"
 
 step the agent is not root and has no capability
 grep -q "^CapEff:.0*$" /proc/"$(pid)"/status || fail "$(cat /proc/"$(pid)"/status)"
@@ -234,6 +234,19 @@ dpkg -i --force-confdef --force-confold /new.deb || fail upgrade
 load_end
 grep -q newer /etc/ilod/ilod.toml.dpkg-dist || fail "no new configuration beside the changed one"
 grep -q roles.reader /etc/ilod/ilod.toml || fail "the upgrade took the configuration"
+
+step the TLS port is never free for another program
+held() { grep -q '0100007F:20FB 00000000:0000 0A' /proc/net/tcp; }
+printf '[tls]\nlisten = "127.0.0.1:8443"\n' >>/etc/ilod/ilod.toml
+systemctl stop ilod.service 2>/dev/null
+[ "$(systemctl is-enabled ilod-tls.socket)" = disabled ] || fail "the TLS port is enabled"
+systemctl enable --now --quiet ilod-tls.socket || fail "no TLS port"
+held || fail "the port is not held before the agent starts"
+systemctl start ilod.service
+ilod doctor | grep 'listens on 127.0.0.1:8443' || fail "$(ilod doctor)"
+systemctl stop ilod.service 2>/dev/null
+held || fail "the port is free while the agent is stopped"
+systemctl start ilod.service
 
 step a node exporter
 prom=/var/lib/prometheus/node-exporter/ilod.prom
