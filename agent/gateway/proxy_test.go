@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -254,12 +255,21 @@ func TestCancelledClient(t *testing.T) {
 	g := newGateway(t, Options{Next: n})
 	ctx, cancel := context.WithCancel(t.Context())
 	req, _ := http.NewRequestWithContext(ctx, "POST", "http://ilod/redfish/v1/Systems/x", strings.NewReader("{}"))
-	failed := make(chan error)
+	client := unixClient(t, serveUnix(t, g, operator))
+	failed := make(chan error, 1)
 	go func() {
-		_, err := unixClient(t, serveUnix(t, g, operator)).Do(req)
+		resp, err := client.Do(req)
+		if err == nil {
+			err = fmt.Errorf("the answer %s", resp.Status)
+			resp.Body.Close()
+		}
 		failed <- err
 	}()
-	<-inside
+	select {
+	case <-inside:
+	case err := <-failed:
+		t.Fatalf("the iLO was not asked: %v", err)
+	}
 	cancel()
 	if err := <-failed; !errors.Is(err, context.Canceled) {
 		t.Error(err)
