@@ -39,7 +39,7 @@ func Canonical(path string) string {
 // marks and hashes, dot segments, path parameters, backslashes, control
 // characters. Such a path names no resource of an iLO.
 func Of(u *url.URL) (canonical string, plain bool) {
-	if u.RawPath == "" && isCanonical(u.Path) {
+	if isCanonical(u.Path) {
 		return u.Path, isPlain(u)
 	}
 	return Canonical(u.EscapedPath()), isPlain(u)

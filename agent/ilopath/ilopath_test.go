@@ -112,12 +112,15 @@ func TestWithin(t *testing.T) {
 }
 
 func TestACanonicalPathCostsNothing(t *testing.T) {
-	u := &url.URL{Path: "/redfish/v1/systems/1"}
+	u, blank := &url.URL{Path: "/redfish/v1/systems/1"}, &url.URL{Path: "/redfish/v1/a b", RawPath: "/redfish/v1/%61%20b"}
 	buf := make([]byte, 0, 64)
 	for name, f := range map[string]func(){
+		"root":    func() { Canonical("/") },
+		"short":   func() { Canonical("/a/") },
 		"path":    func() { Canonical("/redfish/v1/systems/1") },
 		"slash":   func() { Canonical("/redfish/v1/systems/1/?x") },
 		"url":     func() { Of(u) },
+		"blank":   func() { Of(blank) },
 		"request": func() { AppendRequest(buf, u) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {

@@ -32,6 +32,10 @@ var Spellings = []Spelling{
 	{"/redfish/v1/Systems/1/#", Resource, true},
 	{"/redfish/v1/Systems/1#/a?b", Resource, true},
 
+	{"/redfish/v1//systems/1", Resource, true},
+	{"/redfish/v1/./systems/1", Resource, false},
+	{"/redfish/v1/x/../systems/1", Resource, false},
+	{"/redfish/v1/systems/1/.", Resource, false},
 	{"/redfish/v1/./Systems/1", Resource, false},
 	{"/redfish/v1/Systems/1/.", Resource, false},
 	{"/redfish/v1/x/../Systems/1", Resource, false},
@@ -60,6 +64,7 @@ var Spellings = []Spelling{
 	{"/redfish/v1/Systems/1/x", "/redfish/v1/systems/1/x", true},
 	{"/redfish/v1/a%20b", "/redfish/v1/a b", true},
 	{"/redfish/v1/a+b", "/redfish/v1/a+b", true},
+	{"/redfish/v1/@AZ%5B", "/redfish/v1/@az[", true},
 	{"/redfish/v1/a.b/.c/...", "/redfish/v1/a.b/.c/...", true},
 	{"/redfish/v1/%E2%84%AAeys", "/redfish/v1/\u212Aeys", true}, // a Kelvin sign is no k
 	{"/redfish/v1/a%0Ab", "/redfish/v1/a\nb", false},
