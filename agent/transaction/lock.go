@@ -31,7 +31,6 @@ func (l *locks) take(ctx context.Context, shared bool, keys ...string) (release 
 				delete(l.held, key)
 			}
 		}
-		mine = nil
 	}
 	for _, key := range keys {
 		for {

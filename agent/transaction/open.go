@@ -15,7 +15,7 @@ type transaction struct {
 	session string
 	begun   time.Time
 	used    time.Time
-	timeout time.Duration // 0: none
+	timeout time.Duration // 0: none, as of one that has ended
 	turn    chan struct{} // holds a value while somebody stages or commits
 
 	writes     []*write
@@ -102,7 +102,7 @@ func (t *transaction) busy() error {
 // caller holds mu.
 func (m *Manager) expire(session string) {
 	t := m.open[session]
-	if t == nil || t.committing || t.ended != nil || len(t.turn) > 0 || t.timeout == 0 || m.o.Now().Sub(t.used) < t.timeout {
+	if t == nil || t.committing || len(t.turn) > 0 || t.timeout == 0 || m.o.Now().Sub(t.used) < t.timeout {
 		return
 	}
 	m.o.Log.WithFields(logrus.Fields{"clientSession": session, "writes": len(t.writes), "timeout": t.timeout}).
@@ -142,14 +142,17 @@ func (m *Manager) current(session string) (*transaction, error) {
 // error is an ErrNone. The oldest Report that waits is there all the same, until it
 // is acknowledged or a week old.
 func (m *Manager) Status(session string) (Transaction, error) {
-	t, err := m.current(session)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.expire(session)
 	var s Transaction
-	if err == ErrCommitting {
-		t, err = m.open[session], nil
-	}
-	if t != nil {
+	var err error
+	switch t := m.open[session]; {
+	case t == nil:
+		err = ErrNone
+	case t.ended != nil:
+		err = t.ended
+	default:
 		s = t.snapshot()
 	}
 	s.Report = m.due(session)

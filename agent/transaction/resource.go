@@ -91,10 +91,10 @@ func (m *Manager) read(ctx context.Context, uri string) (*resource, error) {
 
 // parse reads the answer to a successful GET.
 func parse(uri string, resp *http.Response, body []byte) (*resource, error) {
-	v, err := decode(body)
+	v, _ := decode(body)                                                // nil if it is empty
 	r := &resource{etag: freshness.ServerTags(resp.Header.Get("ETag"))} // bodies are compared apart
 	var ok bool
-	if r.body, ok = v.(map[string]any); err != nil || !ok {
+	if r.body, ok = v.(map[string]any); !ok {
 		return nil, fmt.Errorf("GET %s: the answer is no resource", uri)
 	}
 	if r.etag == "" {

@@ -3,19 +3,17 @@ package transaction
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// decode reads a JSON value as the iLO sends it.
+// decode reads a JSON value as the iLO sends it. That nothing follows it, exchange
+// has made sure.
 func decode(data []byte) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	if err = d.Decode(&v); err == nil && d.More() {
-		err = errors.New("something follows the JSON value")
-	}
+	err = d.Decode(&v)
 	return v, err
 }
 
