@@ -137,7 +137,7 @@ func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
 	used := using{cache, &e.used}
 	disk := o.Config.DiskDir()
 	transactions, err := transaction.New(transaction.Options{
-		Next: used, Check: schema.NewChecker(used).Check, Dir: filepath.Join(cmp.Or(disk, o.Config.RuntimeDir), "transactions"),
+		Next: used, Check: schema.NewChecker(used).Check, Allowed: gateway.MayWrite, Dir: filepath.Join(cmp.Or(disk, o.Config.RuntimeDir), "transactions"),
 		Timeout: func() time.Duration { return time.Duration(sessions.Limits().TransactionTimeout) },
 		Unknown: o.mayHaveArrived, Late: o.Late, Log: o.Log.WithField(component, "transaction"),
 	})

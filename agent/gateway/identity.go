@@ -335,12 +335,22 @@ type roleKey struct{}
 
 // Allowed reports whether whoever made the request of the context may read
 // something of the iLO. It is for rooms that read more than they were asked for.
-func Allowed(ctx context.Context, u *url.URL) bool {
+func Allowed(ctx context.Context, u *url.URL) bool { return allowedTo(ctx, http.MethodGet, u) }
+
+// MayWrite reports whether whoever made the request of the context may write to
+// something of the iLO. It is for rooms that write later, or elsewhere, than they were
+// asked to.
+func MayWrite(ctx context.Context, method, uri string) bool {
+	u, err := url.ParseRequestURI(uri)
+	return err == nil && allowedTo(ctx, method, u)
+}
+
+func allowedTo(ctx context.Context, method string, u *url.URL) bool {
 	path, bad := canonicalPath(u)
 	if bad != nil {
 		return false
 	}
 	role, _ := ctx.Value(roleKey{}).(Role)
-	r, _ := find(path, http.MethodGet)
+	r, _ := find(path, method)
 	return r != nil && ofILO(path) && role >= r.need
 }

@@ -51,6 +51,7 @@ var ownFailures = []struct {
 	{transaction.ErrErrant, http.StatusConflict, "TransactionErrant"},
 	{transaction.ErrAction, http.StatusConflict, "ActionInTransaction"},
 	{transaction.ErrStale, http.StatusPreconditionFailed, "StaleResource"},
+	{transaction.ErrForbidden, http.StatusForbidden, "InsufficientPrivilege"},
 	{transaction.ErrLarge, http.StatusRequestEntityTooLarge, "PayloadTooLarge"},
 	{transaction.ErrHeld, http.StatusConflict, "ResourceInUse"},
 	{transaction.ErrNoReport, http.StatusNotFound, "ResourceMissingAtURI"},

@@ -51,11 +51,19 @@ func (g *Gateway) proxy(w http.ResponseWriter, c *call) *failure {
 	defer resp.Body.Close()
 	if !isRead(c.Method) {
 		g.log.WithFields(logrus.Fields{
-			"method": c.Method, "path": c.URL.Path, "peer": c.who.name, "owner": c.who.owner, "clientSession": c.session.ID, "status": resp.StatusCode,
+			"method": c.Method, "path": c.target(), "peer": c.who.name, "owner": c.who.owner, "clientSession": c.session.ID, "status": resp.StatusCode,
 		}).Info("write")
 	}
 	g.relay(w, resp)
 	return nil
+}
+
+// target is the path on the iLO, for the log.
+func (c *call) target() string {
+	if ofILO(ilopath.Canonical(c.URL.Path)) {
+		return c.URL.Path
+	}
+	return c.path // what is relative to the active path
 }
 
 // allow answers OPTIONS with what the iLO allows, which it says with a HEAD.

@@ -19,6 +19,7 @@ import (
 type commit struct {
 	m        *Manager
 	session  string
+	owner    string               // who commits; empty after a crash
 	writes   []*write             // nil after a crash
 	sent     *atomic.Int64        // how many of them; nil after a crash
 	bases    map[string]*resource // as they were when the writes were staged
@@ -197,19 +198,19 @@ func (c *commit) note(r record) {
 // quote one.
 func (c *commit) log(r Result) {
 	c.m.count(r.Result)
-	log := c.m.o.Log.WithFields(logrus.Fields{"clientSession": c.session, "writes": len(r.Writes), "result": r.Result})
+	log := c.m.o.Log.WithFields(logrus.Fields{"clientSession": c.session, "owner": c.owner, "writes": len(r.Writes), "result": r.Result})
 	if r.Recovered {
 		log = log.WithField("recovered", true)
 	}
-	if r.Result.good() {
-		log.Info("a transaction is committed")
-		return
+	level, not := logrus.InfoLevel, ""
+	if !r.Result.good() {
+		level, not = logrus.WarnLevel, "not "
 	}
 	for _, w := range r.Writes {
 		if w.Outcome != NotSent {
 			log.WithFields(logrus.Fields{"write": w.Number, "method": w.Method, "path": w.Path, "outcome": w.Outcome, "status": w.Status}).
-				Warn("a write of a transaction that is not committed")
+				Log(level, "a write of a transaction that is "+not+"committed")
 		}
 	}
-	log.Warn("a transaction is not committed")
+	log.Log(level, "a transaction is "+not+"committed")
 }

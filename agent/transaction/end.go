@@ -2,14 +2,18 @@ package transaction
 
 import (
 	"context"
+	"fmt"
+
+	"github.com/ilod/ilod/agent/schedule"
 )
 
 // Commit sends what is staged and ends the transaction, whatever comes of it. It
 // goes on when ctx ends, and if nobody is left to be told the Result, Status will
 // report it. Errors are ErrNone, ErrErrant, ErrCommitting and *FailedError, the
-// second and the last with the Result.
+// second and the last with the Result, and ErrForbidden, after which the transaction
+// is still open.
 func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
-	t, err := m.seize(ctx, session)
+	t, err := m.seize(ctx, session, func(w *write) error { return m.allowed(ctx, w) })
 	if err != nil {
 		return Result{}, err
 	}
@@ -20,6 +24,7 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 		return t.thrownAway(), ErrErrant
 	}
 	c := m.newCommit(t)
+	c.owner = schedule.PeerOf(ctx).User
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(m.ctx, cancel)()
@@ -37,8 +42,8 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 
 // seize takes a transaction out of the hands of those who stage. The caller has
 // to call finish and wg.Done. Whoever wants to end one that has ended without its
-// doing is told so, and then knows.
-func (m *Manager) seize(ctx context.Context, session string) (*transaction, error) {
+// doing is told so, and then knows. Unless all writes pass, nothing changes.
+func (m *Manager) seize(ctx context.Context, session string, pass func(*write) error) (*transaction, error) {
 	t, err := m.current(session)
 	if err == ErrExpired || err == ErrLost {
 		m.mu.Lock()
@@ -60,9 +65,22 @@ func (m *Manager) seize(ctx context.Context, session string) (*transaction, erro
 	if m.closed {
 		return nil, ErrClosed
 	}
+	for _, w := range t.writes {
+		if err := pass(w); err != nil && !t.errant {
+			return nil, err
+		}
+	}
 	t.committing = true
 	m.wg.Add(1)
 	return t, nil
+}
+
+// allowed fails with ErrForbidden.
+func (m *Manager) allowed(ctx context.Context, w *write) error {
+	if m.o.Allowed(ctx, w.Method, w.Path) {
+		return nil
+	}
+	return fmt.Errorf("%w: write %d, %s %s", ErrForbidden, w.Number, w.Method, w.Path)
 }
 
 // dropped tells whether the client session of a commit has ended.
@@ -85,7 +103,7 @@ func (m *Manager) finish(t *transaction) {
 
 // Rollback throws away what is staged. Errors are ErrNone and ErrCommitting.
 func (m *Manager) Rollback(session string) (Result, error) {
-	t, err := m.seize(context.Background(), session)
+	t, err := m.seize(context.Background(), session, func(*write) error { return nil })
 	if err != nil {
 		return Result{}, err
 	}

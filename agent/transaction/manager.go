@@ -34,6 +34,10 @@ type Options struct {
 	// Check names what is wrong with a write before it is staged; nil: nothing
 	// ever is.
 	Check func(ctx context.Context, w Write) ([]Violation, error)
+	// Allowed reports whether who has made the request of the context may write to a
+	// path. It is asked when a write is staged, about its real target, and again when
+	// it is committed: a right may have gone in between. Nil: they may.
+	Allowed func(ctx context.Context, method, uri string) bool
 	// Dir is where the journal of a commit is until it is over, a directory that
 	// need not exist and is used by this Manager alone; empty: nowhere, so
 	// that a crash leaves half a commit behind.
@@ -87,6 +91,9 @@ func New(o Options) (*Manager, error) {
 	}
 	if o.Timeout == nil {
 		o.Timeout = func() time.Duration { return DefaultTimeout }
+	}
+	if o.Allowed == nil {
+		o.Allowed = func(context.Context, string, string) bool { return true }
 	}
 	if o.Unknown == nil {
 		o.Unknown = func(error) bool { return true }

@@ -36,6 +36,9 @@ var (
 	ErrStale = errors.New("the resource has changed since the write was staged")
 	// ErrHeld: a write that was to be sent at once has waited too long for a commit.
 	ErrHeld = errors.New("a transaction that is being committed, or was when the agent ended, changes the same resource")
+	// ErrForbidden: who commits, or stages, may not write to what is changed. The
+	// transaction stays open.
+	ErrForbidden = errors.New("this user may not make a change that the transaction holds")
 	// ErrLarge: a write has a large body, or its transaction, or all of them
 	// together, hold as much as they may.
 	ErrLarge = errors.New("too large to be staged")

@@ -207,6 +207,9 @@ func (m *Manager) prepare(r *http.Request, t *transaction, key string, w *write)
 	if err != nil || resp != nil {
 		return resp, err
 	}
+	if err := m.allowed(r.Context(), w); err != nil {
+		return nil, err
+	}
 	if !holds(r.Header, w.base.etag) {
 		return nil, ErrStale
 	}
