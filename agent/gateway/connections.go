@@ -41,6 +41,7 @@ type Connections struct {
 	identify func(net.Conn) (Peer, error)
 	role     func(*Peer) Role
 	log      logrus.FieldLogger
+	unknown  logRate
 
 	mu       sync.Mutex
 	all      map[*connection]bool // open ones, also those in excess
@@ -107,7 +108,7 @@ func (s *Connections) count(conn net.Conn) *connection {
 	most, share, isRoot := maxConnections-reserved, maxShare, false
 	if network := conn.LocalAddr().Network(); network == "unix" || network == "pipe" {
 		if p, err := s.identify(conn); err != nil {
-			s.log.WithError(err).Warn("a client cannot be identified")
+			s.unknown.warn(s.log.WithError(err), "a client cannot be identified")
 		} else {
 			c.peer = known(p)
 			c.owner, isRoot = c.peer.owner, p.UID == 0

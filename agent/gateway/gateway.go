@@ -93,6 +93,8 @@ type Gateway struct {
 	running running        // requests that are under way
 	warming sync.Mutex     // held while the cache is warmed
 	counts  counters
+
+	wrongLogins, noAnswers logRate
 }
 
 // New returns a Gateway. It fails if the options make no sense: a group that

@@ -204,7 +204,7 @@ func (g *Gateway) login(name, password string) (a account, ok bool) {
 		ok = subtle.ConstantTimeCompare(a.hash[:], hash[:]) == 1
 	}
 	if !ok {
-		g.log.Warn("a login on the TLS listener was refused")
+		g.wrongLogins.warn(g.log, "a login on the TLS listener was refused")
 	}
 	return a, ok
 }

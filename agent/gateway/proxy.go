@@ -99,7 +99,7 @@ func (g *Gateway) roundTrip(c *call, method string, body []byte) (*http.Response
 		if f.status < http.StatusInternalServerError { // refused by a room on the way
 			log.Debug("refused")
 		} else {
-			log.Warn("no answer from the iLO")
+			g.noAnswers.warn(log, "no answer from the iLO")
 		}
 		return nil, f
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
