@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/ilod/ilod/agent/ilopath"
@@ -74,28 +75,28 @@ func (c *Cache) fly(ctx context.Context, f *flight, u *url.URL) {
 			c.settle(f)
 		}
 	}()
-	f.doc, f.err = c.get(ctx, u, f.started)
+	f.doc, f.err = c.get(ctx, f, u)
 	f.took = c.o.Now().Sub(f.started)
 	c.settle(f)
 }
 
 // get reads from the iLO with a request of the cache's own, so that the answer
 // fits everybody.
-func (c *Cache) get(ctx context.Context, u *url.URL, started time.Time) (*document, error) {
+func (c *Cache) get(ctx context.Context, f *flight, u *url.URL) (*document, error) {
 	own := *u
 	own.Scheme, own.Host = "https", "ilo"
 	r := (&http.Request{
-		Method: http.MethodGet, URL: &own, Host: own.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: http.MethodGet, URL: &own, Host: own.Host,
 		Header: http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip"}},
 	}).WithContext(ctx)
-	if !ilopath.Within(own.Path, legacy) { // there it would change the format (ILO.md §5)
+	if path, _, _ := strings.Cut(f.key, "?"); !ilopath.Within(path, legacy) { // there it would change the format (ILO.md §5)
 		r.Header["Odata-Version"] = []string{"4.0"}
 	}
 	resp, err := c.o.Next.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
-	d, err := readDocument(resp, started)
+	d, err := readDocument(resp, f.started)
 	if err != nil {
 		return nil, fmt.Errorf("GET %s: %w", own.Path, err)
 	}
