@@ -38,17 +38,9 @@ func TestMemoryStaysBelowTheServices(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root makes a cgroup")
 	}
-	unit, err := os.ReadFile("../packaging/systemd/ilod.service")
-	if err != nil {
-		t.Fatal(err)
-	}
-	megabytes, err := strconv.Atoi(string(regexp.MustCompile(`(?m)^MemoryMax=(\d+)M$`).FindSubmatch(unit)[1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	group := newCgroup(t, int64(megabytes)<<20)
+	group := newCgroup(t, memoryMax(t))
 	dir := t.TempDir()
-	serveLarge(t, filepath.Join(dir, "ilo"))
+	serveLarge(t, filepath.Join(dir, "ilo"), 0)
 	socket := startAgent(t, group, dir)
 
 	get := func(path string, header ...string) string {
@@ -105,8 +97,22 @@ func TestMemoryStaysBelowTheServices(t *testing.T) {
 	}
 }
 
+// memoryMax is that of the packages' service, in bytes.
+func memoryMax(t testing.TB) int64 {
+	t.Helper()
+	unit, err := os.ReadFile("../packaging/systemd/ilod.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	megabytes, err := strconv.ParseInt(string(regexp.MustCompile(`(?m)^MemoryMax=(\d+)M$`).FindSubmatch(unit)[1]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return megabytes << 20
+}
+
 // status is that of the answer to a request, which is read.
-func status(t *testing.T, conn net.Conn, request string) int {
+func status(t testing.TB, conn net.Conn, request string) int {
 	t.Helper()
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
@@ -123,7 +129,7 @@ func status(t *testing.T, conn net.Conn, request string) int {
 }
 
 // dialAs connects as a user, whom the kernel tells the agent.
-func dialAs(t *testing.T, socket string, uid int) net.Conn {
+func dialAs(t testing.TB, socket string, uid int) net.Conn {
 	t.Helper()
 	type result struct {
 		net.Conn
@@ -160,7 +166,7 @@ const largePath = "/redfish/v1/Registries/Large/"
 
 // serveLarge is an iLO with a large registry beside its tree, which is that of a
 // real server where there is one.
-func serveLarge(t *testing.T, socket string) {
+func serveLarge(t testing.TB, socket string, latency time.Duration) {
 	t.Helper()
 	resources := tree.Generate(tree.GenerateOptions{})
 	files, _ := filepath.Glob(filepath.Join(os.Getenv("ILOD_TESTDATA"), "trees", "ilo6*.jsonl.gz"))
@@ -175,7 +181,7 @@ func serveLarge(t *testing.T, socket string) {
 		t.Fatal(err)
 	}
 	large := []byte(`{"@odata.id":"` + largePath + `","Messages":{"a":{"@odata.id":"/redfish/v1/Systems/1/"}` + strings.Repeat(`,"Message":{"Description":"some text of it"}`, 18_000) + `}}`)
-	server, err := chiftest.NewServer(chiftest.Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server, err := chiftest.NewServer(chiftest.Options{Latency: latency, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == largePath {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Length", strconv.Itoa(len(large)))
@@ -195,7 +201,7 @@ func serveLarge(t *testing.T, socket string) {
 
 // startAgent runs the program itself, as it is shipped, in the group until the test
 // ends. The race detector would multiply what it takes.
-func startAgent(t *testing.T, group *cgroup, dir string) (socket string) {
+func startAgent(t testing.TB, group *cgroup, dir string) (socket string) {
 	t.Helper()
 	program := filepath.Join(dir, "ilod")
 	build := exec.Command("go", "build", "-trimpath", "-o", program, "../cmd/ilod")
@@ -255,7 +261,7 @@ type cgroup struct {
 	pid               int
 }
 
-func newCgroup(t *testing.T, limit int64) *cgroup {
+func newCgroup(t testing.TB, limit int64) *cgroup {
 	t.Helper()
 	name := fmt.Sprint("ilod-test-", os.Getpid())
 	g := &cgroup{dir: filepath.Join("/sys/fs/cgroup/memory", name), limit: "memory.limit_in_bytes", peak: "memory.max_usage_in_bytes", kill: "memory.oom_control"}
@@ -277,7 +283,7 @@ func newCgroup(t *testing.T, limit int64) *cgroup {
 }
 
 // report logs what the agent takes and fails if it was killed.
-func (g *cgroup) report(t *testing.T, what string) {
+func (g *cgroup) report(t testing.TB, what string) {
 	t.Helper()
 	read := func(name string) string {
 		b, _ := os.ReadFile(name)
