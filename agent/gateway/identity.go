@@ -69,7 +69,8 @@ const (
 	Anyone Role = iota
 	// Reader reads.
 	Reader
-	// Operator also changes the server: power, BIOS, boot order, firmware.
+	// Operator also changes the server: power, BIOS, boot order, firmware. That is
+	// enough to become root on it.
 	Operator
 	// Admin also changes the iLO itself, its accounts and sessions.
 	Admin
@@ -352,5 +353,5 @@ func allowedTo(ctx context.Context, method string, u *url.URL) bool {
 	}
 	role, _ := ctx.Value(roleKey{}).(Role)
 	r, _ := find(path, method)
-	return r != nil && ofILO(path) && role >= r.need
+	return r != nil && ofILO(path) && role >= r.role(path, method)
 }

@@ -27,16 +27,13 @@ const (
 // routes is the table. Of those that match a path the first one with the method
 // counts. A legacy path /rest/… has the routes of /redfish/….
 //
-// The roles follow the Redfish privilege registry (DSP8011): what needs Login
-// there is for readers, ConfigureComponents for operators, ConfigureManager and
-// ConfigureUsers for admins. Accounts are for admins even to read;
-// reach sees to it that no query unfolds them from above. Operators also write to
-// events, tasks, telemetry and component integrity, which the registry leaves to
-// ConfigureManager.
-//
-// A write to what no route names is for admins: a service of a later firmware may
-// run requests in the iLO's name, as a JobService and OData's $batch do, and
-// would be a way round every role.
+// A role here is the least that a request needs; for the iLO's resources the
+// privilege registry may ask for more, see privilege.go. Operators write to no
+// services but those that are named: in the others the registry wants the privileges
+// of an admin, or, as in a JobService, grants less what runs requests in the iLO's
+// name and would be a way round every role, as OData's $batch is. Accounts are for
+// admins even to read, which the registry leaves to Login; reach sees to it that no
+// query unfolds them from above.
 var routes = []route{
 	{reads, "/redfish", Anyone, nil},
 	{reads, "/redfish/v1", Anyone, nil},
@@ -59,12 +56,9 @@ var routes = []route{
 
 	{reads + " " + writes, "/redfish/v1/accountservice/**", Admin, nil},
 	{writes, "/redfish/v1/chassis/**", Operator, nil},
-	{writes, "/redfish/v1/componentintegrity/**", Operator, nil},
 	{writes, "/redfish/v1/eventservice/**", Operator, nil},
 	{writes, "/redfish/v1/fabrics/**", Operator, nil},
 	{writes, "/redfish/v1/systems/**", Operator, nil},
-	{writes, "/redfish/v1/taskservice/**", Operator, nil},
-	{writes, "/redfish/v1/telemetryservice/**", Operator, nil},
 	{writes, "/redfish/v1/updateservice/**", Operator, nil},
 	{reads, "/redfish/**", Reader, nil},
 	{writes, "/redfish/**", Admin, nil},
