@@ -217,14 +217,28 @@ func TestLeftoverPacketsAreDrained(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	reads := 0
+	c.read = func(fd int, b []byte) (int, error) { reads++; return unix.Read(fd, b) }
 	if err := c.drain(); err != nil {
 		t.Fatal(err)
+	}
+	if reads != 3 {
+		t.Errorf("%d reads, want 3: a node's read sleeps where there is no packet", reads)
 	}
 	if revents, err := c.poll(unix.POLLIN, 0); revents != 0 || err != nil {
 		t.Errorf("after the drain: %#x, %v", revents, err)
 	}
 	if err := c.drain(); err != nil {
 		t.Errorf("of an empty channel: %v", err)
+	}
+	// A node that always has a packet does not hold the open up for ever.
+	if _, err := unix.Write(peer, packet(64)); err != nil {
+		t.Fatal(err)
+	}
+	reads = 0
+	c.read = func(int, []byte) (int, error) { reads++; return 64, nil }
+	if err := c.drain(); err != nil || reads < 3 || reads > 10 {
+		t.Errorf("%d reads, %v", reads, err)
 	}
 }
 
@@ -442,36 +456,47 @@ func TestNodeOpens(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		errs []error // of the nodes
-		want error
+		errs  []error // of the nodes
+		want  error
+		named error // what else the error tells
 	}{
-		{slices.Repeat([]error{unix.EBUSY}, 16), ErrBusy},
-		{append(slices.Repeat([]error{unix.EBUSY}, 15), unix.ENOMEM), ErrBusy},
-		{append(slices.Repeat([]error{unix.EBUSY}, 15), unix.EIO), ErrBusy},
-		{[]error{unix.ENOMEM, unix.ENOMEM}, ErrBusy},
-		{[]error{unix.EIO, unix.EIO}, unix.EIO},
+		{slices.Repeat([]error{unix.EBUSY}, 16), ErrBusy, nil},
+		{append(slices.Repeat([]error{unix.EBUSY}, 15), unix.ENOMEM), ErrBusy, unix.ENOMEM},
+		{append(slices.Repeat([]error{unix.EBUSY}, 15), unix.EIO), ErrBusy, unix.EIO},
+		{[]error{unix.ENOMEM, unix.ENOMEM}, ErrBusy, unix.ENOMEM},
+		{[]error{unix.EIO, unix.EIO}, unix.EIO, nil},
 	} {
 		left := slices.Clone(c.errs)
 		d := nodes(t, len(left), func(string) (int, error) { err := left[0]; left = left[1:]; return -1, err })
-		if _, err := d.Open(t.Context()); !errors.Is(err, c.want) || errors.Is(err, ErrBusy) != (c.want == ErrBusy) {
+		_, err := d.Open(t.Context())
+		if !errors.Is(err, c.want) || errors.Is(err, ErrBusy) != (c.want == ErrBusy) {
 			t.Errorf("%v: %v", c.errs, err)
+		}
+		if c.named != nil && !errors.Is(err, c.named) || strings.Contains(err.Error(), "%!") {
+			t.Errorf("%v: %v does not name %v", c.errs, err, c.named)
 		}
 	}
 	d := nodes(t, 3, func(string) (int, error) { return -1, unix.EMFILE })
 	if _, err := d.Open(t.Context()); !errors.Is(err, unix.EMFILE) || errors.Is(err, ErrBusy) {
 		t.Error(err)
 	}
-	d.settle = time.Hour
+}
+
+// A deadline that passes while a node settles gives the node back.
+func TestDeadlineEndsTheSettling(t *testing.T) {
 	var fd int
-	d.open = func(string) (opened int, err error) {
+	d := nodes(t, 1, func(string) (opened int, err error) {
 		fd, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 		return fd, err
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	if _, err := d.Open(ctx); !errors.Is(err, ErrTimeout) {
-		t.Errorf("the settle time outlasts the deadline: %v", err)
-	}
+	})
+	d.settle = time.Hour
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := d.Open(ctx); !errors.Is(err, ErrTimeout) {
+			t.Errorf("the settle time outlasts the deadline: %v", err)
+		}
+	})
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF {
 		t.Errorf("the descriptor stays open: %v", err)
 	}
@@ -511,6 +536,8 @@ func TestNoDevice(t *testing.T) {
 		{[]map[string]string{module, metal}, ModuleWithoutDevice},
 		{[]map[string]string{module, guest}, VirtualMachine},
 		{[]map[string]string{module, ilo, metal, class}, NoNodes},
+		{[]map[string]string{module, ilo, metal}, ModuleWithoutDevice}, // hpilo refused it
+		{[]map[string]string{other}, NoFunction},                       // and nothing tells of the processor
 	} {
 		root := t.TempDir()
 		for _, files := range c.files {

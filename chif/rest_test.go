@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -40,6 +41,11 @@ func TestRequestBytes(t *testing.T) {
 		// Hop headers go, other ones stay, sorted; a POST without a body has a length.
 		{"POST", "chif://ilo//redfish///v1/x?a=//b", "", []string{"X-Z", "1", "If-Match", "e", "X-A", "1", "X-A", "2", "Connection", "close", "Te", "x", "Accept", "text/plain", "Accept-Encoding", "identity"},
 			"POST /redfish/v1/x?a=//b HTTP/1.1\r\nHost: \r\nAccept-Encoding: identity\r\nOData-Version: 4.0\r\nAccept: text/plain\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\nIf-Match: e\r\nX-A: 1\r\nX-A: 2\r\nX-Z: 1\r\n\r\n"},
+		// Any method may have a body, which then has a length.
+		{"GET", "https://ilo/redfish/v1/", "{}", nil,
+			"GET /redfish/v1/ HTTP/1.1\r\nHost: \r\nAccept-Encoding: gzip\r\nOData-Version: 4.0\r\nAccept: */*\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\n{}"},
+		{"DELETE", "https://ilo/redfish/v1/", "{}", []string{"Odata-Version", "4.1"},
+			"DELETE /redfish/v1/ HTTP/1.1\r\nHost: \r\nAccept-Encoding: gzip\r\nOData-Version: 4.1\r\nAccept: */*\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\n{}"},
 	} {
 		m, err := newTestMessage(t, c.method, c.url, c.body, c.header...)
 		if err != nil {
@@ -73,6 +79,10 @@ func TestInvalidRequests(t *testing.T) {
 		"blank in query":    func(r *http.Request) { r.URL.RawQuery = "a b" },
 		"method of a kind":  func(r *http.Request) { r.Method = "GET /" },
 		"control in method": func(r *http.Request) { r.Method = "G\x01" },
+		"DEL in method":     func(r *http.Request) { r.Method = "G\x7f" },
+		"letter of no kind": func(r *http.Request) { r.Method = "GÉT" },
+		"DEL in path":       func(r *http.Request) { r.URL.Opaque = "/\x7f" },
+		"control in path":   func(r *http.Request) { r.URL.Opaque = "/\x1f" },
 	} {
 		bad := r.Clone(t.Context())
 		spoil(bad)
@@ -80,9 +90,36 @@ func TestInvalidRequests(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	r.Body = io.NopCloser(io.LimitReader(zeroReader{}, maxRequest+1))
-	if _, err := newMessage(r, nil); !errors.Is(err, ErrTooLarge) {
-		t.Error(err)
+}
+
+// A request body has at most 32 MiB.
+func TestRequestBodyIsBounded(t *testing.T) {
+	for size, want := range map[int64]error{32 << 20: nil, 32<<20 + 1: ErrTooLarge} {
+		r, err := http.NewRequest("POST", "https://ilo", io.LimitReader(zeroReader{}, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := newMessage(r, nil); !errors.Is(err, want) || err == nil && int64(len(m.body)) != size {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
+// A request is good without a method, which means GET, without a header, and with
+// a body of unknown length.
+func TestRequestMayLeaveOutWhatGoAllows(t *testing.T) {
+	u, err := url.Parse("https://ilo/redfish/v1/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, length := range []int64{0, -1} {
+		m, err := newMessage(&http.Request{URL: u, Body: io.NopCloser(strings.NewReader("{}")), ContentLength: length}, nil)
+		if err != nil || m.method != http.MethodGet || string(m.body) != "{}" || m.header.Get("Accept-Encoding") != "gzip" {
+			t.Errorf("length %d: %+v, %v", length, m, err)
+		}
+	}
+	if m, err := newMessage(&http.Request{URL: u, Body: http.NoBody}, nil); err != nil || m.body != nil {
+		t.Errorf("%+v, %v", m, err)
 	}
 }
 
@@ -96,11 +133,15 @@ func TestParseAnswer(t *testing.T) {
 	for _, c := range []struct {
 		name, method, raw string
 		body              string
-		err               error
+		err               error // ErrProtocol means none of the others, which match it
 	}{
 		{"Content-Length", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "{}", nil},
 		{"no length", "GET", "HTTP/1.1 200 OK\r\n\r\n{}", "{}", nil},
 		{"chunked", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", "{}", nil},
+		{"chunks one character long, and bytes behind", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n\x00", "{}", nil},
+		{"Connection: close", "GET", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", "{}", nil},
+		{"status below 200", "GET", "HTTP/1.1 199 Odd\r\nContent-Length: 2\r\n\r\n{}", "", ErrProtocol},
+		{"empty gzip", "GET", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "", nil},
 		{"HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", "{}", nil},
 		{"LF only", "GET", "HTTP/1.1 200 OK\nContent-Length: 2\n\n{}", "{}", nil},
 		{"no reason", "GET", "HTTP/1.1 200\r\ncontent-length: 2\r\n\r\n{}", "{}", nil},
@@ -134,12 +175,22 @@ func TestParseAnswer(t *testing.T) {
 		if !errors.Is(err, c.err) || err != nil && !errors.Is(err, ErrProtocol) {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.err)
 		}
+		if c.err == ErrProtocol && (errors.Is(err, errTruncated) || errors.Is(err, errBadGzip) || errors.Is(err, errEmptyAnswer)) {
+			t.Errorf("%s: error %v, which another attempt might mend", c.name, err)
+		}
 		if err != nil {
 			continue
 		}
 		body, err := io.ReadAll(resp.Body)
 		if err != nil || string(body) != c.body {
 			t.Errorf("%s: body %q, %v", c.name, body, err)
+		}
+		length := int64(len(c.body))
+		if c.method == "HEAD" {
+			length = 9 // that of the body that GET would have
+		}
+		if resp.ContentLength != length || resp.TransferEncoding != nil || resp.Close {
+			t.Errorf("%s: length %d, want %d, transfer encoding %v, close %v", c.name, resp.ContentLength, length, resp.TransferEncoding, resp.Close)
 		}
 	}
 	m := &message{method: "GET", header: http.Header{}} // the caller asked for gzip himself
@@ -161,10 +212,25 @@ func TestLocationPath(t *testing.T) {
 		"https://[fe80::1]:443/redfish//1": "/redfish/1",
 		"https://ilo":                      "",
 		"redfish/v1":                       "",
+		" /redfish/v1\t":                   "/redfish/v1",
 		"":                                 "",
 	} {
 		if got := locationPath(location); got != want {
 			t.Errorf("%q: %q, want %q", location, got, want)
+		}
+	}
+}
+
+// What the iLO says goes into an error cut to 80 bytes, and quoted.
+func TestErrorsQuoteTheILOBriefly(t *testing.T) {
+	for text, want := range map[string]string{
+		"a\r\n\x00":                `"a\r\n\x00"`,
+		strings.Repeat("x", 80):    `"` + strings.Repeat("x", 80) + `"`,
+		strings.Repeat("x", 81):    `"` + strings.Repeat("x", 80) + `…"`,
+		strings.Repeat("x", 9<<10): `"` + strings.Repeat("x", 80) + `…"`,
+	} {
+		if got := clip(text); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
