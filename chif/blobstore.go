@@ -167,13 +167,12 @@ func (c *Conn) readBlob(p *patience, name blobName, have []byte) ([]byte, error)
 		if err == nil {
 			return data, nil
 		}
-		if c.dead != nil || restarts == readRestarts || !errors.Is(err, errReadFailed) {
+		if restarts == readRestarts || !errors.Is(err, errReadFailed) {
 			return nil, err
 		}
 		if err := c.sleep(p, readPause); err != nil {
 			return nil, c.opError(opRead.String(), err)
 		}
-		data = nil
 	}
 }
 

@@ -57,12 +57,10 @@ type library struct {
 	left    []*handle // to close
 }
 
-// handle is one of the library's channels. It is used by the library's thread
-// alone, which so knows what may still be done with it.
+// handle is one of the library's channels. Only the library's thread uses it.
 type handle struct {
-	value  uintptr
-	closed bool
-	used   time.Time // when its last call ended
+	value uintptr
+	used  time.Time // when its last call ended
 }
 
 // work is what a caller wants the library's thread to do.
@@ -99,7 +97,6 @@ func (l *library) closeLeft() {
 	l.left = nil
 	l.mu.Unlock()
 	for _, h := range left {
-		h.closed = true
 		l.close(h.value)
 	}
 }
@@ -290,15 +287,12 @@ func (c *libraryChannel) exchange(ctx context.Context, w *work) outcome {
 }
 
 // unwanted says why an exchange need not, or must not, be made. It runs on the
-// thread.
+// thread. A channel whose handle the thread has closed was ended by Close before.
 func (c *libraryChannel) unwanted(ctx context.Context) error {
 	select {
 	case <-c.done:
 		return ErrClosed
 	default:
-	}
-	if c.handle.closed {
-		return ErrClosed
 	}
 	if err := ctx.Err(); err != nil {
 		return contextError(err)

@@ -22,6 +22,13 @@ type echo struct {
 	pings  atomic.Int32
 	done   atomic.Int32 // exchanges
 	slow   func()       // not nil: what a ping does besides
+
+	refused          uint32        // the code of create
+	handles          bool          // and then there is a handle all the same
+	loading, closing time.Duration // how long initialize and close take
+	closes           atomic.Int32
+	limit            atomic.Uint32                // the last exchange's time limit
+	fill             func(request, answer []byte) // not nil: makes the answers
 }
 
 func (e *echo) call(name string, handle uintptr) (end func()) {
@@ -34,13 +41,19 @@ func (e *echo) call(name string, handle uintptr) (end func()) {
 	return func() { e.busy.Store(false) }
 }
 
-func (e *echo) initialize() { e.open = map[uintptr]bool{} }
+func (e *echo) initialize() {
+	time.Sleep(e.loading)
+	e.open = map[uintptr]bool{}
+}
 
 func (e *echo) create() (uintptr, uint32) {
 	defer e.call("create", 0)()
+	if e.refused != 0 && !e.handles {
+		return 0, e.refused
+	}
 	e.made++
 	e.open[e.made] = true
-	return e.made, 0
+	return e.made, e.refused
 }
 
 func (e *echo) ping(handle uintptr) uint32 {
@@ -61,6 +74,11 @@ func (e *echo) exchange(handle uintptr, request, answer []byte, ms uint32) uint3
 	if e.silent != nil {
 		<-e.silent
 	}
+	e.limit.Store(ms)
+	if e.fill != nil {
+		e.fill(request, answer)
+		return e.code
+	}
 	h, _, _ := ParsePacket(request)
 	if h.Command == commandStatus {
 		h.Size = 12
@@ -74,6 +92,8 @@ func (e *echo) exchange(handle uintptr, request, answer []byte, ms uint32) uint3
 
 func (e *echo) close(handle uintptr) {
 	defer e.call("close", handle)()
+	time.Sleep(e.closing)
+	e.closes.Add(1)
 	delete(e.open, handle)
 }
 

@@ -172,11 +172,12 @@ func TestLibraryPingsWhatWasIdleInTheQueue(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		for _, idle := range []time.Duration{libraryIdle, libraryIdle, libraryIdle + 1} {
+		const idleFor = 100 * time.Millisecond
+		for _, idle := range []time.Duration{idleFor, idleFor, idleFor + 1} {
 			before := e.pings.Load()
 			time.Sleep(idle)
 			exchange()
-			if got, want := e.pings.Load()-before, int32(map[bool]int{true: 1}[idle > libraryIdle]); got != want {
+			if got, want := e.pings.Load()-before, int32(map[bool]int{true: 1}[idle > idleFor]); got != want {
 				t.Errorf("idle %v: %d pings, want %d", idle, got, want)
 			}
 		}

@@ -121,7 +121,7 @@ func (w *wait) hook() {
 
 // end undoes hook and leaves no wake-up behind for the next use.
 func (w *wait) end() {
-	if w.unhook != nil && !w.unhook() && !w.c.closed.Load() {
+	if w.unhook != nil && !w.unhook() {
 		var b [8]byte
 		_, _ = unix.Read(w.c.wake, b[:])
 	}
