@@ -62,7 +62,7 @@ func TestLibraryOpenIsAbandoned(t *testing.T) {
 				if err != nil && !errors.Is(err, ErrTimeout) || err == nil && leaves < time.Minute || err != nil && leaves > time.Minute {
 					t.Errorf("after %v: %v", leaves, err)
 				}
-				time.Sleep(time.Hour)
+				pass(time.Hour)
 				if err == nil {
 					e.slow = nil
 					if _, err := NewConn(ch).Exchange(t.Context(), commandBlob, 0, nil); err != nil {
@@ -86,7 +86,7 @@ func TestLibraryOpenOfALeftCallerIsNotBegun(t *testing.T) {
 		if _, err := l.open(ctx); !errors.Is(err, ErrTimeout) {
 			t.Error(err)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if n := e.pings.Load(); n != 0 {
 			t.Errorf("%d channels were opened for nobody", n)
 		}
@@ -250,13 +250,14 @@ func TestLibraryCloseWaits(t *testing.T) {
 			t.Errorf("%d closed after %v", n, time.Since(start))
 		}
 		conn.Close()
+		synctest.Wait()
 		e.closing = time.Minute
 		start = time.Now()
 		late.Close() // which the library does not return from
 		if time.Since(start) != 2*time.Second {
 			t.Errorf("a close that takes long: after %v", time.Since(start))
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		e.closing = 0
 		next := e.conn(l)
 		release, end := e.longCall(l)
@@ -317,7 +318,7 @@ func TestLibraryHangIsToldAfterTenSeconds(t *testing.T) {
 			if _, err := other.Exchange(t.Context(), commandBlob, 0, nil); !errors.Is(err, want) {
 				t.Errorf("returns after %v: %v", returns, err)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			other.Close()
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,7 @@ import (
 // deleted, and answers DELETE with a code.
 type store struct {
 	code    Code
-	silent  bool // STATUS is not answered
+	silent  atomic.Bool // STATUS is not answered
 	deletes []time.Duration
 	names   [][]byte
 	start   time.Time
@@ -22,7 +23,7 @@ type store struct {
 
 func (s *store) answer(request []byte) [][]byte {
 	if binary.LittleEndian.Uint16(request[4:]) != commandBlob {
-		if s.silent {
+		if s.silent.Load() {
 			return nil
 		}
 		return serve(request)
@@ -33,6 +34,12 @@ func (s *store) answer(request []byte) [][]byte {
 		return [][]byte{nil}
 	}
 	return [][]byte{reply(request, commandBlob|responseFlag, words(uint32(s.code))...)}
+}
+
+// pass lets d go by, and all that happens in it.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // sweeping is a Transport to s.
@@ -79,7 +86,7 @@ func TestDeletionIsTriedAgain(t *testing.T) {
 			tr, _ := sweeping(t, s)
 			defer tr.Close()
 			tr.discardLater(blobs(1, c.tried, c.late))
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			if !slices.Equal(s.deletes, c.want) {
 				t.Errorf("code %s, late %v: deleted at %v, want %v", c.code, c.late, s.deletes, c.want)
 			}
@@ -94,7 +101,7 @@ func TestRefusedDeletionEndsAfterTenMinutes(t *testing.T) {
 		tr, _ := sweeping(t, s)
 		defer tr.Close()
 		tr.discardLater(blobs(1, 0, false))
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		last := s.deletes[len(s.deletes)-1]
 		if len(s.deletes) != 23 || last != 610*time.Second { // at 0, 2, 10, 40, 70, … s
 			t.Errorf("%d deletions, the last after %v", len(s.deletes), last)
@@ -107,13 +114,14 @@ func TestRefusedDeletionEndsAfterTenMinutes(t *testing.T) {
 func TestDeletionWaitsForAnILOThatServes(t *testing.T) {
 	for silence, want := range map[time.Duration]int{9 * time.Minute: 1, 15 * time.Minute: 0} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &store{silent: true}
+			s := &store{}
+			s.silent.Store(true)
 			tr, _ := sweeping(t, s)
 			defer tr.Close()
 			tr.discardLater(blobs(1, 0, false))
-			time.Sleep(silence)
-			s.silent = false
-			time.Sleep(time.Hour)
+			pass(silence)
+			s.silent.Store(false)
+			pass(time.Hour)
 			if len(s.deletes) != want {
 				t.Errorf("after %v of silence: %d deletions, want %d", silence, len(s.deletes), want)
 			}
@@ -154,10 +162,10 @@ func TestSweepTakesUpWhatComes(t *testing.T) {
 		defer tr.Close()
 		for range 3 {
 			tr.discardLater(blobs(1, 3, false)) // due in 30 s
-			time.Sleep(time.Second)
+			pass(time.Second)
 			tr.discardLater(blobs(1, 1, false)) // due in 2 s
 			tr.discardLater(blobs(1, 2, false)) // due in 8 s
-			time.Sleep(time.Minute - time.Second)
+			pass(time.Minute - time.Second)
 		}
 		var want []time.Duration
 		for i := range 3 {
@@ -178,7 +186,7 @@ func TestLeftoversAreBounded(t *testing.T) {
 		defer tr.Close()
 		all := blobs(300, 1, false)
 		tr.discardLater(all)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if len(s.names) != 256 {
 			t.Fatalf("%d deletions, want 256", len(s.names))
 		}
@@ -187,7 +195,7 @@ func TestLeftoversAreBounded(t *testing.T) {
 		}
 		s.names = nil
 		tr.discardLater(blobs(256, 1, false))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if len(s.names) != 256 {
 			t.Errorf("%d of 256 were deleted", len(s.names))
 		}
@@ -201,7 +209,7 @@ func TestResetEndsTheDeletions(t *testing.T) {
 		tr, d := sweeping(t, s)
 		defer tr.Close()
 		tr.discardLater(blobs(3, 0, true))
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if len(s.deletes) != 1 || len(d.opened) != 1 {
 			t.Errorf("%d deletions on %d channels", len(s.deletes), len(d.opened))
 		}
@@ -213,10 +221,11 @@ func TestResetEndsTheDeletions(t *testing.T) {
 func TestCloseDeletesWhatIsNotDueYet(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &store{silent: silent}
+			s := &store{}
+			s.silent.Store(silent)
 			tr, d := sweeping(t, s)
 			tr.discardLater(blobs(3, 3, true))
-			time.Sleep(time.Second)
+			pass(time.Second)
 			start := time.Now()
 			tr.Close()
 			want, took := 3, time.Duration(0)
@@ -227,7 +236,7 @@ func TestCloseDeletesWhatIsNotDueYet(t *testing.T) {
 				t.Errorf("silent %v: %d deletions in %v", silent, len(s.deletes), time.Since(start))
 			}
 			tr.discardLater(blobs(1, 0, false)) // of a request that ends late: nothing is begun
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			if len(s.deletes) != want || len(d.opened) != 1 {
 				t.Errorf("silent %v: %d deletions on %d channels after Close", silent, len(s.deletes), len(d.opened))
 			}

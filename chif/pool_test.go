@@ -103,7 +103,7 @@ func TestBusyIsNoCauseOfLongAgo(t *testing.T) {
 	}{
 		{"broken", func(p *pool, _ *moody, l *lease) { l.kill(ErrProtocol); p.put(l) }},
 		{"reset", func(p *pool, _ *moody, l *lease) { l.kill(ErrReset); p.put(l) }},
-		{"idle for too long", func(p *pool, _ *moody, l *lease) { p.put(l); time.Sleep(time.Hour); synctest.Wait() }},
+		{"idle for too long", func(p *pool, _ *moody, l *lease) { p.put(l); pass(time.Hour) }},
 		{"idle closed", func(p *pool, _ *moody, l *lease) { p.put(l); p.closeIdle() }},
 		{"reset while idle", func(p *pool, _ *moody, l *lease) { p.put(l); p.noticeReset(p.epoch) }},
 	} {
@@ -186,8 +186,7 @@ func TestResetEndsIdleChannels(t *testing.T) {
 			t.Errorf("%d channels, %v", len(d.opened), err)
 		}
 		p.put(l)
-		time.Sleep(time.Hour)
-		synctest.Wait()
+		pass(time.Hour)
 		if d.opened[2].closed != 1 || d.opened[0].closed != 1 {
 			t.Errorf("closed %d and %d times", d.opened[0].closed, d.opened[2].closed)
 		}

@@ -195,27 +195,23 @@ func TestStatusIsBounded(t *testing.T) {
 // idleness, and waits half a minute for one; a negative time is as good as none.
 func TestTransportHasDefaults(t *testing.T) {
 	for _, o := range []TransportOptions{{}, {IdleTimeout: -1, BusyTimeout: -1}} {
-		synctest.Test(t, func(t *testing.T) {
-			ilo := &codes{of: func(operation, int) []byte { return status() }}
-			tr, d := ilo.transport(t, o)
-			defer tr.Close()
-			if err := tr.Connect(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Minute - 1)
-			synctest.Wait()
-			if d.opened[0].closed != 0 {
-				t.Error("closed within a minute")
-			}
-			time.Sleep(1)
-			synctest.Wait()
-			if d.opened[0].closed == 0 {
-				t.Error("open after a minute")
-			}
-			if n := cap(tr.pool.slots); n != 2 || tr.pool.busyTimeout != 30*time.Second {
-				t.Errorf("%d channels, waits %v", n, tr.pool.busyTimeout)
-			}
-		})
+		for idle, closed := range map[time.Duration]int{time.Minute - 1: 0, time.Minute: 1} {
+			synctest.Test(t, func(t *testing.T) {
+				ilo := &codes{of: func(operation, int) []byte { return status() }}
+				tr, d := ilo.transport(t, o)
+				if err := tr.Connect(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				pass(idle)
+				if got := d.opened[0].closed; got != closed {
+					t.Errorf("%+v: closed %d times after %v", o, got, idle)
+				}
+				if n := cap(tr.pool.slots); n != 2 || tr.pool.busyTimeout != 30*time.Second {
+					t.Errorf("%+v: %d channels, waits %v", o, n, tr.pool.busyTimeout)
+				}
+				tr.Close()
+			})
+		}
 	}
 }
 
@@ -337,7 +333,7 @@ func TestDeletionAfterARequestIsTheFirstTry(t *testing.T) {
 			if _, _, err := tr.attempt(t.Context(), &message{method: "POST", path: "/"}); err == nil {
 				t.Error("no error")
 			}
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			var got []time.Duration
 			for _, at := range ilo.times[opDelete] {
 				got = append(got, at.Sub(start))
