@@ -105,6 +105,8 @@ func (k *Keeper) recover(ctx context.Context, resume bool) error {
 	}
 	if k.leftError = ""; err != nil {
 		k.leftError = err.Error()
+	} else {
+		k.counts.Recovered = now
 	}
 	k.poke()
 	return err

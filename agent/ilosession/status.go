@@ -14,6 +14,7 @@ type Status struct {
 	LastError     string    `json:"lastError,omitempty"`   // of logins and of left sessions, until they succeed
 	LedgerEntries int       `json:"ledgerEntries"`         // sessions that the iLO may have of ours, with the one in use
 	LedgerError   string    `json:"ledgerError,omitempty"` // why the ledger is not where it should be
+	Recovered     time.Time `json:"recovered,omitzero"`    // when what was left was last put in order, without an error
 }
 
 // Status tells what the Keeper does. It sends nothing to the iLO, and waits neither

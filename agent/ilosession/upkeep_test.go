@@ -106,11 +106,11 @@ func TestRecoverRestsBetweenLogins(t *testing.T) {
 	})
 }
 
-// LastError is of what is wrong now.
+// LastError is of what is wrong now, and Recovered of the last time when nothing was.
 func TestLastErrorClears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, redfish.Options{})
-		m.answers(redfish.Answer{Method: "POST", Status: 403, Times: 1}, redfish.Answer{Method: "DELETE", Status: 503, Times: 3})
+		m.answers(redfish.Answer{Method: "POST", Status: 403, Times: 1}, redfish.Answer{Method: "DELETE", Status: 503})
 		k := m.keeper()
 		m.get1(k)
 		if s := k.Status(); !strings.Contains(s.LastError, "403") || s.Refusals != 1 {
@@ -124,12 +124,16 @@ func TestLastErrorClears(t *testing.T) {
 		if err := k.Logout(t.Context()); err == nil {
 			t.Error("no error")
 		}
-		if s := k.Status(); !strings.Contains(s.LastError, "503") || s.LedgerEntries != 1 {
-			t.Errorf("after a log-out that failed: %+v", s)
+		if err := k.Recover(t.Context()); err == nil {
+			t.Error("no error")
 		}
-		time.Sleep(retryPause)
+		if s := k.Status(); !strings.Contains(s.LastError, "503") || s.LedgerEntries != 1 || !s.Recovered.Before(time.Now()) {
+			t.Errorf("after a log-out and a recovery that failed: %+v", s)
+		}
+		m.answers()
+		time.Sleep(2 * retryPause)
 		synctest.Wait()
-		if s := k.Status(); s.LastError != "" || s.LedgerEntries != 0 {
+		if s := k.Status(); s.LastError != "" || s.LedgerEntries != 0 || s.Recovered.Before(time.Now()) {
 			t.Errorf("after it was made up for: %+v", s)
 		}
 		closeKeeper(t, k)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/chif/chiftest"
 )
@@ -165,6 +167,16 @@ type process struct {
 	done chan struct{} // closed when it has ended
 }
 
+// ended reports whether a process has ended.
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 func (s *site) start(program string, args ...string) *process {
 	s.t.Helper()
 	p := &process{Cmd: exec.Command(program, args...), done: make(chan struct{})}
@@ -306,22 +318,17 @@ func (s *site) serving() bool {
 func (s *site) agent() *process {
 	s.t.Helper()
 	p := s.start(s.ilod, "agent")
-	s.until("the agent listens", func() bool {
-		select {
-		case <-p.done:
-			return true
-		default:
-			return s.serving()
-		}
-	})
+	s.until("the agent listens", func() bool { return p.ended() || s.serving() })
 	return p
 }
 
-// againByAgent is what must make up for a kill: the start and the stop of an agent.
+// againByAgent is what must make up for a kill: the start of an agent, which looks
+// for what is left, and its stop.
 func (s *site) againByAgent(what string) {
 	s.t.Helper()
 	left, _ := s.sessions()
 	p := s.agent()
+	s.until(what+", then an agent: it has looked for sessions that are left", func() bool { return p.ended() || s.recovered() })
 	s.until(what+", then an agent: the sessions are deleted", func() bool {
 		ours, _ := s.sessions()
 		return !slices.ContainsFunc(ours, func(id string) bool { return slices.Contains(left, id) })
@@ -330,6 +337,24 @@ func (s *site) againByAgent(what string) {
 	if state := s.wait(p); state.ExitCode() != 0 {
 		s.t.Errorf("%s, then an agent: %v: %s", what, state, &p.out)
 	}
+}
+
+// recovered reports whether the agent has looked at the iLO's sessions once, to the
+// end, and deleted those that it takes for its own.
+func (s *site) recovered() bool {
+	client := s.client()
+	defer client.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://ilo/ilod/v1/status", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := client.RoundTrip(req)
+	if err != nil {
+		return false // it has just ended
+	}
+	defer resp.Body.Close()
+	var status agent.Status
+	return json.NewDecoder(resp.Body).Decode(&status) == nil && !status.Session.Recovered.IsZero()
 }
 
 // againByCommand is the same by a command without agent. While a guardian is at

@@ -100,7 +100,7 @@ func (n *neighbour) moveOut(what string, reset bool) {
 // TestNeighbourOfAKilledLogin kills a command when its login is noted and not sent;
 // then another program logs in, uses its session within two seconds and idles. Its
 // session fits the dead login in all but that it was used, and must be spared,
-// whether the guardian lives or not, by the command that runs next.
+// whether the guardian lives or not, by the command or the agent that runs next.
 func TestNeighbourOfAKilledLogin(t *testing.T) {
 	t.Parallel()
 	need(t, "strace", "strace")
@@ -129,7 +129,11 @@ func TestNeighbourOfAKilledLogin(t *testing.T) {
 		other := s.moveIn(0)
 		other.idle()
 		s.age()
-		s.againByCommand(what)
+		if met < 2 {
+			s.againByCommand(what)
+		} else {
+			s.againByAgent(what)
+		}
 		s.clean(what)
 		other.moveOut(what, false)
 		s.abandon()

@@ -135,19 +135,11 @@ func (s *site) finish(p *process) { s.wait(p) }
 
 // useAgent has an agent log in and stop.
 func (s *site) useAgent(p *process) {
-	ended := func() bool {
-		select {
-		case <-p.done:
-			return true
-		default:
-			return false
-		}
-	}
-	s.until("the agent listens", func() bool { return ended() || s.serving() })
+	s.until("the agent listens", func() bool { return p.ended() || s.serving() })
 	client := s.client()
 	defer client.CloseIdleConnections()
 	_ = careless(s.t.Context(), client, 0) // it may be killed in the middle
-	if pid := holder(s); pid > 0 && !ended() {
+	if pid := holder(s); pid > 0 && !p.ended() {
 		_ = syscall.Kill(pid, syscall.SIGTERM)
 	}
 	s.wait(p)
