@@ -94,9 +94,9 @@ func blank(v any) bool {
 
 // isZero reports the address that stands for none.
 func isZero(v any) bool {
-	s, ok := v.(string)
-	a, err := netip.ParseAddr(s)
-	return ok && err == nil && a.IsUnspecified()
+	s, _ := v.(string)
+	a, _ := netip.ParseAddr(s) // else it is no address, which is none of these
+	return a.IsUnspecified()
 }
 
 // Same reports whether two values that came from JSON mean the same.

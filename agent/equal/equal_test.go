@@ -93,7 +93,8 @@ func TestCanonical(t *testing.T) {
 	}{
 		{`{"a":1,"b":null}`, `{"a":1.0}`, true}, {`["a","",null,"::"]`, `["a"]`, true}, {`["","a"]`, `["a"]`, false}, {`{"a":"b"}`, `{"a":"c"}`, false},
 		{`["a","b"]`, `["ab"]`, false}, {`[["a"],"b"]`, `[["a","b"]]`, false}, {`1e400`, `1e400`, true}, {`0.1`, `0.10`, true}, {`[]`, `null`, false},
-		{`{}`, `null`, true},
+		{`{}`, `null`, true}, {`["a",["b"]]`, `[["a","b"]]`, false}, {`{"a":{"b":1}}`, `{"a":{},"b":1}`, false}, {`1e400`, `1e401`, false},
+		{`-1`, `1`, false}, {`-0.0`, `0`, true}, {`1.50`, `1.05`, false}, {`true`, `false`, false},
 	} {
 		if got := equal.Same(parse(t, c.a), parse(t, c.b)); got != c.want {
 			t.Errorf("%s and %s: %v", c.a, c.b, got)

@@ -296,3 +296,23 @@ func TestDefaults(t *testing.T) {
 		t.Error("the bounds of refusals, or of failures in a row, are others")
 	}
 }
+
+// Nobody waits for a sweep that has no class.
+func TestASweepIsInTheBackgroundUnlessSomebodyWaits(t *testing.T) {
+	for _, want := range []schedule.Class{schedule.Background, schedule.Interactive} {
+		var got []schedule.Class
+		c := New(Options{Store: newMemory(), Next: roundTripper(func(r *http.Request) (*http.Response, error) {
+			class, _ := schedule.ClassOf(r.Context())
+			got = append(got, class)
+			return nil, errors.New("enough")
+		})})
+		ctx := t.Context()
+		if want != schedule.Background {
+			ctx = schedule.WithClass(ctx, want)
+		}
+		if err := c.Sweep(ctx); err == nil || !slices.Equal(got, []schedule.Class{want}) {
+			t.Errorf("%v, %v: want %v", err, got, want)
+		}
+		c.Close()
+	}
+}
