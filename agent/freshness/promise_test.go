@@ -316,3 +316,34 @@ func TestASweepIsInTheBackgroundUnlessSomebodyWaits(t *testing.T) {
 		c.Close()
 	}
 }
+
+// A link to a part of a resource, with a query, or to nothing that can be asked
+// for, is none to a resource.
+func TestWhichLinksLeadToAResource(t *testing.T) {
+	long := "/redfish/v1/" + strings.Repeat("x", 1024-len("/redfish/v1/"))
+	for link, want := range map[string]string{
+		"/redfish/v1/A/": "/redfish/v1/a", "/redfish/v1/a b": "/redfish/v1/a b", "": "", "/redfish/v1/a#/b": "", "/redfish/v1/a?b": "",
+		"/redfish/v1/%zz": "", "/redfish/v1/a%2Fb": "", long: long, long + "x": "",
+	} {
+		if got := pathOfLink(link); got != want {
+			t.Errorf("%.40s: %.40q, want %.40q", link, got, want)
+		}
+	}
+}
+
+// If-Match names the iLO's own ETag, with or without the part that the cache adds,
+// in any of its values; "*" is good for everything, and without an ETag alone.
+func TestWhatIfMatchAllows(t *testing.T) {
+	for _, c := range []struct {
+		values string // by line
+		etag   string
+		want   bool
+	}{
+		{`W/"1"`, `W/"1"`, true}, {`"1"`, `W/"1"`, true}, {`W/"1.ilod-0123456789abcdef01234567"`, `W/"1"`, true}, {`"2", "1"`, `"1"`, true},
+		{"\"2\"\n\"1\"", `"1"`, true}, {`"2"`, `"1"`, false}, {"*", `"1"`, true}, {" * ", "", true}, {"", "", false}, {`""`, "", false}, {"", `"1"`, false}, {`"1" x`, `"1"`, false},
+	} {
+		if got := IfMatch(strings.Split(c.values, "\n"), c.etag); got != c.want {
+			t.Errorf("%q and %s: %v", c.values, c.etag, got)
+		}
+	}
+}
