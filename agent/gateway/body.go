@@ -132,6 +132,9 @@ func (g *Gateway) readBody(w http.ResponseWriter, c *call, limit int64) (body []
 	default:
 		return nil, nil, &failure{status: http.StatusBadRequest, key: "MalformedJSON", text: "The request's body cannot be read: " + err.Error()}
 	}
+	// From here on the iLO takes its time. At the end of a body net/http takes the
+	// deadline away itself, but it does not where there is none.
+	_ = in.SetReadDeadline(time.Time{})
 	return body, func() { c.purse.Give(int64(cap(body))) }, nil
 }
 
@@ -143,8 +146,7 @@ type timedBody struct {
 	most  int // bytes that can come
 }
 
-// all reads the body. At its end net/http puts the time off itself, so that the iLO
-// may take its time for the answer. What it takes of the purse is the capacity of the result, at
+// all reads the body. What it takes of the purse is the capacity of the result, at
 // most 4 KiB or twice what has come.
 func (b timedBody) all(purse *budget.Purse) (body []byte, err error) {
 	for {
