@@ -48,28 +48,6 @@ func TestRefusedETagOfAChangedResource(t *testing.T) {
 	}
 }
 
-// TestGarbageIsAnAnswer: the iLO has done its work, so nobody waits for more.
-func TestGarbageIsAnAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, redfish.Options{})
-		f.start(Options{Pause: DefaultPause, Late: DefaultLate})
-		f.begin()
-		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
-		f.watch(func(*http.Request) {})
-		next := f.Manager.o.Next
-		f.Manager.o.Next = roundTrip(func(r *http.Request) (*http.Response, error) {
-			if r.Method == http.MethodPatch {
-				return says(r, http.StatusOK, "\xa5{"), nil
-			}
-			return next.RoundTrip(r)
-		})
-		begun := time.Now()
-		if f.commit(RolledBack, Refused); time.Since(begun) >= DefaultLate {
-			t.Errorf("waited %v", time.Since(begun))
-		}
-	})
-}
-
 // TestAnswerProvesThatAWriteWasSent: whatever the error says with which it breaks
 // off.
 func TestAnswerProvesThatAWriteWasSent(t *testing.T) {
@@ -90,17 +68,11 @@ func TestAnswerProvesThatAWriteWasSent(t *testing.T) {
 // counts as taken in part; and a reset that it asks for may be for the secret.
 func TestSecretBesideWhatIsNotTaken(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
-	answer := `{"RoleId@Message.ExtendedInfo":[{"MessageId":"Base.1.18.PropertyNotWritable"}]}`
-	f.between(Options{}, func(r *http.Request) *http.Response {
-		if r.Method != http.MethodPatch {
-			return nil
-		}
-		return says(r, http.StatusOK, answer)
-	})
+	f.answering("PATCH", "", http.StatusOK, `{"RoleId@Message.ExtendedInfo":[{"MessageId":"Base.1.18.PropertyNotWritable"}]}`)
 	f.begin()
 	f.stage("PATCH", accounts+"/1", `{"Password":"12345678","RoleId":"Operator"}`)
 	f.commit(PartlyRolledBack, UndoRefused)
-	answer = `{"error":{"@Message.ExtendedInfo":[{"MessageId":"iLO.2.14.ResetRequired"}]}}`
+	f.answering("PATCH", "", http.StatusOK, `{"error":{"@Message.ExtendedInfo":[{"MessageId":"iLO.2.14.ResetRequired"}]}}`)
 	f.begin()
 	f.stage("PATCH", accounts+"/1", `{"Password":"12345678"}`)
 	if r, _ := f.commit(Committed, Applied); r.Reset != (Reset{ILO: true}) {
@@ -112,12 +84,7 @@ func TestSecretBesideWhatIsNotTaken(t *testing.T) {
 // write of settings, also to one that it does not keep.
 func TestSettingsThatAreNotTaken(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
-	f.between(Options{}, func(r *http.Request) *http.Response {
-		if r.Method != http.MethodPatch {
-			return nil
-		}
-		return says(r, http.StatusOK, `{"error":{"@Message.ExtendedInfo":[{"MessageId":"iLO.2.14.SystemResetRequired"}]}}`)
-	})
+	f.answering("PATCH", "", http.StatusOK, `{"error":{"@Message.ExtendedInfo":[{"MessageId":"iLO.2.14.SystemResetRequired"}]}}`)
 	f.begin()
 	f.stage("PATCH", bios, `{"Attributes":{"ProcTurbo":"Disabled"}}`)
 	if r, _ := f.commit(RolledBack, Refused); states(r, 0) != "/Attributes/ProcTurbo not taken" || r.Reset.Any() {
@@ -176,45 +143,13 @@ func TestRecoveryTakesItsTime(t *testing.T) {
 // TestAcceptedAfterACrash: what the iLO has accepted before may still come.
 func TestAcceptedAfterACrash(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
+	f.answering("PATCH", system, http.StatusAccepted, "")
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 	f.stage("PATCH", network, `{"HostName":"mine"}`)
-	f.watch(func(*http.Request) {})
-	next := f.Manager.o.Next
-	f.Manager.o.Next = roundTrip(func(r *http.Request) (*http.Response, error) {
-		if r.Method == http.MethodPatch && r.URL.Path == system {
-			return says(r, http.StatusAccepted, ""), nil
-		}
-		return next.RoundTrip(r)
-	})
 	f.ilo.on(1, "PATCH", network, afterCrash)
 	f.die(func() { _, _ = f.Commit(context.Background(), "s") })
 	f.check(f.report(), InProgress, Accepted, Applied)
-}
-
-// TestWithoutTaskNobodyWaitsLong: there is nothing to follow.
-func TestWithoutTaskNobodyWaitsLong(t *testing.T) {
-	f := newFixture(t, redfish.Options{})
-	looks := 0
-	f.begin()
-	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
-	sent := false
-	f.watch(func(*http.Request) {})
-	next := f.Manager.o.Next
-	f.Manager.o.Next = roundTrip(func(r *http.Request) (*http.Response, error) {
-		if r.Method == http.MethodPatch {
-			sent = true
-			return says(r, http.StatusAccepted, ""), nil
-		}
-		if sent {
-			looks++
-		}
-		return next.RoundTrip(r)
-	})
-	r, _ := f.Commit(context.Background(), "s")
-	if f.check(r, InProgress, Accepted); looks != maxLooks {
-		t.Errorf("%d looks", looks)
-	}
 }
 
 // TestJournalSaysWhenAWriteWasSent: unless a clock was set.
