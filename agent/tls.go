@@ -12,11 +12,11 @@ import (
 	"fmt"
 	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/ilod/ilod/agent/gateway"
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 const (
@@ -40,7 +40,7 @@ func (c *Config) tlsAccounts() ([]gateway.Account, error) {
 	}
 	a := gateway.Account{Name: tlsUser, Password: rand.Text(), Role: gateway.Admin}
 	text := fmt.Sprintf("username = %q\npassword = %q\n", a.Name, a.Password)
-	if err := replaceFile(filepath.Join(c.RuntimeDir, tlsLogin), []byte(text), 0o600); err != nil {
+	if err := ownedfile.Replace(filepath.Join(c.RuntimeDir, tlsLogin), []byte(text), 0o600, false); err != nil {
 		return nil, err
 	}
 	return []gateway.Account{a}, nil
@@ -58,7 +58,7 @@ func (c *Config) certificate() (tls.Certificate, error) {
 	if err := pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}); err != nil {
 		return certificate, err
 	}
-	return certificate, replaceFile(filepath.Join(c.RuntimeDir, tlsCertificate), text.Bytes(), 0o644)
+	return certificate, ownedfile.Replace(filepath.Join(c.RuntimeDir, tlsCertificate), text.Bytes(), 0o644, false)
 }
 
 // selfSigned makes a certificate for this host's loopback addresses, whose key is
@@ -88,28 +88,4 @@ func selfSigned(now time.Time) (tls.Certificate, error) {
 		return tls.Certificate{}, err
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
-}
-
-// replaceFile gives a file new content, whole or not at all.
-func replaceFile(name string, content []byte, mode os.FileMode) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Chmod(f.Name(), mode)
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

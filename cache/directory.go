@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // A directory holds a database and a file with its state: what is left if the
@@ -28,18 +30,18 @@ type directory string
 func (d directory) database() string  { return filepath.Join(string(d), "badger") }
 func (d directory) stateFile() string { return filepath.Join(string(d), "state") }
 
+// ours fails unless root and this user alone can change what is in the directory:
+// BadgerDB opens its files by their paths, and would follow the links of others.
+func (d directory) ours() error { return ownedfile.Own(string(d)) }
+
 // state returns "" if there is none.
 func (d directory) state() string {
-	content, _ := os.ReadFile(d.stateFile())
+	content, _ := ownedfile.ReadFile(d.stateFile())
 	return string(content)
 }
 
 func (d directory) setState(state string) error {
-	next := d.stateFile() + ".new"
-	if err := os.WriteFile(next, []byte(state), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, d.stateFile())
+	return ownedfile.Replace(d.stateFile(), []byte(state), 0o600, false)
 }
 
 // intact tells whether the database is what was closed.
@@ -55,7 +57,7 @@ func (d directory) intact() bool {
 // closed is the state to set when the database was closed as it is now: with the
 // CRC-32C of its files' names, sizes and contents.
 func (d directory) closed() (string, error) {
-	files, err := os.ReadDir(d.database())
+	files, err := ownedfile.ReadDir(d.database())
 	if err != nil {
 		return "", err
 	}
@@ -69,7 +71,7 @@ func (d directory) closed() (string, error) {
 }
 
 func addFile(sum io.Writer, name string) error {
-	file, err := os.Open(name)
+	file, err := ownedfile.Open(name, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -85,7 +87,7 @@ func addFile(sum io.Writer, name string) error {
 
 // condemn makes the next Open remove the database.
 func (d directory) condemn() error {
-	if err := os.Remove(d.stateFile()); !errors.Is(err, fs.ErrNotExist) {
+	if err := ownedfile.Remove(d.stateFile()); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -93,7 +95,7 @@ func (d directory) condemn() error {
 
 // wipe removes the database.
 func (d directory) wipe() error {
-	return errors.Join(d.condemn(), os.RemoveAll(d.database()))
+	return errors.Join(d.condemn(), ownedfile.RemoveAll(d.database()))
 }
 
 // size is the apparent size of all files.

@@ -5,8 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 const (
@@ -45,7 +46,10 @@ func (o *Options) needFree(needed uint64) error {
 // removed.
 func openGuarded(ctx context.Context, o Options, log badgerLog) (*disk, []*entry, error) {
 	dir := directory(o.Dir)
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := ownedfile.MakeAll(o.Dir, 0o700); err != nil {
+		return nil, nil, err
+	}
+	if err := dir.ours(); err != nil {
 		return nil, nil, err
 	}
 	if err := o.needFree(freeToOpen); err != nil {
@@ -82,7 +86,7 @@ func openGuarded(ctx context.Context, o Options, log badgerLog) (*disk, []*entry
 func openLocked(o Options, cause error, log badgerLog) (*disk, []*entry, error) {
 	dir := directory(o.Dir)
 	remove := func(cause error) error {
-		_, err := os.Lstat(dir.database())
+		_, err := ownedfile.Lstat(dir.database())
 		if err := dir.wipe(); err != nil {
 			return err
 		}
@@ -128,6 +132,9 @@ func Verify(dir string) error {
 }
 
 func verify(dir directory) error {
+	if err := dir.ours(); err != nil {
+		return err
+	}
 	unlock, err := lock(string(dir))
 	if err != nil {
 		return err

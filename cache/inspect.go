@@ -2,7 +2,8 @@ package cache
 
 import (
 	"errors"
-	"os"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // SpaceToOpen is how many bytes must be free for a store on disk.
@@ -18,7 +19,7 @@ var ErrUnclean = errors.New("the last process did not close them")
 // why it will remove the files. Inspect changes nothing.
 func Inspect(dir string) (bytes int64, err error) {
 	d := directory(dir)
-	if _, err := os.Stat(d.database()); err != nil {
+	if _, err := ownedfile.Lstat(d.database()); err != nil {
 		return 0, err
 	}
 	bytes = d.size()

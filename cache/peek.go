@@ -10,6 +10,9 @@ import (
 // process has open, and leaves the store as it is, even if it is killed. It fails
 // where the store is not what was closed; so does get where there is no value.
 func Peek(dir string, read func(get func(key string) ([]byte, error)) error) (err error) {
+	if err := directory(dir).ours(); err != nil {
+		return err
+	}
 	unlock, err := lock(dir)
 	if err != nil {
 		return err

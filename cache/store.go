@@ -98,6 +98,7 @@ type Store struct {
 	closed   bool
 	disk     *disk // nil: in memory
 	fallback string
+	outdate  func() // nil, or: the files on disk lack what is dropped here
 
 	// What the disk lacks: first everything goes if clear is set, then each key of
 	// dirty is written, or deleted if index has none. Then waiting are closed.
@@ -112,7 +113,8 @@ type Store struct {
 
 // Open opens or makes the store. A directory that is damaged, full, read-only or
 // in use is no error: it is emptied, or the store is in memory and Stats says
-// why. Errors are those of ctx, and of Options that make no sense.
+// why. So is one in which another user than root can change something. What is
+// dropped from such a store in memory makes the next Open remove the files. Errors are those of ctx, and of Options that make no sense.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.MaxBytes < 0 {
 		return nil, fmt.Errorf("cache: limit of %d bytes", o.MaxBytes)
@@ -137,6 +139,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil, fmt.Errorf("cache: %w", context.Cause(ctx))
 		}
 		s.toMemory(err)
+		s.outdate = sync.OnceFunc(func() {
+			if err := directory(o.Dir).condemn(); err != nil {
+				o.Warn("the files of the cache remain", err)
+			}
+		})
 		o.Warn("the cache is in memory", err)
 		return s, nil
 	}
@@ -244,6 +251,9 @@ func (s *Store) Drop(keys ...string) {
 	if len(keys) == 0 {
 		return
 	}
+	if s.outdate != nil {
+		s.outdate()
+	}
 	s.mu.Lock()
 	for _, key := range keys {
 		if e := s.index.find(key, false); e != nil {
@@ -261,6 +271,9 @@ func (s *Store) Drop(keys ...string) {
 
 // Clear removes everything, with the promise of Drop. The error is ErrClosed.
 func (s *Store) Clear() error {
+	if s.outdate != nil {
+		s.outdate()
+	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()

@@ -3,18 +3,23 @@ package cache
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // lock takes the lock of a store's directory or fails with errInUse. The end of
 // the process gives it back, too. It is not in an os.File, which the garbage
 // collector would close where a store has given its disk up.
 func lock(dir string) (unlock func(), err error) {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	file, err := ownedfile.OpenDirectory(dir)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
+		return nil, err
+	}
+	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("lock of %s: %w", dir, err)
 	}
 	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		unix.Close(fd)

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 const (
@@ -30,7 +31,7 @@ func (l *Lock) Listen(ctx context.Context, path, group string, _ ...string) (net
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("socket %s: the path has %d bytes, a socket's can have %d", path, len(path), maxSocketPath)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := ownedfile.MakeAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("socket %s: %w", path, err)
 	}
 	if err := removeStale(ctx, path); err != nil {
@@ -40,12 +41,13 @@ func (l *Lock) Listen(ctx context.Context, path, group string, _ ...string) (net
 	if err != nil {
 		return nil, err
 	}
+	gid := -1
 	if g, err := user.LookupGroup(group); err == nil {
-		if gid, err := strconv.Atoi(g.Gid); err == nil {
-			_ = os.Lchown(path, -1, gid) // an ordinary user need not be a member
+		if n, err := strconv.Atoi(g.Gid); err == nil {
+			gid = n
 		}
 	}
-	if err := os.Chmod(path, socketMode); err != nil { // the umask may have taken some
+	if err := ownedfile.ShareSocket(path, gid, socketMode); err != nil { // the umask may have taken some
 		return nil, errors.Join(err, listener.Close())
 	}
 	return listener, nil
@@ -63,7 +65,7 @@ func bind(ctx context.Context, path string) (net.Listener, error) {
 
 // removeStale removes a socket on which nobody listens.
 func removeStale(ctx context.Context, path string) error {
-	info, err := os.Lstat(path)
+	info, err := ownedfile.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -80,5 +82,5 @@ func removeStale(ctx context.Context, path string) error {
 	if !errors.Is(err, unix.ECONNREFUSED) {
 		return err
 	}
-	return os.Remove(path)
+	return ownedfile.Remove(path)
 }

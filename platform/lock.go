@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 const (
@@ -62,10 +64,14 @@ type Lock struct{ files []*os.File }
 // An empty state is left out. Each is made if it does not exist. It waits for
 // another holder until ctx ends, and then fails with a *LockedError. One
 // directory that cannot be used is no error, but one of somebody else is
-// (ErrNotOurs).
+// (ErrNotOurs), and so is something that was put into the place of the lock
+// (ownedfile.ErrPlanted).
 func AcquireLock(ctx context.Context, runtime, state string) (*Lock, error) {
 	l := &Lock{}
 	holder, unusable := openLockFile(runtime)
+	if errors.Is(unusable, ownedfile.ErrPlanted) {
+		return nil, fmt.Errorf("instance lock: %w", unusable)
+	}
 	if unusable == nil {
 		if err := l.take(ctx, holder, holder.Name()); err != nil {
 			return nil, err
@@ -96,7 +102,7 @@ func openLockFile(dir string) (*os.File, error) {
 	if err := makeDirectory(dir); err != nil {
 		return nil, err
 	}
-	return os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+	return ownedfile.OpenOrCreate(filepath.Join(dir, lockFile), 0o600)
 }
 
 // take locks a file and adds it. If that fails nothing stays locked.
@@ -126,7 +132,7 @@ func (l *Lock) take(ctx context.Context, file *os.File, teller string) error {
 func newLockedError(file *os.File, teller string, why error) *LockedError {
 	pid := lockHolder(file)
 	if pid == 0 {
-		content, _ := os.ReadFile(teller)
+		content, _ := ownedfile.ReadFile(teller)
 		pid, _ = strconv.Atoi(strings.TrimSpace(string(content)))
 	}
 	if pid < 0 || pid == os.Getpid() {

@@ -10,15 +10,15 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
-const noFollow = unix.O_NOFOLLOW
-
 func openState(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := ownedfile.MakeAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return os.Open(dir)
+	return ownedfile.OpenDirectory(dir)
 }
 
 // tryLock takes the lock of a file unless another process has it.

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // holdLock is the variable that makes this test program hold locks.
@@ -162,19 +164,41 @@ func TestLockFileIsForItsUserAlone(t *testing.T) {
 	}
 }
 
-func TestLockFileIsNoLink(t *testing.T) {
-	dir, target := t.TempDir(), filepath.Join(t.TempDir(), "precious")
+// TestNothingPlantedIsALock: whoever owns the directory has root write to no file
+// elsewhere, and wait for no pipe. What it says of the holder is not waited for either.
+func TestNothingPlantedIsALock(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "precious")
 	if err := os.WriteFile(target, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(target, filepath.Join(dir, lockFile)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := AcquireLock(t.Context(), dir, ""); !errors.Is(err, unix.ELOOP) {
-		t.Errorf("a link was followed: %v", err)
-	}
-	if content, err := os.ReadFile(target); string(content) != "precious" {
-		t.Errorf("%q, %v", content, err)
+	for kind, plant := range map[string]func(name string) error{
+		"symbolic link": func(name string) error { return os.Symlink(target, name) },
+		"dangling link": func(name string) error { return os.Symlink(target+"2", name) },
+		"hard link":     func(name string) error { return os.Link(target, name) },
+		"pipe":          func(name string) error { return unix.Mkfifo(name, 0o666) },
+		"directory":     func(name string) error { return os.Mkdir(name, 0o777) },
+	} {
+		dir, state := t.TempDir(), t.TempDir()
+		if err := plant(filepath.Join(dir, lockFile)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := AcquireLock(t.Context(), dir, state); !errors.Is(err, ownedfile.ErrPlanted) {
+			t.Errorf("%s: %v", kind, err)
+		}
+		file, err := os.Open(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := newLockedError(file, filepath.Join(dir, lockFile), nil); e.PID != 0 {
+			t.Errorf("%s: %v", kind, e)
+		}
+		_ = file.Close()
+		if content, err := os.ReadFile(target); string(content) != "precious" {
+			t.Errorf("%s: %q, %v", kind, content, err)
+		}
+		if _, err := os.Lstat(target + "2"); err == nil {
+			t.Errorf("%s: what it names was made", kind)
+		}
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-const noFollow = 0 // who may not write here may not make links to files either
-
 func openState(dir string) (*os.File, error) { return openLockFile(dir) }
 
 // lockedByte is far behind the file's content, since Windows keeps others from

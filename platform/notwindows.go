@@ -2,7 +2,7 @@
 
 package platform
 
-import "os"
+import "github.com/ilod/ilod/platform/ownedfile"
 
 // What Windows alone has, or needs.
 
@@ -22,4 +22,4 @@ func Sealing() (seal, unseal func([]byte) ([]byte, error)) { return nil, nil }
 // Trust is nil: only root can have put something into /etc.
 func Trust(string) error { return nil }
 
-func makeDirectory(dir string) error { return os.MkdirAll(dir, 0o755) }
+func makeDirectory(dir string) error { return ownedfile.MakeAll(dir, 0o755) }

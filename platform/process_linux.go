@@ -7,9 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // processPoll is how often a context is looked at while a process is waited for.
@@ -63,6 +66,26 @@ func (p *Process) Wait(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// RunsAsOwnerOf tells whether the process is of the user who owns the socket at path:
+// systemd gives it to the user of the service.
+func (p *Process) RunsAsOwnerOf(path string) bool {
+	info, err := ownedfile.Lstat(path)
+	if err != nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+	if !ok || err != nil || p.fd >= 0 && unix.PidfdSendSignal(p.fd, 0, nil, 0) == unix.ESRCH {
+		return false // what was read may be about another one
+	}
+	var ids [4]uint32 // real, effective, saved, of the file system (proc_pid_status(5))
+	_, line, _ := strings.Cut(string(status), "\nUid:")
+	if _, err := fmt.Sscan(line, &ids[0], &ids[1], &ids[2], &ids[3]); err != nil {
+		return false
+	}
+	return ids == [4]uint32{stat.Uid, stat.Uid, stat.Uid, stat.Uid}
 }
 
 // Terminate sends SIGTERM.

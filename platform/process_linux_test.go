@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -66,4 +68,47 @@ func TestNoProcess(t *testing.T) {
 			t.Errorf("%d: %+v, %v", pid, p, err)
 		}
 	}
+}
+
+// TestOnlyProcessesOfTheSocketsOwnerAreItsAgent: an agent that runs as one user cannot
+// have root end the process of another.
+func TestOnlyProcessesOfTheSocketsOwnerAreItsAgent(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("ILOD_TEST_STRICT") == "1" {
+			t.Fatal("needs root")
+		}
+		t.Skip("needs root")
+	}
+	const service = 64_321
+	both(t, func(t *testing.T, open func(int) (*Process, error)) {
+		socket := filepath.Join(t.TempDir(), "socket")
+		if err := os.WriteFile(socket, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, uid := range []uint32{0, service, service + 1} {
+			cmd := exec.Command("sleep", "600")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			p, err := open(cmd.Process.Pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, owner := range []uint32{0, service} {
+				if err := os.Chown(socket, int(owner), 0); err != nil {
+					t.Fatal(err)
+				}
+				if got := p.RunsAsOwnerOf(socket); got != (uid == owner) {
+					t.Errorf("process of %d, socket of %d: %v", uid, owner, got)
+				}
+			}
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			if p.RunsAsOwnerOf(socket) {
+				t.Error("a process that has ended")
+			}
+			_ = p.Close()
+		}
+	})
 }

@@ -48,6 +48,9 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 }
 
+// RunsAsOwnerOf is true: Dial has looked whose the pipe is.
+func (p *Process) RunsAsOwnerOf(string) bool { return true }
+
 // Terminate fails with errors.ErrUnsupported: Windows has no signal that asks a
 // process to end.
 func (p *Process) Terminate() error {

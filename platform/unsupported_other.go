@@ -23,8 +23,6 @@ func (l *Lock) Listen(context.Context, string, string, ...string) (net.Listener,
 // PeerOf fails with errors.ErrUnsupported.
 func PeerOf(net.Conn) (Peer, error) { return Peer{}, unsupported("identity of a local client") }
 
-const noFollow = 0
-
 func openState(string) (*os.File, error) { return nil, unsupported("instance lock") }
 
 func tryLock(*os.File) (bool, error) { return false, unsupported("instance lock") }
@@ -51,6 +49,9 @@ func OpenProcess(int) (*Process, error) { return nil, unsupported("another proce
 
 // Wait fails with errors.ErrUnsupported.
 func (*Process) Wait(context.Context) error { return unsupported("another process") }
+
+// RunsAsOwnerOf is false.
+func (*Process) RunsAsOwnerOf(string) bool { return false }
 
 // Terminate fails with errors.ErrUnsupported.
 func (*Process) Terminate() error { return unsupported("another process") }

@@ -17,6 +17,8 @@ import (
 	"unicode"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // The files of Options.Dir, which only their owner can read.
@@ -25,7 +27,6 @@ const (
 	limitsFile  = "limits.json" // of SetLimits
 	journalFile = "sessions.journal"
 	badSuffix   = ".bad" // of what was set aside
-	newSuffix   = ".new" // of what has not got its name yet
 )
 
 const (
@@ -60,6 +61,7 @@ type journal struct {
 	size     int      // bytes after the last rewrite
 	appended int      // bytes since
 	retry    time.Time
+	before   func(base string) // called before a file is replaced; tests let it wait
 }
 
 func (j *journal) file(name string) string { return filepath.Join(j.dir, name) }
@@ -100,10 +102,10 @@ func (j *journal) append(all []record) error {
 // rewrite replaces the journal by one of the records.
 func (j *journal) rewrite(all []record) error {
 	b := encoded(all)
-	if err := errors.Join(j.close(), replaceFile(j.file(journalFile), b, false)); err != nil {
+	if err := errors.Join(j.close(), j.replace(journalFile, b, false)); err != nil {
 		return err
 	}
-	out, err := os.OpenFile(j.file(journalFile), os.O_WRONLY|os.O_APPEND, 0)
+	out, err := ownedfile.Open(j.file(journalFile), os.O_WRONLY|os.O_APPEND)
 	if err != nil {
 		return err
 	}
@@ -125,27 +127,15 @@ func (j *journal) keepLimits(l Limits) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(j.file(limitsFile), append(b, '\n'), true)
+	return j.replace(limitsFile, append(b, '\n'), true)
 }
 
-// replaceFile gives a file new content so that a crash leaves the old or the new
-// one; synced, so does a loss of power.
-func replaceFile(name string, content []byte, synced bool) error {
-	f, err := os.OpenFile(name+newSuffix, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
+// replace gives a file new content.
+func (j *journal) replace(base string, content []byte, durable bool) error {
+	if j.before != nil {
+		j.before(base)
 	}
-	_, err = f.Write(content)
-	if err == nil && synced {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return ownedfile.Replace(j.file(base), content, 0o600, durable)
 }
 
 // write notes a record of what has just changed for the journal.
@@ -200,7 +190,7 @@ func (r *Registry) state() []record {
 // be written.
 func (r *Registry) restore(secret []byte) ([]byte, error) {
 	j := &journal{dir: r.o.Dir}
-	if err := os.MkdirAll(j.dir, 0o700); err != nil {
+	if err := ownedfile.MakePrivate(j.dir, 0o700); err != nil {
 		return nil, err
 	}
 	switch key := r.read(j.file(keyFile)); {
@@ -210,7 +200,7 @@ func (r *Registry) restore(secret []byte) ([]byte, error) {
 		if key != nil {
 			r.setAside(j.file(keyFile), "it is not a key")
 		}
-		if err := replaceFile(j.file(keyFile), secret, true); err != nil {
+		if err := j.replace(keyFile, secret, true); err != nil {
 			return nil, err
 		}
 	}
@@ -234,7 +224,7 @@ func (r *Registry) restore(secret []byte) ([]byte, error) {
 
 // read is the content of a file, nil if there is none.
 func (r *Registry) read(name string) []byte {
-	b, err := os.ReadFile(name)
+	b, err := ownedfile.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		r.setAside(name, err.Error())
 		return nil
@@ -244,7 +234,7 @@ func (r *Registry) read(name string) []byte {
 
 // setAside gives a file that cannot be read another name.
 func (r *Registry) setAside(name, why string) {
-	err := os.Rename(name, name+badSuffix)
+	err := ownedfile.Rename(name, filepath.Base(name)+badSuffix)
 	log := r.o.Log.WithFields(logrus.Fields{"file": name, "why": why})
 	if err != nil {
 		log = log.WithError(err)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // crash leaves the directory as a kill would.
@@ -254,7 +256,7 @@ func TestDamage(t *testing.T) {
 		}, 0, true, false, limitsFile},
 		"left by a crash": {func(t *testing.T, file func(string) string) {
 			for _, name := range []string{keyFile, limitsFile, journalFile} {
-				if err := os.WriteFile(file(name)+newSuffix, []byte("half"), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(filepath.Dir(file(name)), ownedfile.TempPrefix+name), []byte("half"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -21,7 +21,7 @@ func (r *Registry) RotateKey() error {
 		return fmt.Errorf("client sessions: %w", err)
 	}
 	if r.journal != nil {
-		if err := replaceFile(r.journal.file(keyFile), secret, true); err != nil {
+		if err := r.journal.replace(keyFile, secret, true); err != nil {
 			return fmt.Errorf("key of the client sessions: %w", err)
 		}
 	}

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // reapBeforeBoot ends the sessions that host programs opened, and last used, before
@@ -58,7 +59,7 @@ func (l *Ledger) reaped(boot string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.reapedBoot && l.runtime != "" {
-		text, err := os.ReadFile(filepath.Join(l.runtime, reapedFile))
+		text, err := ownedfile.ReadFile(filepath.Join(l.runtime, reapedFile))
 		l.reapedBoot = err == nil && string(text) == boot
 	}
 	return l.reapedBoot

@@ -7,20 +7,20 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 const (
 	ledgerDir     = "sessions" // below the state and the runtime directory
 	ledgerVersion = 1
 	entrySuffix   = ".json"
-	tempPrefix    = ".new-"
 	badSuffix     = ".bad"
 	maxEntry      = 64 << 10 // bytes; a larger file is none of ours
 )
@@ -114,14 +114,14 @@ func OpenLedger(stateDir, runtimeDir string) (*Ledger, error) {
 			continue
 		}
 		*d.dir = filepath.Join(d.parent, ledgerDir)
-		errs = append(errs, prepare(d.parent, *d.dir))
+		errs = append(errs, ownedfile.MakePrivate(*d.dir, 0o755))
 	}
 	// Even of a directory that cannot be written the entries can be read.
 	l.view.err = errors.Join(errs...)
 	for _, dir := range []string{l.state, l.runtime} {
 		files, _ := filepath.Glob(filepath.Join(dir, "*"+entrySuffix)) // none in no directory
 		for _, name := range files {
-			if nonce := strings.TrimSuffix(filepath.Base(name), entrySuffix); dir != "" && !strings.HasPrefix(nonce, tempPrefix) {
+			if nonce := strings.TrimSuffix(filepath.Base(name), entrySuffix); dir != "" && !strings.HasPrefix(nonce, ownedfile.TempPrefix) {
 				l.view.nonces[nonce] = true
 			}
 		}
@@ -191,7 +191,7 @@ func (l *Ledger) has(nonce string) bool {
 		if dir == "" {
 			continue
 		}
-		if _, err := os.Lstat(filepath.Join(dir, nonce+entrySuffix)); err == nil {
+		if _, err := ownedfile.Lstat(filepath.Join(dir, nonce+entrySuffix)); err == nil {
 			return true
 		}
 	}
@@ -219,8 +219,8 @@ func (l *Ledger) remove(nonce string) {
 		name := filepath.Join(dir, nonce+entrySuffix)
 		err := l.before("remove", name)
 		if err == nil {
-			if err = os.Remove(name); err == nil {
-				err = syncDir(dir)
+			if err = ownedfile.Remove(name); err == nil {
+				err = ownedfile.Sync(dir)
 			}
 		}
 		// A file that stays is harmless: its session is looked for once more.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 const secretToken = "ab810a29761d65cfdd5dbe8a57e6da1e"
@@ -222,7 +224,7 @@ func TestLedgerDiskFails(t *testing.T) {
 					t.Error("no error")
 				}
 				for name := range files(t, dir) {
-					if strings.Contains(name, tempPrefix) {
+					if strings.Contains(name, ownedfile.TempPrefix) {
 						t.Errorf("%s is left", name)
 					}
 				}
@@ -299,7 +301,7 @@ func TestLedgerForeignFiles(t *testing.T) {
 	in := dir + "/state/" + ledgerDir + "/"
 	for _, err := range []error{
 		os.WriteFile(in+"README", []byte("hello"), 0o644),
-		os.WriteFile(in+tempPrefix+"N9.json", []byte("{"), 0o600),
+		os.WriteFile(in+ownedfile.TempPrefix+"N9.json", []byte("{"), 0o600),
 		os.Mkdir(in+"dir.json", 0o700),
 		os.Symlink("/etc/passwd", in+"link.json"),
 		os.Symlink("/nowhere", in+"dangling.json"),
@@ -310,7 +312,7 @@ func TestLedgerForeignFiles(t *testing.T) {
 	}
 	expectEntry(t, l, aSession, secretToken)
 	expectEntry(t, openLedger(t, dir+"/state", dir+"/run"), aSession, secretToken)
-	if _, err := os.Lstat(in + tempPrefix + "N9.json"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(in + ownedfile.TempPrefix + "N9.json"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the temporary file of a crash is left: %v", err)
 	}
 	if _, err := os.Lstat(in + "README"); err != nil {

@@ -10,43 +10,16 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // storedEntry is the form of an entry in the runtime directory.
 type storedEntry struct {
 	entry
 	Token []byte `json:"token,omitempty"` // sealed
-}
-
-// prepare makes a directory for us alone, and removes what a crash left of
-// files that had not got their name yet.
-func prepare(parent, dir string) error {
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("not a directory")}
-	}
-	if info.Mode().Perm() != 0o700 {
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return err
-		}
-	}
-	left, err := filepath.Glob(filepath.Join(dir, tempPrefix+"*"))
-	for _, name := range left {
-		err = errors.Join(err, os.Remove(name))
-	}
-	return err
 }
 
 // write makes the file of an entry in one of the two directories.
@@ -85,35 +58,12 @@ func (l *Ledger) failed(err error) error {
 
 // replace gives a file new content so that a crash or a power loss leaves the
 // old or the new one.
-func (l *Ledger) replace(dir, name string, content []byte) (err error) {
-	temp, name := filepath.Join(dir, tempPrefix+name), filepath.Join(dir, name)
-	if err := l.before("create", temp); err != nil {
+func (l *Ledger) replace(dir, name string, content []byte) error {
+	name = filepath.Join(dir, name)
+	if err := l.before("create", name); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(temp))
-		}
-	}()
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := l.before("rename", name); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, name); err != nil {
-		return err
-	}
-	// Not undone if this fails: the new content is valid, only not durable yet.
-	return syncDir(dir)
+	return ownedfile.ReplaceIf(name, content, 0o600, true, func() error { return l.before("rename", name) })
 }
 
 func (l *Ledger) before(op, name string) error {
@@ -123,32 +73,19 @@ func (l *Ledger) before(op, name string) error {
 	return l.step(op, name)
 }
 
-// syncDir makes the names in a directory durable. Windows has no such call and
-// does it by itself.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // read yields the entries of one directory.
 func (l *Ledger) read(dir string) func(func(entry) bool) {
 	return func(yield func(entry) bool) {
 		if dir == "" {
 			return
 		}
-		files, err := os.ReadDir(dir)
+		files, err := ownedfile.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 			l.warn("session ledger: the directory cannot be read", err)
 		}
 		for _, f := range files {
 			nonce, ours := strings.CutSuffix(f.Name(), entrySuffix)
-			if !ours || strings.HasPrefix(nonce, tempPrefix) {
+			if !ours || strings.HasPrefix(nonce, ownedfile.TempPrefix) {
 				continue
 			}
 			name := filepath.Join(dir, f.Name())
@@ -156,7 +93,7 @@ func (l *Ledger) read(dir string) func(func(entry) bool) {
 			switch {
 			case errors.Is(err, errNoEntry):
 				l.warn("session ledger: a file is set aside", err)
-				if err := os.Rename(name, filepath.Join(dir, nonce+badSuffix)); err != nil {
+				if err := ownedfile.Rename(name, nonce+badSuffix); err != nil {
 					l.warn("session ledger: it stays where it is", err)
 				}
 			case errors.Is(err, fs.ErrNotExist): // its owner removed it meanwhile
@@ -176,14 +113,10 @@ func (l *Ledger) readEntry(name, nonce string) (entry, error) {
 	no := func(format string, args ...any) (entry, error) {
 		return entry{}, fmt.Errorf("%s: %w: %s", name, errNoEntry, fmt.Sprintf(format, args...))
 	}
-	info, err := os.Lstat(name)
-	if err != nil {
-		return entry{}, err
+	f, err := ownedfile.Open(name, os.O_RDONLY)
+	if errors.Is(err, ownedfile.ErrPlanted) {
+		return no("%v", err)
 	}
-	if !info.Mode().IsRegular() {
-		return no("not a regular file")
-	}
-	f, err := os.Open(name)
 	if err != nil {
 		return entry{}, err
 	}

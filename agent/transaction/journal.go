@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // A journal has one record a line. The last line may be torn: what it was about
@@ -48,7 +50,7 @@ func (m *Manager) createJournal() (*journal, error) {
 		return nil, nil
 	}
 	name := filepath.Join(m.o.Dir, rand.Text()+journalSuffix)
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := ownedfile.Create(name, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -86,19 +88,10 @@ func (j *journal) append(r record) error {
 		return err
 	}
 	if j.size == 0 {
-		syncDir(filepath.Dir(j.name))
+		_ = ownedfile.Sync(filepath.Dir(j.name)) // the record is there all the same
 	}
 	j.size += int64(len(line))
 	return nil
-}
-
-// syncDir makes a new name last. Where directories cannot be synced, as on
-// Windows, the system does it.
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
-		_ = d.Close()
-	}
 }
 
 // close keeps the file.
@@ -115,7 +108,7 @@ func (j *journal) remove() error {
 		return nil
 	}
 	j.close()
-	return os.Remove(j.name)
+	return ownedfile.Remove(j.name)
 }
 
 // errNotBegun: the commit was cut off before it sent anything.
@@ -124,7 +117,7 @@ var errNotBegun = errors.New("the commit had not begun")
 // readJournal reads what a journal tells in its first size bytes; end is the
 // result of a recovery, if there was one already.
 func readJournal(name string) (b *beginning, end *Result, size int64, err error) {
-	data, err := os.ReadFile(name)
+	data, err := ownedfile.ReadFile(name)
 	if err != nil {
 		return nil, nil, 0, err
 	}

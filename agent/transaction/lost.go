@@ -4,9 +4,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // openSuffix ends the names of files that say which client sessions have an open
@@ -28,11 +29,11 @@ func (m *Manager) remember(session string) {
 	name := filepath.Join(m.o.Dir, hex.EncodeToString([]byte(session))+openSuffix)
 	var err error
 	if open {
-		var f *os.File
-		if f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err == nil {
-			err = f.Close()
+		if m.noting != nil {
+			m.noting()
 		}
-	} else if err = os.Remove(name); errors.Is(err, fs.ErrNotExist) {
+		err = ownedfile.Replace(name, nil, 0o600, false)
+	} else if err = ownedfile.Remove(name); errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
 	if err != nil {
@@ -44,9 +45,9 @@ func (m *Manager) remember(session string) {
 // process ended. Its time has passed when that is long ago.
 func (m *Manager) takeOverOpen(name string) {
 	session, err := hex.DecodeString(strings.TrimSuffix(filepath.Base(name), openSuffix))
-	info, gone := os.Stat(name)
+	info, gone := ownedfile.Lstat(name)
 	if err != nil || gone != nil || m.o.Now().Sub(info.ModTime()) > reportAge {
-		_ = os.Remove(name) // else the next process does it
+		_ = ownedfile.Remove(name) // else the next process does it
 		return
 	}
 	m.open[string(session)] = &transaction{session: string(session), ended: ErrLost, over: true, turn: make(chan struct{}, 1)}

@@ -75,7 +75,8 @@ type Manager struct {
 	stats   Stats
 	crashed []*commit // what journals of former processes tell; they have their locks
 
-	disk sync.Mutex // of the files that say what is open; taken before mu
+	disk   sync.Mutex // of the files that say what is open; taken before mu
+	noting func()     // called before such a file is made; tests let it wait
 
 	wg      sync.WaitGroup  // commits; Add only while not closed
 	ctx     context.Context // ends when commits have to

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // readJournals takes over what a former process has left.
@@ -17,12 +19,12 @@ func (m *Manager) readJournals() error {
 	if m.o.Dir == "" {
 		return nil
 	}
-	if err := os.MkdirAll(m.o.Dir, 0o700); err != nil {
+	if err := ownedfile.MakePrivate(m.o.Dir, 0o700); err != nil {
 		m.o.Log.WithError(err).Warn("no journals: a commit that a crash interrupts will be left as it is")
 		m.o.Dir = ""
 		return nil
 	}
-	files, err := os.ReadDir(m.o.Dir)
+	files, err := ownedfile.ReadDir(m.o.Dir)
 	if err != nil {
 		return err
 	}
@@ -44,13 +46,13 @@ func (m *Manager) takeOver(name string) {
 	b, end, size, err := readJournal(name)
 	switch {
 	case errors.Is(err, errNotBegun), err == nil && end != nil && m.o.Now().Sub(b.Time) > reportAge:
-		if err := os.Remove(name); err != nil {
+		if err := ownedfile.Remove(name); err != nil {
 			log.WithError(err).Warn("a journal that is of no use could not be removed")
 		}
 		return
 	case err != nil:
 		log.WithError(err).Error("the journal of a commit is damaged; what became of it is not known")
-		if err := os.Rename(name, name+damagedSuffix); err != nil {
+		if err := ownedfile.Rename(name, filepath.Base(name)+damagedSuffix); err != nil {
 			log.WithError(err).Warn("a damaged journal could not be set aside")
 		}
 		return
@@ -143,7 +145,7 @@ func (c *commit) recover(ctx context.Context) error {
 
 // reopen makes the journal ready for more records.
 func (c *commit) reopen() (err error) {
-	if c.journal.file, err = os.OpenFile(c.journal.name, os.O_RDWR, 0); err == nil {
+	if c.journal.file, err = ownedfile.Open(c.journal.name, os.O_RDWR); err == nil {
 		err = c.journal.file.Truncate(c.journal.size)
 	}
 	return err

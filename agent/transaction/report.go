@@ -4,13 +4,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 const (
@@ -69,7 +70,7 @@ func (r *report) remove(log logrus.FieldLogger) {
 	if r.file == "" {
 		return
 	}
-	if err := os.Remove(r.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := ownedfile.Remove(r.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.WithError(err).Warn("the report of a commit could not be removed")
 	}
 }

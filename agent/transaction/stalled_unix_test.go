@@ -3,11 +3,7 @@
 package transaction
 
 import (
-	"encoding/hex"
 	"errors"
-	"os"
-	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,13 +14,11 @@ import (
 // the client sessions hold are there at once.
 func TestCountsDoNotWaitForTheDisk(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
-	name := filepath.Join(f.dir, hex.EncodeToString([]byte("stalled"))+openSuffix)
-	if err := syscall.Mkfifo(name, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	stalled := make(chan struct{})
+	f.Manager.noting = func() { <-stalled }
 	begun := make(chan error, 1)
 	go func() { _, err := f.Begin("stalled", 0); begun <- err }()
-	for f.Manager.disk.TryLock() { // until it waits for somebody to read
+	for f.Manager.disk.TryLock() { // until it waits
 		f.Manager.disk.Unlock()
 		time.Sleep(time.Millisecond)
 	}
@@ -50,11 +44,7 @@ func TestCountsDoNotWaitForTheDisk(t *testing.T) {
 		return
 	default:
 	}
-	fifo, err := os.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer fifo.Close()
+	close(stalled)
 	if err := <-begun; err != nil {
 		t.Error(err)
 	}

@@ -18,6 +18,7 @@ import (
 // agentClient is the way to a running agent.
 type agentClient struct {
 	*http.Transport
+	path  string
 	first chan net.Conn // holds the connection that found the agent, until it is used
 }
 
@@ -87,7 +88,7 @@ func dialSocket(ctx context.Context, path string) (*agentClient, error) {
 	}
 	first := make(chan net.Conn, 1)
 	first <- conn
-	return &agentClient{first: first, Transport: &http.Transport{
+	return &agentClient{path: path, first: first, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			select {
 			case conn := <-first:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/platform"
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // directories checks where ilod keeps its files.
@@ -38,7 +39,7 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 		d.skip(check, "this user cannot look at the agent's")
 		return
 	case errors.Is(err, fs.ErrNotExist) && d.fix:
-		if err = makeDirectory(dir, mode); err == nil {
+		if err = ownedfile.MakeAll(dir, mode); err == nil {
 			d.fixed(check, "%s, made with mode %04o", dir, mode)
 			return
 		}
@@ -56,14 +57,6 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 		return
 	}
 	d.ok(check, "%s, %s", dir, info.Mode())
-}
-
-// makeDirectory does not let the umask take the group's way to the socket.
-func makeDirectory(dir string, mode fs.FileMode) error {
-	if err := os.MkdirAll(dir, mode); err != nil {
-		return err
-	}
-	return os.Chmod(dir, mode)
 }
 
 // nearest is the directory itself or what exists above it.

@@ -14,6 +14,7 @@ import (
 	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/platform"
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // hiddenCommand has the verbs with which ilod runs itself.
@@ -48,6 +49,17 @@ func (a *app) internalCommand() *cobra.Command {
 		&cobra.Command{
 			Use: "sweep", Short: "Delete the sessions that a killed agent left", Args: noArguments,
 			RunE: func(cmd *cobra.Command, _ []string) error { return a.bounded(cmd.Context(), a.sweep) },
+		},
+		&cobra.Command{
+			Use: "give DIR...", Short: "Give the owner of a directory what root has made in it", Args: cobra.MinimumNArgs(1),
+			Annotations: map[string]string{unconfigured: "yes"},
+			RunE: func(_ *cobra.Command, dirs []string) error {
+				var errs []error
+				for _, dir := range dirs {
+					errs = append(errs, ownedfile.GiveAll(dir))
+				}
+				return errors.Join(errs...)
+			},
 		},
 		manCommand(),
 	)

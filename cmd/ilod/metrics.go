@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // agentUp is the series of a textfile that tells whether the others are there.
@@ -55,16 +56,7 @@ or the new one and nothing in between. If the agent does not answer, only
 
 // writeTextfile replaces a file for the eyes of everybody.
 func writeTextfile(name string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return fmt.Errorf("%w: %w", errFile, err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
+	if err := ownedfile.Replace(name, text, 0o644, false); err != nil {
 		return fmt.Errorf("%w: %w", errFile, err)
 	}
 	return nil

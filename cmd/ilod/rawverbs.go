@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 	"github.com/ilod/ilod/agent/plaintext"
 	"github.com/ilod/ilod/agent/secret"
 	"github.com/ilod/ilod/agent/selection"
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // Errors of files that users name.
@@ -200,18 +200,7 @@ const ownersOnly = 0o600
 // writeFile writes a file that nobody but its owner can read, also if it was there
 // before. It fails with errFile.
 func writeFile(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, ownersOnly)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errFile, err)
-	}
-	info, err := f.Stat()
-	if err == nil && info.Mode().IsRegular() { // and no terminal or pipe
-		err = f.Chmod(ownersOnly)
-	}
-	if err == nil {
-		_, err = f.Write(data)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := ownedfile.Write(name, data, ownersOnly); err != nil {
 		return fmt.Errorf("%w: %w", errFile, err)
 	}
 	return nil

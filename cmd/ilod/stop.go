@@ -42,7 +42,11 @@ func (a *app) stopAgent(ctx context.Context) error {
 	if pid != 0 && pid != os.Getpid() {
 		// Opened before it is asked, so that no other process is waited for.
 		if process, err = platform.OpenProcess(pid); err == nil {
-			defer func() { _ = process.Close() }()
+			defer func(p *platform.Process) { _ = p.Close() }(process)
+			if !process.RunsAsOwnerOf(client.path) {
+				a.log.WithField("pid", pid).Warn("what the agent says is not the number of its process")
+				process = nil
+			}
 		}
 	}
 	if err := a.askToStop(ctx, client, process, ours); err != nil {
@@ -77,7 +81,8 @@ func (a *app) askToStop(ctx context.Context, client *agentClient, process *platf
 
 // processOf finds the process of the agent, and whether it is the user's own. The
 // kernel knows who listens, unless that is the service manager, who has passed the
-// socket on; then the agent itself says it. 0 is unknown.
+// socket on; then the agent itself says it, and has to be believed about processes of
+// its own user alone: root would end any. 0 is unknown.
 func (a *app) processOf(ctx context.Context, client *agentClient) (pid int, ours bool) {
 	if p, err := client.server(); err == nil && p.PID > 1 {
 		return int(p.PID), int(p.UID) == os.Geteuid()
