@@ -132,6 +132,7 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 // TestEveryCommandEndsInOrder has each command end in each of these ways, and looks
 // for its exit code and for one line that says why: no trace of the program itself.
 func TestEveryCommandEndsInOrder(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	var running sync.WaitGroup
 	defer running.Wait()
 	places := make(chan struct{}, 16) // most of them only wait
