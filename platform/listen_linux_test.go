@@ -100,8 +100,8 @@ func TestSocketIsForItsGroup(t *testing.T) {
 		}
 		defer listener.Close()
 		var stat unix.Stat_t
-		if err := unix.Stat(filepath.Join(dir, "s"), &stat); err != nil || strconv.Itoa(int(stat.Gid)) != want {
-			t.Errorf("%s: group %d, want %s; %v", group, stat.Gid, want, err)
+		if err := unix.Stat(filepath.Join(dir, "s"), &stat); err != nil || strconv.Itoa(int(stat.Gid)) != want || stat.Uid != 0 {
+			t.Errorf("%s: user %d, group %d, want 0, %s; %v", group, stat.Uid, stat.Gid, want, err)
 		}
 	}
 }
@@ -259,5 +259,32 @@ func TestPeerOfNoSocket(t *testing.T) {
 	defer b.Close()
 	if p, err := PeerOf(a); err == nil {
 		t.Errorf("of a pipe: %+v", p)
+	}
+}
+
+// A path of 107 bytes is the longest that the kernel takes; the directory of a socket
+// is for everybody to enter.
+func TestLongestPathOfASocket(t *testing.T) {
+	old := unix.Umask(0)
+	defer unix.Umask(old)
+	dir, err := os.MkdirTemp("", "") // t.TempDir may be too long by itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "run", strings.Repeat("x", 107-len(dir)-len("/run/")))
+	listener, err := lockOf(t, dir).Listen(t.Context(), path, "no such group")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || info.Mode() != os.ModeDir|0o755 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	conn, err := Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(conn.Close(), listener.Close()); err != nil {
+		t.Error(err)
 	}
 }

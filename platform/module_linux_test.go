@@ -1,6 +1,8 @@
 package platform
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 )
@@ -52,6 +54,19 @@ func TestLoadModule(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if err := LoadModule(t.Context(), "hpilo"); err == nil {
 		t.Error("loaded without modprobe")
+	}
+	for script, want := range map[string]string{
+		`[ "$*" = "-- hpilo" ]`:       "",
+		`echo "not found" >&2; false`: "modprobe hpilo: exit status 1 not found",
+	} {
+		bin := t.TempDir()
+		if err := os.WriteFile(filepath.Join(bin, "modprobe"), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", bin)
+		if err := LoadModule(t.Context(), "hpilo"); want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%s: %v, want %q", script, err, want)
+		}
 	}
 }
 
