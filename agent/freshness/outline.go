@@ -45,14 +45,9 @@ func flashing(path string, body []byte) bool {
 // links are the links in a body, in order, without those into a resource.
 func links(body []byte) (all []string) {
 	for _, name := range []string{`"@odata.id"`, `"Members@odata.nextLink"`} {
-		for rest := body; ; {
-			i := bytes.Index(rest, []byte(name))
-			if i < 0 {
-				break
-			}
-			rest = bytes.TrimLeft(rest[i+len(name):], " \t\r\n")
+		for _, rest, found := bytes.Cut(body, []byte(name)); found; _, rest, found = bytes.Cut(rest, []byte(name)) {
 			var link string
-			if after, ok := bytes.CutPrefix(rest, []byte(":")); ok && json.NewDecoder(bytes.NewReader(after)).Decode(&link) == nil &&
+			if after, ok := bytes.CutPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(":")); ok && json.NewDecoder(bytes.NewReader(after)).Decode(&link) == nil &&
 				!strings.Contains(link, "#") {
 				all = append(all, link)
 			}
