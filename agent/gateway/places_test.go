@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/sirupsen/logrus"
 )
@@ -124,4 +126,69 @@ func TestANewConnectionEndsOnceTheServerStops(t *testing.T) {
 		t.Errorf("busy: %v", err)
 	}
 	_, _ = busy.Close(), atBusy.Close()
+}
+
+// TestTheNextAnswerIsTheLastOnceTheServerDrains: whoever is being served then connects
+// to the next agent.
+func TestTheNextAnswerIsTheLastOnceTheServerDrains(t *testing.T) {
+	for _, drains := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			end := make(chan struct{})
+			l, server, all := serveCounted(t, newGateway(t, Options{Next: hanging(end)}))
+			c := busy(l.connect(operator, 1))[0]
+			if drains {
+				all.Drain(server)
+			}
+			close(end)
+			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil || answer.StatusCode != 200 || answer.Close != drains {
+				t.Errorf("drains %v: %v, %+v", drains, err, answer)
+			}
+		})
+	}
+}
+
+// TestWhoHasMostMakesRoom: with all places taken one connection that is not in use
+// goes for a new one, of whoever has most; a user at its own bound loses one of its
+// own.
+func TestWhoHasMostMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		roleOf := func(p *Peer) Role { return map[bool]Role{true: Reader, false: Anyone}[p.User == ""] }
+		all := NewConnections(func(c net.Conn) (Peer, error) { return c.(as).Peer, nil }, roleOf, logrus.StandardLogger())
+		count := func(n int, p Peer) (told bool) {
+			for range n {
+				conn, _ := net.Pipe()
+				told = all.count(as{conn, p}).excess
+			}
+			return told
+		}
+		stranger := Peer{UID: 6, User: "x"}
+		count(256, Peer{UID: 1})
+		count(255, Peer{UID: 2})
+		count(255, Peer{UID: 3})
+		count(114, Peer{UID: 4})
+		count(16, stranger)
+		if !count(1, stranger) || !count(1, Peer{UID: 5}) {
+			t.Error("new connections make room")
+		}
+		time.Sleep(silence)
+		if count(1, stranger) || all.of["uid:6"] != 16 || all.of["uid:1"] != 256 {
+			t.Errorf("a user at its bound: %v", all.of)
+		}
+		if count(1, Peer{UID: 5}) || all.of["uid:5"] != 1 || all.of["uid:1"] != 255 || all.open != 896 {
+			t.Errorf("a user with none, when all is taken: %d, %v", all.open, all.of)
+		}
+	})
+}
+
+// TestAllThatAreNotKnownAreOneUser: as those of the TLS listener are.
+func TestAllThatAreNotKnownAreOneUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := NewConnections(nil, nil, logrus.StandardLogger())
+		for n := range 257 {
+			if told := all.count(&local{network: "tcp"}).excess; told != (n == 256) {
+				t.Errorf("connection %d is told that it is too much: %v", n+1, told)
+			}
+		}
+	})
 }
