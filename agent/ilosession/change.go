@@ -199,7 +199,6 @@ func (k *Keeper) login() error {
 	k.loginError = ""
 	k.hold(h)
 	k.retry.soon(now) // there may be entries that only now can be dealt with
-	k.reapAt = now
 	k.mu.Unlock()
 	k.learn(h, h.session.shown)
 	return nil
@@ -212,7 +211,6 @@ func (k *Keeper) hold(h *held) {
 	h.since, h.lastUse, h.lastTraffic, h.keepAlive = now, now, now, min(k.o.KeepAlive, defaultKeepAlive)
 	k.owned[h.entry.Nonce] = true
 	k.current = h
-	k.poke()
 }
 
 // refuse notes a login that failed; mu is held.

@@ -271,7 +271,6 @@ func (k *Keeper) Close(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, k.cutReads)
 	k.requests.Wait()
 	stop()
-	k.cutReads()
 	k.cancel()
 	k.background.Wait()
 	k.mu.Lock()

@@ -103,7 +103,8 @@ func (m *machine) keeper(set ...func(*KeeperOptions)) *Keeper {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	o := KeeperOptions{Next: transport, Ledger: ledger, NotSent: notSent, Log: testLog(m.t), Boot: "boot"}
+	bodies := &bodies{next: transport}
+	o := KeeperOptions{Next: bodies, Ledger: ledger, NotSent: notSent, Log: testLog(m.t), Boot: "boot"}
 	for _, f := range set {
 		f(&o)
 	}
@@ -116,9 +117,36 @@ func (m *machine) keeper(set ...func(*KeeperOptions)) *Keeper {
 	m.t.Cleanup(func() {
 		_ = k.Close(context.Background()) // a test that cares has closed it
 		_ = transport.Close()
+		if n := bodies.open.Load(); n != 0 {
+			m.t.Errorf("the bodies of %d answers are not closed", n)
+		}
 	})
 	return k
 }
+
+// bodies counts the bodies of answers that nobody has closed yet.
+type bodies struct {
+	next http.RoundTripper
+	open atomic.Int32
+}
+
+func (b *bodies) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(req)
+	if err == nil {
+		b.open.Add(1)
+		resp.Body = &body{Reader: resp.Body, closed: func() { b.open.Add(-1) }}
+	}
+	return resp, err
+}
+
+// body calls closed when it is closed first.
+type body struct {
+	io.Reader
+	once   sync.Once
+	closed func()
+}
+
+func (b *body) Close() error { b.once.Do(b.closed); return nil }
 
 func notSent(err error) bool { return errors.Is(err, chif.ErrNotSent) }
 
@@ -166,11 +194,19 @@ func request(ctx context.Context, method, path, body string) *http.Request {
 }
 
 // do makes a request and returns the status of the answer.
-func do(ctx context.Context, rt http.RoundTripper, method, path, body string) (int, error) {
+func do(ctx context.Context, rt http.RoundTripper, method, path, text string) (int, error) {
 	if k, ok := rt.(*Keeper); ok && k.o.Turns != nil {
 		rt = k.o.Turns
 	}
-	resp, err := rt.RoundTrip(request(ctx, method, path, body))
+	req := request(ctx, method, path, text)
+	closed := req.Body == nil
+	if !closed {
+		req.Body = &body{Reader: req.Body, closed: func() { closed = true }}
+	}
+	resp, err := rt.RoundTrip(req)
+	if !closed {
+		return 0, errors.Join(err, errors.New("the body of the request is not closed"))
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -115,17 +115,15 @@ func OpenLedger(stateDir, runtimeDir string) (*Ledger, error) {
 		}
 		*d.dir = filepath.Join(d.parent, ledgerDir)
 		errs = append(errs, ownedfile.MakePrivate(*d.dir, 0o755))
-	}
-	// Even of a directory that cannot be written the entries can be read.
-	l.view.err = errors.Join(errs...)
-	for _, dir := range []string{l.state, l.runtime} {
-		files, _ := filepath.Glob(filepath.Join(dir, "*"+entrySuffix)) // none in no directory
-		for _, name := range files {
-			if nonce := strings.TrimSuffix(filepath.Base(name), entrySuffix); dir != "" && !strings.HasPrefix(nonce, ownedfile.TempPrefix) {
+		// Even of a directory that cannot be written the entries can be read.
+		files, _ := os.ReadDir(*d.dir)
+		for _, f := range files {
+			if nonce, ours := entryNonce(f.Name()); ours {
 				l.view.nonces[nonce] = true
 			}
 		}
 	}
+	l.view.err = errors.Join(errs...)
 	return l, nil
 }
 

@@ -73,6 +73,13 @@ func (l *Ledger) before(op, name string) error {
 	return l.step(op, name)
 }
 
+// entryNonce is the nonce in the name of an entry's file; ours is false for other
+// names, also for that of a file that is not written yet.
+func entryNonce(name string) (nonce string, ours bool) {
+	nonce, ours = strings.CutSuffix(name, entrySuffix)
+	return nonce, ours && !strings.HasPrefix(nonce, ownedfile.TempPrefix)
+}
+
 // read yields the entries of one directory.
 func (l *Ledger) read(dir string) func(func(entry) bool) {
 	return func(yield func(entry) bool) {
@@ -84,8 +91,8 @@ func (l *Ledger) read(dir string) func(func(entry) bool) {
 			l.warn("session ledger: the directory cannot be read", err)
 		}
 		for _, f := range files {
-			nonce, ours := strings.CutSuffix(f.Name(), entrySuffix)
-			if !ours || strings.HasPrefix(nonce, ownedfile.TempPrefix) {
+			nonce, ours := entryNonce(f.Name())
+			if !ours {
 				continue
 			}
 			name := filepath.Join(dir, f.Name())

@@ -20,7 +20,7 @@ type SessionLimitError struct {
 }
 
 func (e *SessionLimitError) Error() string {
-	if e.Sessions == nil && e.Remedy != "" {
+	if e.Remedy != "" {
 		return fmt.Sprintf("%v; %s", e.Err, e.Remedy)
 	}
 	kinds := map[string]int{}

@@ -24,7 +24,7 @@ func sessionPath(location string) (string, error) {
 		return "", err
 	}
 	steps := strings.Split(strings.TrimRight(path, "/"), "/")
-	if n := len(steps); n < 2 || !strings.EqualFold(steps[n-2], "sessions") || strings.ContainsAny(path, "?#") {
+	if n := len(steps); !strings.EqualFold(steps[n-2], "sessions") || strings.ContainsAny(path, "?#") {
 		return "", fmt.Errorf("the Location %q is not the path of a session", location)
 	}
 	return path, nil

@@ -87,6 +87,7 @@ func TestLoginFailedHalfWay(t *testing.T) {
 				resp, err := next.RoundTrip(r)
 				if err == nil && r.Method == http.MethodPost {
 					resp.StatusCode, resp.Header = 400, http.Header{"Date": resp.Header["Date"]}
+					_ = resp.Body.Close()
 					resp.Body = io.NopCloser(strings.NewReader(`{"error":{"@Message.ExtendedInfo":[{"MessageId":"Base.1.4.InternalError"}]}}`))
 				}
 				return resp, err

@@ -53,6 +53,9 @@ func (l *life) limit(o *KeeperOptions) {
 		}
 		resp, err := next.RoundTrip(r)
 		if last {
+			if err == nil {
+				_ = resp.Body.Close()
+			}
 			return nil, errKilled
 		}
 		return resp, err

@@ -206,7 +206,7 @@ type operatorsWay struct {
 // operatorsWay logs in, in a turn of its own, if there is no session.
 func (k *Keeper) operatorsWay(ctx context.Context) (way operatorsWay, err error) {
 	k.mu.Lock()
-	there := k.current != nil && !k.closing
+	there := k.current != nil
 	k.mu.Unlock()
 	if there {
 		return operatorsWay{RoundTripper: k.waited(k.used)}, nil
@@ -271,11 +271,12 @@ func (k *Keeper) table(ctx context.Context, rt http.RoundTripper) ([]TableEntry,
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.known = k.known[:0:0]
+	var known []string
 	for i, e := range table {
 		current := k.current != nil && e.ID == sessionID(k.current.session.path)
 		table[i].Ours, table[i].Current = ours[e.ID] || current, current
-		k.known = append(k.known, e.ID)
+		known = append(known, e.ID)
 	}
+	k.known = known
 	return table, nil
 }
