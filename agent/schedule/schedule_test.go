@@ -304,6 +304,9 @@ func TestClose(t *testing.T) {
 		if err := <-queued; !errors.Is(err, ErrClosed) || !body.closed {
 			t.Errorf("queued: %v, body closed: %t", err, body.closed)
 		}
+		if got := s.Stats()["write"]; got.Abandoned != 1 || got.Queued != 0 {
+			t.Errorf("%+v", got)
+		}
 		select {
 		case <-closed:
 			t.Error("Close did not wait for the write")
