@@ -55,15 +55,15 @@ type Ledger struct {
 // ledgerView is what can be told of a Ledger while it waits for the disk.
 type ledgerView struct {
 	mu     sync.Mutex
-	nonces map[string]bool // of its entries, as far as this process knows
-	err    error           // why the state directory is not used
+	nonces map[string]struct{} // of its entries, as far as this process knows
+	err    error               // why the state directory is not used
 }
 
 func (v *ledgerView) set(nonce string, present bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if delete(v.nonces, nonce); present {
-		v.nonces[nonce] = true
+		v.nonces[nonce] = struct{}{}
 	}
 }
 
@@ -104,7 +104,7 @@ func OpenLedger(stateDir, runtimeDir string) (*Ledger, error) {
 		return nil, fmt.Errorf("session ledger: state and runtime directory are both %s", stateDir)
 	}
 	l := &Ledger{memory: map[string]entry{}, warn: func(string, error) {}}
-	l.view.nonces = map[string]bool{}
+	l.view.nonces = map[string]struct{}{}
 	var errs []error
 	for _, d := range []struct {
 		parent string
@@ -119,7 +119,7 @@ func OpenLedger(stateDir, runtimeDir string) (*Ledger, error) {
 		files, _ := os.ReadDir(*d.dir)
 		for _, f := range files {
 			if nonce, ours := entryNonce(f.Name()); ours {
-				l.view.nonces[nonce] = true
+				l.view.nonces[nonce] = struct{}{}
 			}
 		}
 	}
@@ -243,9 +243,9 @@ func (l *Ledger) entries() []entry {
 		all[nonce] = merge(all[nonce], e)
 	}
 	l.view.mu.Lock()
-	l.view.nonces = map[string]bool{}
+	l.view.nonces = map[string]struct{}{}
 	for nonce := range all {
-		l.view.nonces[nonce] = true
+		l.view.nonces[nonce] = struct{}{}
 	}
 	l.view.mu.Unlock()
 	return slices.SortedFunc(maps.Values(all), func(a, b entry) int {
