@@ -43,8 +43,9 @@ func (k *Keeper) reapBeforeBoot(ctx context.Context) error {
 }
 
 // beforeBoot reports a session of a host program that was not used during the
-// host's uptime, all by the iLO's clock: none if that is not known. What whole seconds hide is added to the time
-// before the boot: no program has a session so soon after the kernel's start.
+// host's uptime, all by the iLO's clock; it reports none if that is not known. What
+// whole seconds hide is added to the time before the boot: no program has a session so
+// soon after the kernel's start.
 func (t TableEntry) beforeBoot(uptime time.Duration) bool {
 	boot := t.read.Add(clockSlack - uptime)
 	return t.InBand && !t.Ours && !t.Current && !t.Login.IsZero() && !t.Access.IsZero() &&
