@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -33,7 +34,7 @@ func TestGuardianTriesForFiveMinutes(t *testing.T) {
 		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != 5*time.Minute {
 			t.Errorf("%v after %v", err, took)
 		}
-		if len(tries) < 20 || tries[0] != 0 || tries[1] != time.Second {
+		if len(tries) < 20 || !slices.Equal(tries[:4], []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second}) {
 			t.Errorf("tried at %v", tries)
 		}
 		for i := 1; i < len(tries); i++ {
@@ -293,6 +294,9 @@ func TestStatusTellsWhatIs(t *testing.T) {
 		if err := k.Logout(t.Context()); !errors.Is(err, ErrMayRemain) {
 			t.Error(err)
 		}
+		if s := k.Status(); !strings.HasPrefix(s.LastError, ErrMayRemain.Error()) {
+			t.Errorf("%+v", s)
+		}
 		m.answers(redfish.Answer{Method: "DELETE", Status: 503}, redfish.Answer{Method: "POST", Status: 403})
 		m.get1(k)
 		if s := k.Status(); !strings.Contains(s.LastError, "403 Forbidden; ") || !strings.Contains(s.LastError, "503") {
@@ -302,4 +306,67 @@ func TestStatusTellsWhatIs(t *testing.T) {
 		time.Sleep(time.Hour)
 		closeKeeper(t, k)
 	})
+}
+
+// A session that was kept alive has worked: when the iLO ends it the next login is
+// tried at once. One that never worked may be forgotten by the iLO after each login.
+func TestKeptAliveSessionHasWorked(t *testing.T) {
+	for _, alive := range []bool{false, true} {
+		bubble(t, map[bool]string{false: "never worked", true: "kept alive"}[alive], func(t *testing.T) {
+			m := newMachine(t, redfish.Options{IdleTimeout: 15 * time.Minute})
+			failing := true
+			k := m.keeper(func(o *KeeperOptions) {
+				next := o.Next
+				o.Next = roundTripper(func(r *http.Request) (*http.Response, error) {
+					refresh := r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, sessions+"/") && r.URL.Path != sessions+"/"
+					if failing && (r.URL.Path == system || refresh && !alive) {
+						return nil, chif.ErrOutcomeUnknown
+					}
+					return next.RoundTrip(r)
+				})
+			})
+			m.get1(k)
+			time.Sleep(6 * time.Minute)
+			synctest.Wait()
+			failing = false
+			m.service.EndSession(sessionID(k.Status().Session))
+			start := time.Now()
+			if m.get(k); (time.Since(start) == 0) != alive {
+				t.Errorf("waited for %v", time.Since(start))
+			}
+			m.expect(2, 0, 1)
+			closeKeeper(t, k)
+		})
+	}
+}
+
+// A login whose session was found and could not be deleted is not settled.
+func TestFoundSessionThatStaysIsLookedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		m.leave(untilPosted)
+		time.Sleep(lateness + clockSlack)
+		m.answers(redfish.Answer{Method: "DELETE", Status: 503, Times: 1})
+		k := m.keeper()
+		if err := k.Recover(t.Context()); !isStatus(err, 503) {
+			t.Error(err)
+		}
+		if left := k.unsettled(); len(left) != 1 {
+			t.Errorf("left: %+v", left)
+		}
+		time.Sleep(retryPause)
+		synctest.Wait()
+		m.expect(2, 1, 1)
+		closeKeeper(t, k)
+	})
+}
+
+// A guardian that was told of a session without its token knows no token.
+func TestGuardianKnowsNoEmptyToken(t *testing.T) {
+	for token, known := range map[string]bool{``: false, `,"token":""`: false, `,"token":"YQ=="`: true} {
+		w, _, err := readWards(strings.NewReader(`{"entry":{"nonce":"n","path":"/redfish/v1/a"` + token + `}}`))
+		if err != nil || (w.entries["n"].authorize != nil) != known {
+			t.Errorf("%q: %+v, %v", token, w.entries, err)
+		}
+	}
 }
