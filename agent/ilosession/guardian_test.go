@@ -313,6 +313,36 @@ func TestServeGuardianGivesUp(t *testing.T) {
 	})
 }
 
+// A guardian tries for five minutes, at first after a second and never less often
+// than every 15 s.
+func TestGuardianTriesForFiveMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		m.leave(untilRecorded)
+		left := openLedger(t, m.state, m.runtime).entries()[0]
+		start := time.Now()
+		var tries []time.Duration
+		err := m.guard(t.Context(), m.pipe(left), func(http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(*http.Request) (*http.Response, error) {
+				tries = append(tries, time.Since(start))
+				return nil, chif.ErrBusy
+			})
+		})
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != 5*time.Minute {
+			t.Errorf("%v after %v", err, took)
+		}
+		if len(tries) < 20 || !slices.Equal(tries[:4], []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second}) {
+			t.Errorf("tried at %v", tries)
+		}
+		for i := 1; i < len(tries); i++ {
+			if tries[i]-tries[i-1] > 15*time.Second {
+				t.Errorf("tried at %v", tries)
+			}
+		}
+		m.clean()
+	})
+}
+
 func FuzzServeGuardian(f *testing.F) {
 	f.Add([]byte(`{"config":{"device":"x"}}` + "\n" + `{"entry":{"nonce":"a","path":"/redfish/v1/x","token":"YQ=="}}` + "\n" + `{"gone":"a"}`))
 	f.Fuzz(func(t *testing.T, pipe []byte) {
