@@ -116,7 +116,7 @@ func OpenLedger(stateDir, runtimeDir string) (*Ledger, error) {
 		*d.dir = filepath.Join(d.parent, ledgerDir)
 		errs = append(errs, ownedfile.MakePrivate(*d.dir, 0o755))
 		// Even of a directory that cannot be written the entries can be read.
-		files, _ := os.ReadDir(*d.dir)
+		files, _ := ownedfile.ReadDir(*d.dir)
 		for _, f := range files {
 			if nonce, ours := entryNonce(f.Name()); ours {
 				l.view.nonces[nonce] = struct{}{}
