@@ -29,7 +29,7 @@ func TestKey(t *testing.T) {
 		"/redfish/v1/Systems/?only":                  "/redfish/v1/systems/?only",
 		"/redfish/v1/Systems?":                       "/redfish/v1/systems",
 		"/redfish/v1/$metadata":                      "/redfish/v1/$metadata",
-		"/redfish/v1/a.b/.c":                         "/redfish/v1/a.b/.c",
+		"/redfish/v1/a.b/c.d":                        "/redfish/v1/a.b/c.d",
 		"/redfish/v1/a%2Fb":                          "",
 		"/redfish/v1/a%3Fb":                          "",
 		"/redfish/v1/a%23b":                          "",

@@ -139,18 +139,25 @@ func (g *Gateway) outgoing(c *call, method string, body []byte) (*http.Request, 
 	return req, nil
 }
 
-// outgoingHeader is a header for the iLO: without the client's credentials, of
-// which the cookie of the iLO's web pages is one, and without what concerns this
-// connection alone.
+// passed are the header fields of a request that go on: what Redfish (DSP0266) and
+// HTTP have a meaning for at a service, and what the rooms on the way want to know.
+// Nothing else does, since what an iLO makes of it nobody here knows: other
+// credentials, another method, another host.
+var passed = map[string]bool{
+	"Accept": true, "Accept-Charset": true, "Accept-Encoding": true, "Accept-Language": true,
+	"Content-Encoding": true, "Content-Language": true, "Content-Type": true, "User-Agent": true,
+	"If-Match": true, "If-None-Match": true, "If-Modified-Since": true, "If-Unmodified-Since": true, "If-Range": true, "Range": true,
+	"Cache-Control": true, "Pragma": true, "Prefer": true,
+	"Odata-Version": true, "Odata-Maxversion": true,
+	clients.RecursiveHeader: true, clients.ReturnedPathHeader: true, transactionHeader: true,
+}
+
+// outgoingHeader is a header for the iLO.
 func outgoingHeader(in http.Header) http.Header {
 	out := make(http.Header, len(in)+1)
 	for name, values := range in {
-		switch name {
-		case tokenHeader, "Authorization", "Cookie", classHeader, "Expect", "Referer", "Content-Length":
-		default:
-			if !isHop(name) {
-				out[name] = values
-			}
+		if passed[name] {
+			out[name] = values
 		}
 	}
 	dropNamed(out, in)

@@ -110,18 +110,20 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestRequestHeaders: what the iLO gets of a client's header.
+// TestRequestHeaders: what the iLO gets of a client's header are fields that mean
+// something to a Redfish service, and no others.
 func TestRequestHeaders(t *testing.T) {
 	n := &next{}
 	g := newGateway(t, Options{Next: n})
 	ask(g, &operator, "PATCH", "/redfish/v1/Systems/1", `{"a":1}`,
 		"Authorization", "Basic YTpzZWNyZXQ=", "Cookie", "sessionKey=secret", "Connection", "x-mine, close", "X-Mine", "1", "Keep-Alive", "1",
 		"Te", "trailers", "Upgrade", "h2c", "Proxy-Authorization", "Basic c2VjcmV0", "Expect", "100-continue", "Referer", "http://a/", "Ilod-Class", "background",
-		"Content-Type", "application/json", "If-Match", `W/"1"`, "Odata-Version", "4.0", "Accept-Encoding", "gzip", "Cache-Control", "max-age=5", "X-Two", "a", "X-Two", "b")
+		"Content-Type", "application/json", "If-Match", `W/"1"`, "Odata-Version", "4.0", "Accept-Encoding", "gzip", "Cache-Control", "max-age=5", "Accept-Language", "ja", "Accept-Language", "en",
+		"X-Two", "a", "Forwarded", "for=a", "X-Forwarded-Host", "a", "X-Original-Url", "/redfish/v1/AccountService", "X-Hp-Session", "secret", "Date", "x")
 	r, body := n.last()
 	want := http.Header{
 		"Content-Type": {"application/json"}, "If-Match": {`W/"1"`}, "Odata-Version": {"4.0"}, "Accept-Encoding": {"gzip"},
-		"Cache-Control": {"max-age=5"}, "X-Two": {"a", "b"},
+		"Cache-Control": {"max-age=5"}, "Accept-Language": {"ja", "en"},
 	}
 	if diff := cmp.Diff(want, r.Header); diff != "" {
 		t.Error(diff)

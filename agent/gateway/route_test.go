@@ -75,7 +75,7 @@ func TestWritesToTheUnknownAreForAdmins(t *testing.T) {
 		paths = append(paths, "/redfish/v1/"+service, "/rest/v1/"+service+"/")
 	}
 	for _, where := range []string{"", "/Systems", "/Systems/1", "/Chassis/1/Thermal", "/UpdateService"} {
-		for _, operation := range []string{"$batch", "%24batch", "$BATCH/", "/$query", "$crossjoin(a,b)/x"} {
+		for _, operation := range []string{"$batch", "%24batch", "$BATCH/", "/$query"} {
 			paths = append(paths, "/redfish/v1"+where+"/"+operation)
 		}
 	}

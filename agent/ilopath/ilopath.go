@@ -34,10 +34,12 @@ func Canonical(path string) string {
 }
 
 // Of is Canonical for the path of a URL. plain tells whether everybody who reads
-// the path finds the same resource; it does not hold for what one server decodes
-// or resolves and another one does not: encoded slashes, percent signs, question
-// marks and hashes, dot segments, path parameters, backslashes, control
-// characters. Such a path names no resource of an iLO.
+// the path finds the same resource. That holds for the characters that the paths of
+// real iLOs have, letters, digits and -_.$, and for few others within a segment; not
+// for what one server decodes, resolves or cuts off and another one does not: encoded
+// slashes, percent signs, question marks and hashes, dot segments, a dot or a blank
+// at the end of a segment, path parameters, plus signs, backslashes, control characters,
+// and whatever is not ASCII. Such a path names no resource of an iLO.
 func Of(u *url.URL) (canonical string, plain bool) {
 	if isCanonical(u.Path) {
 		return u.Path, isPlain(u)
@@ -124,15 +126,30 @@ func isPlain(u *url.URL) bool {
 	if u.Path == "" || u.Path[0] != '/' || u.RawPath != "" && strings.Contains(strings.ToLower(u.RawPath), "%2f") {
 		return false
 	}
-	for i := 0; i < len(u.Path); i++ {
-		switch c := u.Path[i]; {
-		case c < ' ', c == 0x7f, c == '%', c == '?', c == '#', c == ';', c == '\\':
-			return false
-		case c == '.' && u.Path[i-1] == '/' && isDots(u.Path[i:]):
+	for i := 1; i < len(u.Path); i++ {
+		c, first := u.Path[i], u.Path[i-1] == '/'
+		last := i+1 == len(u.Path) || u.Path[i+1] == '/'
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '/', c == '_', c == '-':
+		case c == '$' && first:
+		case inside(c) && !first && !last:
+		default:
 			return false
 		}
 	}
 	return true
+}
+
+// inside reports a character that stands in a segment of a path, but neither begins
+// nor ends one: a server might cut it off there, and find another resource. All but
+// the dot come from names that somebody has chosen, as of an account in the id of its
+// session.
+func inside(c byte) bool {
+	switch c {
+	case '.', ' ', '@', ':', ',', '(', ')':
+		return true
+	}
+	return false
 }
 
 // isDots reports whether a path begins with a dot segment.
