@@ -5,7 +5,7 @@ import "errors"
 
 // ErrNotOurs: something with a name of ilod's belongs to somebody who is neither
 // an administrator nor this user, and who may have made it to be mistaken for
-// ilod. Only Windows knows this error: elsewhere he could not have.
+// ilod.
 var ErrNotOurs = errors.New("it belongs to somebody who is no administrator")
 
 // Directories are where ilod keeps its files. They need not exist.

@@ -1,17 +1,21 @@
 package platform
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // maxGroups is the largest number of a process's supplementary groups
@@ -51,6 +55,26 @@ func PeerOf(c net.Conn) (Peer, error) {
 		p.Groups = groupsOf(u)
 	}
 	return p, nil
+}
+
+// trustServer asks the kernel who listens on a socket: that user could read what is
+// sent, and answer as the agent. Other users cannot put a socket into the directory of
+// the agent; in one like /tmp anybody can.
+func trustServer(c net.Conn, path string) error {
+	p, err := PeerOf(c)
+	if err != nil {
+		return err
+	}
+	if p.UID == 0 || int(p.UID) == os.Geteuid() {
+		return nil
+	}
+	dir := filepath.Dir(path)
+	owner, alone, err := ownedfile.Owner(dir)
+	if err == nil && owner == p.UID && alone {
+		return nil
+	}
+	name := cmp.Or(p.User, strconv.FormatUint(uint64(p.UID), 10))
+	return errors.Join(fmt.Errorf("socket %s: user %s listens on it, who is neither root nor you nor the only one who can write in %s: %w", path, name, dir, ErrNotOurs), err)
 }
 
 // processName is what proc_pid_comm(5) says. Since the process may be gone, and

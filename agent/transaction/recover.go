@@ -19,7 +19,7 @@ func (m *Manager) readJournals() error {
 	if m.o.Dir == "" {
 		return nil
 	}
-	if err := ownedfile.MakePrivate(m.o.Dir, 0o700); err != nil {
+	if err := ownedfile.MakeAll(m.o.Dir, 0o700); err != nil {
 		m.o.Log.WithError(err).Warn("no journals: a commit that a crash interrupts will be left as it is")
 		m.o.Dir = ""
 		return nil
@@ -34,6 +34,8 @@ func (m *Manager) readJournals() error {
 			m.takeOver(filepath.Join(m.o.Dir, f.Name()))
 		case strings.HasSuffix(f.Name(), openSuffix):
 			m.takeOverOpen(filepath.Join(m.o.Dir, f.Name()))
+		case strings.HasPrefix(f.Name(), ownedfile.TempPrefix): // a crash has left it
+			_ = ownedfile.Remove(filepath.Join(m.o.Dir, f.Name())) // else the next process does it
 		}
 	}
 	return nil

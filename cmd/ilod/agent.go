@@ -57,6 +57,9 @@ func (a *app) runAgent(ctx context.Context, manager agent.ServiceManager) error 
 	if err := a.setupLog(); err != nil {
 		return err
 	}
+	if err := errors.Join(append(a.sharedFiles(), a.sharedDirectories()...)...); err != nil {
+		return fmt.Errorf("%w: %w", agent.ErrConfig, err)
+	}
 	debug.SetMemoryLimit(memoryLimit)
 	o, err := a.engineOptions(a.log, logrus.DebugLevel)
 	if err != nil {

@@ -156,6 +156,9 @@ func (d *doctor) examine(ctx context.Context) {
 		explained = d.host(device.String(), opening)
 	}
 	served := client != nil || errors.Is(dialing, chif.ErrPermission)
+	for _, err := range d.sharedFiles() {
+		d.shared("configuration", err)
+	}
 	d.directories(served)
 	d.space()
 	d.service(served)

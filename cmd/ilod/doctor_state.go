@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"syscall"
 
 	"github.com/ilod/ilod/cache"
@@ -29,8 +28,7 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 	switch {
 	case err == nil && !info.IsDir():
 		err = &fs.PathError{Op: "use", Path: dir, Err: syscall.ENOTDIR}
-	case err == nil && info.Mode()&0o002 != 0 && runtime.GOOS != "windows": // which has no modes to show
-		d.trouble(check, "run 'chmod o-w "+dir+"'", fmt.Errorf("%s (%s): everybody may write there", dir, info.Mode()))
+	case err == nil && d.shared(check, platform.SharedDirectory(dir, serviceAccount)):
 		return
 	case err == nil && !served: // else it is the agent who writes
 		err = platform.Writable(dir)
@@ -57,6 +55,15 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 		return
 	}
 	d.ok(check, "%s, %s", dir, info.Mode())
+}
+
+// shared tells of what others can change, and whether there is something.
+func (d *doctor) shared(check string, err error) bool {
+	e, shared := errors.AsType[*platform.SharedError](err)
+	if shared {
+		d.trouble(check, "run '"+e.Remedy+"'", fmt.Errorf("%s %s", e.Path, e.Why))
+	}
+	return shared
 }
 
 // nearest is the directory itself or what exists above it.

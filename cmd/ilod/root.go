@@ -78,6 +78,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 				if err := a.configure(cmd.Root().PersistentFlags()); err != nil {
 					return err
 				}
+				a.warnOfShared(cmd)
 			}
 			a.beginQuery(cmd.Context())
 			return nil

@@ -377,6 +377,18 @@ func Own(name string) error {
 	return d.close()
 }
 
+// Owner is who owns a directory, and whether nobody but that user and root can make
+// files in it.
+func Owner(name string) (uid uint32, alone bool, err error) {
+	d, err := openDirectory(name)
+	if err != nil {
+		return 0, false, err
+	}
+	own := d.stat.Gid == 0 || d.stat.Gid == d.stat.Uid
+	alone = d.stat.Mode&0o002 == 0 && (own || d.stat.Mode&0o020 == 0)
+	return d.stat.Uid, alone, d.close()
+}
+
 // WritableForOthers tells of a mode and a group whether others than the owner and
 // root can write: to a file, or in a directory replace files of others. The group of
 // the name of its user, whose number is the user's on most systems, is not others.
