@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,32 @@ func installation(t *testing.T, tar string) []byte {
 // TestBooted installs, uses, upgrades and purges the package on a booted Debian;
 // testdata/booted.sh says how.
 func TestBooted(t *testing.T) {
+	allowed, denied := devices(t)
+	root := bootable(t, "booted.sh")
+	newer(t, root+"/ilod.deb", root+"/new.deb")
+	run(t, "cp", one(t, "*-linux-amd64.tar.gz"), root+"/files.tar.gz")
+	if err := os.WriteFile(root+"/install.sh", installation(t, "/files.tar.gz"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "cp", "-r", "rpm", root+"/")
+	boot(t, root, "--bind="+allowed+":/dev/allowed", "--bind="+denied+":/dev/denied")
+}
+
+// TestBootedUnderAttack attacks the package's agent on a booted Debian;
+// testdata/attack.sh says how.
+func TestBootedUnderAttack(t *testing.T) {
+	root := bootable(t, "attack.sh")
+	build := exec.Command("go", "build", "-o", root+"/attacker", "./testdata/attacker")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	boot(t, root)
+}
+
+// bootable is a Debian with the package that runs a script of testdata at its boot.
+func bootable(t *testing.T, script string) (root string) {
+	t.Helper()
 	needPackages(t, "mmdebstrap", "systemd-nspawn", "unshare")
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -98,28 +125,26 @@ func TestBooted(t *testing.T) {
 	if out, err := exec.Command("unshare", "-m", "sh", "-c", ownHierarchy, "sh", "true").CombinedOutput(); err != nil {
 		absent(t, "no control group hierarchy of its own for a container: "+string(out))
 	}
-	allowed, denied := devices(t)
-	root := debian(t)
+	root = debian(t)
 	run(t, "cp", "../bin/ilosim", root+"/usr/bin/")
-	run(t, "cp", "testdata/booted.sh", root+"/selftest.sh")
+	run(t, "cp", "testdata/"+script, root+"/selftest.sh")
 	run(t, "cp", "testdata/selftest.service", root+"/etc/systemd/system/")
-	run(t, "cp", one(t, "*_amd64.deb"), root+"/old.deb")
-	newer(t, root+"/old.deb", root+"/new.deb")
-	run(t, "cp", one(t, "*-linux-amd64.tar.gz"), root+"/files.tar.gz")
-	if err := os.WriteFile(root+"/install.sh", installation(t, "/files.tar.gz"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "cp", "-r", "rpm", root+"/")
+	run(t, "cp", one(t, "*_amd64.deb"), root+"/ilod.deb")
 	run(t, "systemctl", "--root="+root, "enable", "selftest.service")
 	run(t, "systemctl", "--root="+root, "disable", "prometheus-node-exporter.service")
+	return root
+}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+// boot runs the script, which must print "passed".
+func boot(t *testing.T, root string, options ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	// The right to attach the programs to control groups that keep devices from
 	// services.
-	out, err := exec.CommandContext(ctx, "unshare", "-m", "sh", "-c", ownHierarchy, "sh",
-		"systemd-nspawn", "-q", "-D", root, "--boot", "--register=no", "--keep-unit", "--console=pipe", fmt.Sprintf("--machine=ilod-%d", os.Getpid()),
-		"--capability=CAP_BPF", "--system-call-filter=bpf", "--bind="+allowed+":/dev/allowed", "--bind="+denied+":/dev/denied").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "unshare", append([]string{"-m", "sh", "-c", ownHierarchy, "sh",
+		"systemd-nspawn", "-q", "-D", root, "--boot", "--register=no", "--keep-unit", "--console=pipe", "--machine=ilod-" + filepath.Base(filepath.Dir(root)) + strconv.Itoa(os.Getpid()),
+		"--capability=CAP_BPF", "--system-call-filter=bpf"}, options...)...).CombinedOutput()
 	log, _ := os.ReadFile(root + "/selftest.log")
 	if !bytes.Contains(log, []byte("\npassed\n")) {
 		t.Fatalf("%v\n%s\n%s", err, out, log)

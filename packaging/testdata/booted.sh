@@ -85,7 +85,7 @@ DeviceAllow=/dev/allowed rw
 # With root's rights, but in the service's control group.
 ExecStartPre=+/bin/sh -c 'for d in allowed denied; do (exec 3</dev/$$d) && touch /run/probe/$$d; done; true'
 X
-dpkg -i /old.deb || fail "dpkg -i"
+dpkg -i /ilod.deb || fail "dpkg -i"
 for unit in ilod.socket ilod.service; do
 	[ "$(systemctl is-enabled $unit)" = enabled ] || fail "$unit is not enabled"
 	until_true systemctl is-active $unit
