@@ -104,8 +104,8 @@ func TestJournal(t *testing.T) {
 		message, priority, fields = m, p, f
 		return nil
 	}})
-	log.WithError(errors.New("gone")).WithFields(logrus.Fields{"request_id": 7, "größe.x": "y"}).Warn("lost")
-	want := map[string]string{"ILOD_ERROR": "gone", "ILOD_REQUEST_ID": "7", "ILOD_GR__E_X": "y"}
+	log.WithError(errors.New("gone")).WithFields(logrus.Fields{"request_id": 7, "größe.x": "y", "az09_AZ/:@[`{": "all"}).Warn("lost")
+	want := map[string]string{"ILOD_ERROR": "gone", "ILOD_REQUEST_ID": "7", "ILOD_GR__E_X": "y", "ILOD_AZ09_AZ______": "all"}
 	if message != "lost: gone" || priority != journal.PriWarning || !maps.Equal(fields, want) {
 		t.Errorf("%q, priority %d, %v", message, priority, fields)
 	}
