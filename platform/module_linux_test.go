@@ -11,6 +11,8 @@ func TestModuleBlocked(t *testing.T) {
 	for _, c := range []struct{ file, content, want string }{
 		{"proc/cmdline", "quiet modprobe.blacklist=floppy,hpilo", "'modprobe.blacklist=floppy,hpilo' in the kernel's command line"},
 		{"proc/cmdline", "module_blacklist=hpilo2 hpilo", ""},
+		{"proc/cmdline", "module_blacklist=hpilo", "'module_blacklist=hpilo' in the kernel's command line"},
+		{"proc/cmdline", "other=hpilo", ""},
 		{"etc/modprobe.d/x.conf", "# blacklist hpilo\nblacklist  hpilo\n", "'blacklist hpilo' in /etc/modprobe.d/x.conf"},
 		{"usr/lib/modprobe.d/x.conf", "install hpilo /bin/false", "'install hpilo /bin/false' in /usr/lib/modprobe.d/x.conf"},
 		{"etc/modprobe.d/x.conf", "options hpilo max_ccb=24\nblacklist hpwdt\n", ""},
