@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -178,14 +179,17 @@ type syntax struct {
 
 var trees = map[string]syntax{}
 
-// source is the file with the fault. Comments are left out: they would move.
+// source is the file with the fault. Comments are left out, since they would move, but
+// not directives.
 func (m mutation) source(t *testing.T) []byte {
 	m.apply()
 	defer m.undo()
 	tree := trees[m.file]
 	var text bytes.Buffer
 	comments := tree.file.Comments
-	tree.file.Comments = nil
+	tree.file.Comments = slices.DeleteFunc(slices.Clone(comments), func(c *ast.CommentGroup) bool {
+		return !slices.ContainsFunc(c.List, func(line *ast.Comment) bool { return strings.HasPrefix(line.Text, "//go:") })
+	})
 	defer func() { tree.file.Comments = comments }()
 	if err := format.Node(&text, tree.fset, tree.file); err != nil {
 		t.Fatal(err)
