@@ -199,7 +199,6 @@ func (p *Purse) Close() {
 		if s.uses--; s.uses == 0 {
 			delete(p.of.shared, key)
 			p.add(-s.size)
-			p.held += s.size
 		}
 	}
 	if delete(p.of.purses, p); len(p.of.purses) == 0 {

@@ -89,7 +89,6 @@ func (k *Keeper) release(h *held, use, worked bool) {
 	defer k.mu.Unlock()
 	if h.users--; h.users == 0 && h.idle != nil {
 		close(h.idle)
-		h.idle = nil
 	}
 	if worked {
 		h.worked, k.refusal = true, refused{}
