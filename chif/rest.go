@@ -19,7 +19,7 @@ const (
 	// small and its size unknown (PROTOCOL.md §9).
 	maxRequest = 32 << 20
 	// maxAnswer bounds an HTTP answer in bytes, as stored and again when inflated.
-	maxAnswer = 64 << 20
+	maxAnswer = 16 << 20
 )
 
 // hopHeaders are the header fields that concern a connection, which CHIF does

@@ -68,9 +68,9 @@ func TestBusyBlobIsAskedForInHPEsRhythm(t *testing.T) {
 	})
 }
 
-// A blob of 64 MiB may be read, and one byte more is too much: it is not asked for.
+// A blob of 16 MiB may be read, and one byte more is too much: it is not asked for.
 func TestAnswerBlobIsBounded(t *testing.T) {
-	for size, want := range map[uint32]error{64 << 20: CodeNotFound, 64<<20 + 1: ErrTooLarge} {
+	for size, want := range map[uint32]error{16 << 20: CodeNotFound, 16<<20 + 1: ErrTooLarge} {
 		ilo := &codes{of: func(op operation, _ int) []byte {
 			if op == opInfo {
 				return words(0, size)

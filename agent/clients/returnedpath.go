@@ -14,7 +14,7 @@ import (
 )
 
 // maxBody bounds an answer that is rewritten, in bytes without compression.
-const maxBody = 64 << 20
+const maxBody = 16 << 20
 
 // errTooLarge: an answer is over what may be read of it.
 var errTooLarge = errors.New("the answer is too large")

@@ -15,8 +15,9 @@ import (
 	"weak"
 )
 
-// maxBody bounds what is read of an answer that may be kept, in bytes.
-const maxBody = 64 << 20
+// maxBody bounds what is read of an answer that may be kept, in bytes, compressed
+// and not: 20 times the largest one of a real iLO.
+const maxBody = 16 << 20
 
 // document is one answer of the iLO. It does not change.
 type document struct {

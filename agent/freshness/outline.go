@@ -42,16 +42,40 @@ func flashing(path string, body []byte) bool {
 	return !slices.Contains([]string{"", "Idle", "Complete", "Completed", "Error"}, doc.Oem.Hpe.State+doc.Oem.Hp.State)
 }
 
-// links are the links in a body, in order, without those into a resource.
+const (
+	maxLinks = 20_000  // that are followed from one body
+	maxLink  = 2 << 10 // bytes of one
+)
+
+// links are the links in a body, in order, without those into a resource. It looks
+// at each byte a few times at most, whatever the body is.
 func links(body []byte) (all []string) {
 	for _, name := range []string{`"@odata.id"`, `"Members@odata.nextLink"`} {
-		for _, rest, found := bytes.Cut(body, []byte(name)); found; _, rest, found = bytes.Cut(rest, []byte(name)) {
-			var link string
-			if after, ok := bytes.CutPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(":")); ok && json.NewDecoder(bytes.NewReader(after)).Decode(&link) == nil &&
-				!strings.Contains(link, "#") {
+		for _, rest, found := bytes.Cut(body, []byte(name)); found && len(all) < maxLinks; _, rest, found = bytes.Cut(rest, []byte(name)) {
+			if link := linkAt(rest[:min(len(rest), maxLink)]); link != "" && !strings.Contains(link, "#") {
 				all = append(all, link)
 			}
 		}
 	}
 	return all
+}
+
+// linkAt is the string after a colon with which a text begins, empty if there is
+// none that ends.
+func linkAt(text []byte) (link string) {
+	after, ok := bytes.CutPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte(":"))
+	after = bytes.TrimLeft(after, " \t\r\n")
+	if !ok || len(after) == 0 || after[0] != '"' {
+		return ""
+	}
+	for i := 1; i < len(after); i++ {
+		switch after[i] {
+		case '\\':
+			i++
+		case '"':
+			_ = json.Unmarshal(after[:i+1], &link)
+			return link
+		}
+	}
+	return ""
 }

@@ -309,7 +309,8 @@ func (g *Gateway) fail(w http.ResponseWriter, c *call, f *failure) {
 		w.Header().Set("Retry-After", f.retryAfter())
 	}
 	if f.status == http.StatusUnauthorized && c.who.peer == nil {
-		w.Header().Set("WWW-Authenticate", `Basic realm="ilod", charset="UTF-8"`) // RFC 9110 §11.6.1, RFC 7617 §2.1
+		// RFC 9110 §11.6.1, RFC 7617 §2.1, RFC 6750 §3: what identify takes.
+		w.Header()["Www-Authenticate"] = []string{`Basic realm="ilod", charset="UTF-8"`, `Bearer realm="ilod"`}
 	}
 	g.reply(w, f.status, f.body())
 }

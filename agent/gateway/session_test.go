@@ -225,7 +225,7 @@ func TestBasicAuthentication(t *testing.T) {
 			want = "SessionHandleInvalid"
 		}
 		wantFailure(t, w, 401, want)
-		if got := w.Header().Get("WWW-Authenticate"); !strings.HasPrefix(got, `Basic realm=`) {
+		if got := w.Header()["Www-Authenticate"]; len(got) != 2 || !strings.HasPrefix(got[0], `Basic realm=`) || !strings.HasPrefix(got[1], `Bearer realm=`) {
 			t.Errorf("WWW-Authenticate: %q", got)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // maxAnswer bounds what is read of an answer, in bytes.
-const maxAnswer = 32 << 20
+const maxAnswer = 16 << 20
 
 // maxETag is the longest If-Match that an iLO takes, in bytes (ILO.md §6).
 const maxETag = 63
