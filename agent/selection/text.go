@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/ilod/ilod/agent/plaintext"
 )
 
 // Text is a value for people, with a newline at its end: a line Name=Value for
@@ -23,7 +25,7 @@ func write(b *strings.Builder, v any, indent int) {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			b.WriteString(pad + clean(name) + "=")
+			b.WriteString(pad + plaintext.Line(name) + "=")
 			if isSimple(v[name]) {
 				b.WriteString(Scalar(v[name]) + "\n")
 				continue
@@ -66,22 +68,12 @@ func Scalar(v any) string {
 		if v == "" {
 			return `""`
 		}
-		return clean(v)
+		return plaintext.Line(v)
 	}
 	return strings.TrimSuffix(JSON(v, ""), "\n")
 }
 
-// clean replaces what would begin another line, or move the cursor.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
-// JSON is a value in JSON with a newline at its end.
+// JSON is a value in JSON with a newline at its end. What does not show is escaped.
 func JSON(v any, indent string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -90,5 +82,5 @@ func JSON(v any, indent string) string {
 	if err := e.Encode(v); err != nil {
 		panic(fmt.Sprintf("%T does not encode: %v", v, err)) // it was made from JSON
 	}
-	return b.String()
+	return plaintext.Escape(b.String())
 }

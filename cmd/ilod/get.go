@@ -284,10 +284,19 @@ func readBody(req *http.Request, resp *http.Response) ([]byte, error) {
 }
 
 // writeBody prints a body byte for byte; on a terminal and before the output of
-// other commands the last line gets its end.
+// other commands the last line gets its end, and on a terminal no control of a body
+// that is no JSON acts.
 func (a *app) writeBody(body []byte) error {
 	if (a.stdout.terminal || a.held != nil) && !bytes.HasSuffix(body, []byte("\n")) {
 		body = append(body, '\n')
+	}
+	if a.stdout.terminal && !json.Valid(body) {
+		body = bytes.Map(func(r rune) rune {
+			if r < ' ' && r != '\n' && r != '\t' {
+				return ' '
+			}
+			return r
+		}, body)
 	}
 	_, err := a.stdout.Write(body)
 	return err

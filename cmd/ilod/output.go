@@ -6,14 +6,19 @@ import (
 	"os"
 
 	"golang.org/x/term"
+
+	"github.com/ilod/ilod/agent/plaintext"
 )
 
 // output is the standard output, or on the way there. It remembers its first
-// error, so that no caller can lose it, and writes nothing after it.
+// error, so that no caller can lose it, and writes nothing after it. On a terminal,
+// and in JSON for programs, what does not show is escaped.
 type output struct {
 	w        io.Writer
 	file     *os.File
 	terminal bool
+	json     bool
+	cut      []byte // the beginning of a character, whose rest has not come
 	err      error
 }
 
@@ -25,7 +30,12 @@ func (o *output) Write(p []byte) (int, error) {
 	if o.err != nil {
 		return 0, o.err
 	}
-	n, err := o.w.Write(p)
+	n := len(p)
+	if o.terminal || o.json {
+		p, o.cut = plaintext.Whole(append(o.cut, p...))
+		p = []byte(plaintext.Escape(string(p)))
+	}
+	_, err := o.w.Write(p)
 	if o.err = err; err != nil && o.w == o.file {
 		o.err = fmt.Errorf("standard output: %w", err)
 	}

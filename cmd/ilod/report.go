@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
-	"unicode"
+
+	"github.com/ilod/ilod/agent/plaintext"
 )
 
 // usageError is a mistake in the command line or the environment.
@@ -66,11 +66,4 @@ func (a *app) report(err error) int {
 }
 
 // oneLine replaces what an iLO could use to write other lines than its own.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-}
+func oneLine(s string) string { return plaintext.Line(s) }

@@ -70,6 +70,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 			if cmd.Name() == cobra.ShellCompRequestCmd {
 				a.completes(cmd.Root())
 			}
+			a.stdout.json = a.json
 			a.noteAccount(cmd.Flags())
 			if a.query.raw && a.query.code == nil {
 				return &usageError{"--raw is for --jq", "ilod get PowerState --select ComputerSystem. --jq .PowerState --raw"}

@@ -50,7 +50,11 @@ const tableIndent = "    "
 func writeTable(w io.Writer, header string, rows []string) error {
 	cells := [][]string{strings.Split(header, "\t")}
 	for _, r := range rows {
-		cells = append(cells, strings.Split(r, "\t"))
+		row := strings.Split(r, "\t")
+		for i := range row {
+			row[i] = oneLine(row[i])
+		}
+		cells = append(cells, row)
 	}
 	lines := make([]string, len(cells))
 	room := width(w)
