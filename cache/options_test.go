@@ -351,3 +351,31 @@ func TestDiskThatWorksIsNotGivenUp(t *testing.T) {
 		return
 	}
 }
+
+// TestWhatIsClosedIsNotGivenUp: also if the patience with the disk ends in that moment.
+func TestWhatIsClosedIsNotGivenUp(t *testing.T) {
+	closed := 0
+	for n := range 100 {
+		o := diskOptions(t, t.TempDir())
+		o.patience = time.Duration(n) * time.Millisecond
+		s := open(t, o)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-s.gaveUp:
+			continue
+		default:
+			closed++
+		}
+		time.Sleep(2 * time.Millisecond)
+		select {
+		case <-s.gaveUp:
+			t.Fatalf("given up after Close, with a patience of %v", o.patience)
+		default:
+		}
+	}
+	if closed == 0 {
+		t.Skip("the disk is too slow to be closed in time")
+	}
+}

@@ -106,14 +106,20 @@ func (s *Store) closeDisk(d *disk, size int64) error {
 		d.unlock()
 		closed <- err
 	}()
-	watch := time.AfterFunc(s.options.patience, func() { s.giveUp(errStalled) })
-	defer watch.Stop()
+	gone := make(chan struct{})
+	watch := time.AfterFunc(s.options.patience, func() {
+		s.giveUp(errStalled)
+		close(gone)
+	})
 	select {
 	case err := <-closed:
-		return err
+		if watch.Stop() {
+			return err
+		}
+		<-gone // the files must not change behind the back of who has closed the store
 	case <-s.gaveUp:
-		return nil
 	}
+	return nil
 }
 
 // giveUp goes on without the disk, if that is in use. BadgerDB is left as it is:

@@ -141,7 +141,9 @@ func (m mutant) run(t *testing.T, dir string, limit time.Duration) (noticed, com
 			return false, false
 		}
 	}
-	out, err := exec.Command("go", "test", "-count=1", "-failfast", "-vet=off", "-timeout="+limit.String(), "-overlay="+overlay, dir).CombinedOutput()
+	test := exec.Command("go", "test", "-count=1", "-failfast", "-vet=off", "-timeout="+limit.String(), dir)
+	test.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay) // also of what the tests build
+	out, err := test.CombinedOutput()
 	compiles = !bytes.Contains(out, []byte("[build failed]"))
 	return err != nil, compiles
 }
