@@ -184,13 +184,14 @@ func TestNotKept(t *testing.T) {
 		uris := []string{
 			"/redfish/v1/SessionService/Sessions", "/redfish/v1/SessionService/Sessions/x", "/redfish/v1/Sessions/",
 			"/redfish/v1/systems/1/bios/settings/", "/redfish/v1/updateservice/", "/ahsdata/x.ahs", "/sol.log.gz", "/redfish/v1/a%2Fb",
-			"/redfish/v1/cookie", "/redfish/v1/token", "/redfish/v1/nostore", "/redfish/v1/brotli", "/redfish/v1/created",
+			"/redfish/v1/cookie", "/redfish/v1/cookie2", "/redfish/v1/token", "/redfish/v1/nostore", "/redfish/v1/brotli", "/redfish/v1/created",
 		}
 		for _, uri := range uris {
 			r.set(uri, "", "{}")
 		}
 		r.set("/redfish/v1/updateservice/", "", `{"Oem":{"Hpe":{"State":"Updating","FlashProgressPercent":3}}}`)
 		r.header["/redfish/v1/cookie"] = http.Header{"Set-Cookie": {"a=b"}}
+		r.header["/redfish/v1/cookie2"] = http.Header{"Set-Cookie2": {"a=b"}}
 		r.header["/redfish/v1/token"] = http.Header{"X-Auth-Token": {"secret"}}
 		r.header["/redfish/v1/nostore"] = http.Header{"Cache-Control": {"no-store"}}
 		r.header["/redfish/v1/brotli"] = http.Header{"Content-Encoding": {"br"}}

@@ -65,7 +65,7 @@ func readDocument(resp *http.Response, fetched time.Time) (*document, error) {
 
 // private tells whether the answer is for its client alone.
 func (d *document) private() bool {
-	for _, name := range []string{"Set-Cookie", "X-Auth-Token", "Content-Range"} {
+	for _, name := range []string{"Set-Cookie", "Set-Cookie2", "X-Auth-Token", "Content-Range"} {
 		if len(d.header[name]) > 0 {
 			return true
 		}

@@ -187,7 +187,7 @@ func dropNamed(h, in http.Header) {
 func (g *Gateway) relay(w http.ResponseWriter, resp *http.Response) {
 	h := w.Header()
 	for name, values := range resp.Header {
-		if name != tokenHeader && name != "Set-Cookie" && !isHop(name) {
+		if name != tokenHeader && name != "Set-Cookie" && name != "Set-Cookie2" && !isHop(name) {
 			h[name] = values
 		}
 	}

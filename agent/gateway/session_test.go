@@ -392,7 +392,7 @@ func TestCollectionOfASickILO(t *testing.T) {
 func TestSecretsStayInside(t *testing.T) {
 	const ilo, cookie = "the-token-of-the-ilo", "the-cookie-of-the-ilo"
 	n := &next{answer: func(r *http.Request) (*http.Response, error) {
-		return respond(200, "{}", tokenHeader, ilo, "Set-Cookie", "sessionKey="+cookie, "Connection", "X-Foo"), nil
+		return respond(200, "{}", tokenHeader, ilo, "Set-Cookie", "sessionKey="+cookie, "Set-Cookie2", "sessionKey="+cookie, "Connection", "X-Foo"), nil
 	}}
 	log, logged := recordLog()
 	g := newGateway(t, Options{Next: n, Log: log, Accounts: testAccounts})

@@ -54,7 +54,8 @@ func (s *Session) Path() string { return s.path }
 func (s *Session) String() string { return "iLO session " + s.path }
 
 // RoundTrip adds the session's token to a copy of the request and nothing
-// else. After Close it returns ErrClosed.
+// else. The token is in no answer, even if the iLO shows the request in it. After Close
+// it returns ErrClosed.
 func (s *Session) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s.closed.Load() {
 		if req.Body != nil {
@@ -67,7 +68,14 @@ func (s *Session) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Header = http.Header{}
 	}
 	s.authorize(req.Header)
-	return s.rt.RoundTrip(req)
+	resp, err := s.rt.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.hide(req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
 
 // Close deletes the session. It does so even if ctx has ended, in a time of its
