@@ -445,13 +445,13 @@ func TestKillCampaign(t *testing.T) {
 		{name: "iLO 4", args: []string{"--max-sessions", "10", "--generation", "4"}},
 		{name: "no idle timeout", args: []string{"--max-sessions", "9", "--idle-timeout", "0", "--limit-status", "503"}},
 		{name: "nocache", args: []string{"--max-sessions", "9"}, config: "[cache]\nnocache = true\n", powered: true},
-		{name: "credentials", args: []string{"--max-sessions", "9", "--require-credentials"}, config: "credentials-file = \"%s/login\"\n"},
+		{name: "credentials", args: []string{"--max-sessions", "9", "--require-credentials"}, config: "device = \"unix:%[1]s/ilo\"\ncredentials-file = \"%[1]s/login\"\n"},
 		{name: "resets", args: []string{"--max-sessions", "10"}, resets: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, built, append(c.args, "--latency", "2ms")...)
-			if strings.Contains(c.config, "%s") {
+			if strings.Contains(c.config, "%[1]s") {
 				c.config = fmt.Sprintf(c.config, s.dir)
 				s.credentials = &ilosession.Credentials{UserName: "Administrator", Password: "password"}
 				login := []byte("username = \"Administrator\"\npassword = \"password\"\n")

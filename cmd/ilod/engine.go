@@ -64,13 +64,33 @@ func (a *app) engineOptions(log *logrus.Logger, level logrus.Level) (agent.Optio
 			}
 			return closer{logged{transport, log, level}, transport}, nil
 		},
-		Credentials: func() (*ilosession.Credentials, error) { return a.config.Credentials(os.Getenv) },
+		Credentials: func() (*ilosession.Credentials, error) { return a.credentials(device) },
 		Serial: func(ctx context.Context) (string, error) {
 			status, err := transport.Status(ctx)
 			return status.Serial, err
 		},
 		Manager: platform.ServiceManager{},
 	}, nil
+}
+
+// credentials are those of the configuration, for the device of the configuration
+// alone: what answers at one that a flag or the environment names could ask for a login
+// to learn them.
+func (a *app) credentials(device chif.Device) (*ilosession.Credentials, error) {
+	c, err := a.config.Credentials(os.Getenv)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	configured, err := chif.ParseDevice(a.configured)
+	if err != nil {
+		return nil, err
+	}
+	if configured.String() != device.String() {
+		a.log.WithFields(logrus.Fields{"device": device.String(), "configured": configured.String()}).
+			Warn("the credentials of the configuration are not used: they are for its device alone")
+		return nil, nil
+	}
+	return c, nil
 }
 
 // closer is a transport inside another.

@@ -25,6 +25,7 @@ import (
 type app struct {
 	config     agent.Config
 	configFile string
+	configured string // the device of the configuration, whatever flags and environment say
 	session    string // the handle of a client session; a secret
 	json       bool
 	query      query
@@ -178,9 +179,11 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 			return fmt.Errorf("%w: %w", agent.ErrConfig, err)
 		}
 	}
+	a.config.Device = defaultConfig(platform.DefaultDirectories()).Device
 	if err := a.config.ReadFile(a.configFile, !chosen); err != nil {
 		return err
 	}
+	a.configured = a.config.Device
 	for f, value := range given {
 		if err := f.Value.Set(value); err != nil {
 			return err

@@ -66,7 +66,7 @@ func TestSecretsStayInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"ilod.toml":   "credentials-file = '" + filepath.Join(account, "credentials") + "'\n",
+		"ilod.toml":   "device = 'unix:" + socket + "'\ncredentials-file = '" + filepath.Join(account, "credentials") + "'\n",
 		"credentials": "username = 'Administrator'\npassword = '" + password + "'\n",
 	} {
 		if err := os.WriteFile(filepath.Join(account, name), []byte(text), 0o600); err != nil {

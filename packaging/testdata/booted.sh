@@ -149,6 +149,7 @@ step credentials
 mkdir -p -m 700 /etc/credstore
 printf 'username = "Administrator"\npassword = "password"\n' >/etc/credstore/ilo-credentials
 chmod 600 /etc/credstore/ilo-credentials
+sed -i '1i device = "unix:/ilosim/ilo.sock"' /etc/ilod/ilod.toml # credentials are for the configured device alone
 systemctl restart ilod.service
 ilod get --fresh /redfish/v1/Systems/1/ >/dev/null || fail "with credentials"
 ctl GET /sessions | tr '{' '\n' | grep '"foreign":false' | grep -q '"userName":"Administrator"' || fail "$(ctl GET /sessions)"
