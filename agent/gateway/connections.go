@@ -120,7 +120,9 @@ func (s *Connections) count(conn net.Conn) *connection {
 			}
 		}
 	}
-	s.makeRoom(c.owner, most, share)
+	if !isRoot {
+		s.makeRoom(c.owner, most, share)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.excess = !isRoot && (s.open >= most || s.of[c.owner] >= share); c.excess && s.excess >= maxExcess {
@@ -165,12 +167,14 @@ func (s *Connections) makeRoom(owner string, most, share int) {
 	}
 }
 
-// victim is the connection that goes first: one whose client has sent nothing
-// that was admitted, or else the one that has waited longest for its next request.
-// One on which a request is under way never goes, and a new one has a moment.
+// victim is the connection that goes first: of those that have waited for their next
+// request for a moment, one whose client has sent nothing that was admitted, or else
+// the one that has waited longest. Of clients that nobody knows also one that has not
+// said yet who it is; others have headerTimeout for that.
 func (s *Connections) victim(owner string, own bool) (first *connection) {
 	for c := range s.all {
-		if c.excess || own && c.owner != owner || c.admitted && c.state != http.StateIdle || time.Since(c.since) < silence {
+		waits := c.state == http.StateIdle || c.owner == "" && !c.admitted
+		if c.excess || own && c.owner != owner || !waits || time.Since(c.since) < silence {
 			continue
 		}
 		if first == nil || cmp.Or(cmp.Compare(s.of[first.owner], s.of[c.owner]), fewer(first.admitted, c.admitted), c.since.Compare(first.since)) < 0 {

@@ -144,58 +144,92 @@ func TestTooManyConnections(t *testing.T) {
 	})
 }
 
-// TestConnectionsThatAreNotInUseMakeRoom: a user with too many loses those on which
-// no request ever came, then the one that has been idle for longest, and never one
-// with a request under way.
+// TestConnectionsThatAreNotInUseMakeRoom: a user with too many loses the one that has
+// been idle for longest, and never one with a request under way, or one whose request
+// is only slow to come. Root loses none.
 func TestConnectionsThatAreNotInUseMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})
 		l, _, _ := serveCounted(t, newGateway(t, Options{Next: hanging(end)}))
 		finish := sync.OnceFunc(func() { close(end) })
 		defer finish()
-		served := func(c net.Conn) {
-			t.Helper()
-			if got := status(t, c); got != "200" {
-				t.Fatal(got)
-			}
-			_, _ = io.ReadFull(c, make([]byte, restOfAnswer(t, c)))
+		working, slow := busy(l.connect(operator, 1))[0], l.connect(operator, 1)[0]
+		var idle []net.Conn
+		for range maxShare - 2 {
+			idle = append(idle, l.connect(operator, 1)...)
+			served(t, idle[len(idle)-1])
+			time.Sleep(time.Microsecond)
 		}
-		gone := func(c net.Conn) bool {
-			_ = c.SetReadDeadline(time.Now().Add(time.Second))
-			_, err := c.Read(make([]byte, 1))
-			return errors.Is(err, io.EOF)
-		}
-		working, idle := busy(l.connect(operator, 1))[0], l.connect(operator, 1)[0]
-		served(idle)
-		silent := l.connect(operator, maxShare-3)
-		half := l.connect(operator, 1)[0]
-		_, _ = io.WriteString(half, "GET /")
 		if got := status(t, l.connect(operator, 1)[0]); got != "503" {
 			t.Errorf("while all are new: %s", got)
 		}
 		time.Sleep(silence)
-		var later []net.Conn
-		for range maxShare - 2 {
-			later = append(later, l.connect(operator, 1)...)
-			time.Sleep(time.Microsecond)
-			served(later[len(later)-1])
-		}
-		for _, c := range append(silent, half) {
-			if !gone(c) {
-				t.Fatal("a connection without a request is still there")
-			}
-		}
-		time.Sleep(silence)
-		served(idle)
-		served(l.connect(operator, 1)[0])
-		if !gone(later[0]) || gone(later[1]) {
+		served(t, l.connect(operator, 1)[0])
+		if !gone(idle[0]) || gone(idle[1]) {
 			t.Error("not the one that was idle for longest has gone")
+		}
+		served(t, slow)
+		roots := l.connect(root, maxShare+1)
+		time.Sleep(silence)
+		served(t, l.connect(root, 1)[0])
+		for _, c := range roots {
+			served(t, c)
 		}
 		finish()
 		if b, err := bufio.NewReader(working).ReadString('\n'); !strings.Contains(b, "200") {
 			t.Errorf("the one with a request under way: %q, %v", b, err)
 		}
 	})
+}
+
+// remote is a connection of the TLS listener, without its TLS.
+type remote struct{ net.Conn }
+
+func (remote) LocalAddr() net.Addr { return &net.TCPAddr{} }
+
+// TestWhoDoesNotSayWhoItIsMakesRoom: on the TLS listener, for those who do.
+func TestWhoDoesNotSayWhoItIsMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _, _ := serveCounted(t, newGateway(t, Options{Accounts: testAccounts}))
+		connect := func() net.Conn {
+			client, server := net.Pipe()
+			l.conns <- remote{server}
+			return client
+		}
+		var silent []net.Conn
+		for range maxShare {
+			silent = append(silent, connect())
+		}
+		if got := status(t, connect()); got != "503" {
+			t.Errorf("while all are new: %s", got)
+		}
+		time.Sleep(silence)
+		for range maxShare {
+			served(t, connect())
+		}
+		for _, c := range silent {
+			if !gone(c) {
+				t.Fatal("a connection without a request is still there")
+			}
+		}
+	})
+}
+
+// served asks over a connection and reads the answer.
+func served(t *testing.T, c net.Conn) {
+	t.Helper()
+	if got := status(t, c); got != "200" {
+		t.Fatal(got)
+	}
+	_, _ = io.ReadFull(c, make([]byte, restOfAnswer(t, c)))
+}
+
+// gone tells whether the server has closed a connection.
+func gone(c net.Conn) bool {
+	_ = c.SetReadDeadline(time.Now().Add(time.Second))
+	_, err := c.Read(make([]byte, 1))
+	_ = c.SetReadDeadline(time.Time{})
+	return errors.Is(err, io.EOF)
 }
 
 // restOfAnswer reads the header of an answer, and returns the length of its body.
