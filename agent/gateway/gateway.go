@@ -231,11 +231,11 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 			return bad
 		}
 	}
+	if bad := checkQuery(c); bad != nil {
+		return bad
+	}
 	if route.handle == nil {
 		return g.proxy(w, c)
-	}
-	if version := c.Header.Get("OData-Version"); version != "" && version != "4.0" {
-		return &failure{status: http.StatusPreconditionFailed, key: "HeaderInvalid", args: []string{"OData-Version"}}
 	}
 	w.Header().Set("Allow", allowed(c.path))
 	return route.handle(g, w, c)

@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/ilod/ilod/agent/ilopath"
@@ -37,12 +39,43 @@ func (g *Gateway) checkHeaders(c *call) *failure {
 	if _, given := c.Header["Origin"]; given {
 		return &failure{status: http.StatusForbidden, key: "HeaderInvalid", args: []string{"Origin"}, text: "Requests of web pages are not served."}
 	}
+	if site, given := c.Header["Sec-Fetch-Site"]; given && !slices.Equal(site, []string{"none"}) { // "none" is for what a person typed
+		return &failure{status: http.StatusForbidden, key: "HeaderInvalid", args: []string{"Sec-Fetch-Site"}, text: "Requests of web pages are not served."}
+	}
+	if version, given := c.Header["Odata-Version"]; given && !slices.Equal(version, []string{"4.0"}) {
+		return &failure{status: http.StatusPreconditionFailed, key: "HeaderInvalid", args: []string{"OData-Version"}}
+	}
 	if c.who.peer == nil && !g.hosts[hostName(c.Host)] {
 		return &failure{status: http.StatusMisdirectedRequest, key: "HeaderInvalid", args: []string{"Host"}, text: "This listener does not serve that host."}
 	}
 	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
 		if _, given := c.Header[name]; given {
 			return &failure{status: http.StatusBadRequest, key: "HeaderInvalid", args: []string{name}}
+		}
+	}
+	return nil
+}
+
+// options are the query parameters with a $ that Redfish or OData has.
+var options = map[string]bool{
+	"$expand": true, "$select": true, "$filter": true, "$skip": true, "$top": true, "$orderby": true,
+	"$count": true, "$search": true, "$format": true, "$skiptoken": true,
+}
+
+// checkQuery refuses parameters with a $ that nobody knows (DSP0266, query
+// parameters), and a value of the parameter only, which has none. Letter case does
+// not count, as with an iLO; what is encoded twice is for reach to judge.
+func checkQuery(c *call) *failure {
+	query, err := url.ParseQuery(c.URL.RawQuery)
+	if err != nil || !isRead(c.Method) {
+		return nil // for whom it is to judge
+	}
+	for name, values := range query {
+		if strings.HasPrefix(name, "$") && !strings.Contains(name, "%") && !options[strings.ToLower(name)] {
+			return &failure{status: http.StatusNotImplemented, key: "QueryNotSupported", text: fmt.Sprintf("The query parameter %.64q is not known.", name)}
+		}
+		if name == "only" && match("/redfish/v1/sessionservice/sessions", c.path) && !slices.Equal(values, []string{""}) {
+			return &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The query parameter only has no value."}
 		}
 	}
 	return nil

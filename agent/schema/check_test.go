@@ -158,6 +158,8 @@ func TestViolations(t *testing.T) {
 		{"no collection", "POST", system, `{"AssetTag":7}`, nil},
 		{"nothing to say", "DELETE", system, `{`, nil},
 		{"annotations", "PATCH", system, `{"@odata.id":7,"AssetTag@x.y":{}}`, nil},
+		{"annotations of OData alone", "PATCH", system, `{"@odata.id":"/x","@odata.etag":"y"}`, []string{"NoOperation "}},
+		{"annotations of OData in a PUT", "PUT", system, `{"@odata.id":"/x"}`, nil},
 	}
 	for name, tr := range trees(t) {
 		if !strings.HasPrefix(name, "ilo6") && !strings.HasPrefix(name, "ilo5-3") {

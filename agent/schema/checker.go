@@ -62,11 +62,24 @@ func (c *Checker) Check(ctx context.Context, w Write) ([]Violation, error) {
 	if bad != nil {
 		return []Violation{*bad}, nil
 	}
+	if w.Method == http.MethodPatch && len(body) > 0 && onlyOData(body) {
+		return []Violation{{Key: "NoOperation", Text: "the body has nothing but annotations of OData: there is nothing to change"}}, nil
+	}
 	j := &judge{ctx: ctx, c: c, method: w.Method}
 	if err := j.write(w, body); err != nil {
 		return nil, err
 	}
 	return j.violations(), context.Cause(ctx)
+}
+
+// onlyOData reports a body of which a service takes nothing (DSP0266, PATCH).
+func onlyOData(body map[string]any) bool {
+	for name := range body {
+		if !strings.Contains(name, "@odata.") {
+			return false
+		}
+	}
+	return true
 }
 
 func (j *judge) write(w Write, body map[string]any) error {

@@ -120,6 +120,20 @@ func TestRefusedWritesTakeBoundedMemory(t *testing.T) {
 	}
 }
 
+// TestReportsEndWithTheirClientSession: nobody could ask for them any more; the log
+// says that nobody was told.
+func TestReportsEndWithTheirClientSession(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.Manager.report("s", &report{result: Result{Result: Unknown}, time: f.now})
+	if s, _ := f.Status("s"); s.Report == nil {
+		t.Error("there is no report")
+	}
+	f.Drop("s", "it was ended")
+	if s, _ := f.Status("s"); s.Report != nil || !strings.Contains(f.out.String(), "the result of a commit is thrown away, and nobody was told") {
+		t.Errorf("%v\n%s", s.Report, f.out.String())
+	}
+}
+
 // TestErrorOfManyViolationsIsShort: it tells the first ones.
 func TestErrorOfManyViolationsIsShort(t *testing.T) {
 	err := &ViolationError{make([]Violation, 50)}
