@@ -22,6 +22,9 @@ func TestRefusalsAreBoundedAndAge(t *testing.T) {
 				t.Fatalf("%d entries after %d refusals", n, i+1)
 			}
 		}
+		if n := c.Stats().Entries; n != 1+maxRefusals {
+			t.Errorf("%d entries in the end", n)
+		}
 		last := fmt.Sprint("/redfish/v1/missing/", 10*maxRefusals-1)
 		if g := ask(t, c, "GET", last); g.how != "hit; ttl=10; detail=static" {
 			t.Errorf("the newest: %+v", g)
@@ -57,6 +60,9 @@ func TestBytesOfRefusalsAreBounded(t *testing.T) {
 		if n := c.Stats().Entries; n > maxRefusalBytes/maxRefusal {
 			t.Fatalf("%d refusals of %d KiB", n, maxRefusal>>10)
 		}
+	}
+	if n := c.Stats().Entries; n != maxRefusalBytes/maxRefusal {
+		t.Errorf("%d refusals of %d KiB in the end", n, maxRefusal>>10)
 	}
 }
 

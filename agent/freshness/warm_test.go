@@ -95,15 +95,20 @@ func TestWarmGivesUp(t *testing.T) {
 			return next.RoundTrip(req)
 		})})
 		defer c.Close()
-		if err := c.Warm(t.Context(), nil); err != nil {
-			t.Error(err)
-		}
-		c.Invalidate("test")
-		if err := c.Warm(schedule.WithClass(t.Context(), schedule.Interactive), nil); err != nil {
-			t.Error(err)
-		}
-		if !slices.Contains(classes, schedule.Background) || !slices.Contains(classes, schedule.Interactive) {
-			t.Errorf("classes %v", classes)
+		for _, class := range []schedule.Class{schedule.Background, schedule.Interactive} {
+			ctx := t.Context()
+			if class != schedule.Background { // which needs no telling
+				ctx = schedule.WithClass(ctx, class)
+			}
+			if err := c.Warm(ctx, nil); err != nil {
+				t.Error(err)
+			}
+			background := slices.Contains(classes, schedule.Background)
+			if background != (class == schedule.Background) || !slices.Contains(classes, class) {
+				t.Errorf("classes %v, want %v", classes, class)
+			}
+			classes = nil
+			c.Invalidate("test")
 		}
 		next.setFail(boom)
 		if err := c.Warm(t.Context(), nil); !errors.Is(err, boom) {
