@@ -51,7 +51,7 @@ func (c *Cache) fromIndex(key []byte, d directives) (*answer, bool) {
 	fresh := a.ttl >= 0
 	switch {
 	case fresh && a.age <= d.maxAge:
-	case fresh || e.negative() || a.age > d.maxAge || d.maxStale == 0 || -a.ttl > d.maxStale:
+	case fresh || e.negative() || a.age > d.maxAge || -a.ttl > d.maxStale:
 		c.mu.Unlock()
 		return nil, false
 	}
