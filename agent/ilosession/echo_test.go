@@ -75,3 +75,19 @@ func TestNoAnswerShowsTheToken(t *testing.T) {
 		}
 	}
 }
+
+// TestNoPieceHidesACompressedToken: it is found wherever the pieces end in which an
+// answer is unpacked.
+func TestNoPieceHidesACompressedToken(t *testing.T) {
+	for before := 32<<10 - 2*len(secretToken); before <= 32<<10+len(secretToken); before++ {
+		for text, want := range map[string]bool{secretToken: true, secretToken[1:]: false} {
+			var b bytes.Buffer
+			z := gzip.NewWriter(&b)
+			_, _ = io.WriteString(z, strings.Repeat("a", before)+text+strings.Repeat("b", 64<<10))
+			_ = z.Close()
+			if got := shows(b.Bytes(), []byte(secretToken)); got != want {
+				t.Errorf("%q after %d bytes: %v", text, before, got)
+			}
+		}
+	}
+}
