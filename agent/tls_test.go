@@ -131,7 +131,7 @@ func TestAnOccupiedPortDoesNotKeepTheSocketFromServing(t *testing.T) {
 	}
 	h.config.TLS.Listen = other.Addr().String()
 	r := h.run(t, h.options(t))
-	if s := r.status(t); s.TLS == nil || s.TLS.Address != h.config.TLS.Listen || !strings.Contains(s.TLS.Error, "in use") {
+	if s := r.status(t); s.TLS == nil || s.TLS.Address != h.config.TLS.Listen || s.TLS.Error == "" {
 		t.Errorf("status %+v", s.TLS)
 	}
 	if err := other.Close(); err != nil {

@@ -392,8 +392,9 @@ func (m *model) stopped() {
 	for _, s := range m.live() {
 		s.InUse = 0
 	}
-	for _, s := range m.live() {
-		if s.Owner == carol.Key { // the login of an account ends with the agent
+	m.live()
+	for _, s := range m.sessions { // the login of an account ends with the agent, and nobody is told
+		if s.Owner == carol.Key && m.told[s.ID] == "" {
 			s.why = whyExpired
 			m.told[s.ID] = s.why
 		}
