@@ -142,11 +142,16 @@ func plainBody(resp *http.Response) ([]byte, error) {
 	return body, nil
 }
 
+// maxNested bounds how deep the values of an answer that is looked through lie in
+// each other. The answers of iLOs are some ten levels deep.
+const maxNested = 500
+
 // foreign returns the first resource that a valid JSON document, or an empty one,
-// holds a part of and that is not allowed.
+// holds a part of and that is not allowed. It reads the document once, from its
+// beginning to its end.
 func foreign(doc []byte, allowed func(*url.URL) bool) (path string, err error) {
-	d := json.NewDecoder(bytes.NewReader(doc))
-	path, err = foreignIn(d, true, allowed)
+	s := search{json.NewDecoder(bytes.NewReader(doc)), allowed}
+	path, err = s.next(0)
 	if err == io.EOF && len(bytes.TrimSpace(doc)) == 0 {
 		err = nil
 	}
@@ -157,57 +162,65 @@ func foreign(doc []byte, allowed func(*url.URL) bool) (path string, err error) {
 // the ResourceDirectory.
 var ofLink = []string{"@odata.type", "@odata.etag", "ETag", "HttpMethods", "MemberType"}
 
-// foreignIn is foreign for the next value. What was asked for itself, at the top,
-// may have a name for an @odata.id, as a schema has.
-func foreignIn(d *json.Decoder, top bool, allowed func(*url.URL) bool) (string, error) {
-	begin, err := d.Token()
-	delim, _ := begin.(json.Delim)
-	if err != nil || delim != '{' && delim != '[' {
+// search is foreign at a place of a document.
+type search struct {
+	*json.Decoder
+	allowed func(*url.URL) bool
+}
+
+// next is foreign for the next value, which lies in depth others.
+func (s search) next(depth int) (string, error) {
+	begin, err := s.Token()
+	if err != nil {
 		return "", err
+	}
+	return s.in(begin, depth)
+}
+
+// in is foreign for the value that begins with a token. What was asked for
+// itself, at the top, may have a name for an @odata.id, as a schema has.
+func (s search) in(begin json.Token, depth int) (string, error) {
+	delim, nested := begin.(json.Delim)
+	if !nested {
+		return "", nil
+	}
+	if depth == maxNested {
+		return "", &ReachError{why: fmt.Sprintf("the answer is over %d levels deep", maxNested)}
 	}
 	var ids []string
 	link := true
-	for d.More() {
-		if delim == '{' {
-			name, err := d.Token()
-			if err != nil {
-				return "", err
+	for s.More() {
+		if delim == '[' {
+			if refused, err := s.next(depth + 1); refused != "" || err != nil {
+				return refused, err
 			}
-			if name == "@odata.id" {
-				id, refused, err := pathIn(d, allowed)
-				if refused != "" || err != nil {
-					return refused, err
-				}
-				ids = append(ids, id...)
-				continue
-			}
-			link = link && slices.Contains(ofLink, name.(string))
+			continue
 		}
-		if refused, err := foreignIn(d, false, allowed); refused != "" || err != nil {
+		name, err := s.Token()
+		if err != nil {
+			return "", err
+		}
+		value, err := s.Token()
+		if err != nil {
+			return "", err
+		}
+		id, isPath := value.(string)
+		switch {
+		case name != "@odata.id":
+			link = link && slices.Contains(ofLink, name.(string))
+		case isPath: // in a schema it is an object that describes one, and no path
+			ids = append(ids, id)
+		}
+		if refused, err := s.in(value, depth+1); refused != "" || err != nil {
 			return refused, err
 		}
 	}
 	for _, id := range ids {
 		u, err := url.Parse(strings.ReplaceAll(id, " ", "%20"))
-		if named := top && !strings.Contains(id, "/"); !link && !named && (err != nil || !allowed(u)) {
+		if named := depth == 0 && !strings.Contains(id, "/"); !link && !named && (err != nil || !s.allowed(u)) {
 			return fmt.Sprintf("%.200q", id), nil
 		}
 	}
-	_, err = d.Token()
+	_, err := s.Token()
 	return "", err
-}
-
-// pathIn is the value of an @odata.id. In a schema it is an object that describes
-// one, and no path.
-func pathIn(d *json.Decoder, allowed func(*url.URL) bool) (path []string, refused string, err error) {
-	var value json.RawMessage
-	if err := d.Decode(&value); err != nil {
-		return nil, "", err
-	}
-	if value[0] == '"' {
-		path = make([]string, 1)
-		return path, "", json.Unmarshal(value, &path[0])
-	}
-	refused, err = foreignIn(json.NewDecoder(bytes.NewReader(value)), false, allowed)
-	return nil, refused, err
 }

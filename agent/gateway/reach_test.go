@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -178,6 +180,27 @@ func isObject(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) && len(body) > 2
 }
 
+// nest is a value in depth others.
+func nest(begin string, depth int, value, end string) string {
+	return strings.Repeat(begin, depth) + value + strings.Repeat(end, depth)
+}
+
+// However deep an answer is and however it is made, it is read through once: the
+// memory that this takes in all grows with the answer, not with its depth as well.
+func TestAnAnswerIsReadThroughOnce(t *testing.T) {
+	const size = 1 << 20
+	for _, begin := range []string{`{"@odata.id":`, `{"a":`, `{"@odata.id":"/redfish/v1/Systems","@odata.id":`} {
+		doc := []byte(nest(begin, maxNested, `"`+strings.Repeat("a", size)+`"`, "}"))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		refused, err := foreign(doc, func(*url.URL) bool { return true })
+		runtime.ReadMemStats(&after)
+		if taken := after.TotalAlloc - before.TotalAlloc; refused != "" || err != nil || taken > 16*size {
+			t.Errorf("%s: %q, %v, and %d bytes of memory for %d", begin, refused, err, taken, len(doc))
+		}
+	}
+}
+
 // What an iLO's answer to a query looks like does not matter: without a proof that
 // it holds nothing else it is refused.
 func TestAnswersToQueriesThatCannotBeJudged(t *testing.T) {
@@ -185,7 +208,7 @@ func TestAnswersToQueriesThatCannotBeJudged(t *testing.T) {
 	z := gzip.NewWriter(&zipped)
 	_, _ = z.Write([]byte(`{"@odata.id":"/redfish/v1/X","a":{"@odata.id":"/redfish/v1/AccountService/Accounts/1","UserName":"u"}}`))
 	_ = z.Close()
-	deep := strings.Repeat(`{"a":`, 300) + `{"@odata.id":"/redfish/v1/AccountService","b":1}` + strings.Repeat("}", 300)
+	unfolded := `{"@odata.id":"/redfish/v1/AccountService","b":1}`
 	for name, c := range map[string]struct {
 		body   string
 		header []string
@@ -206,7 +229,14 @@ func TestAnswersToQueriesThatCannotBeJudged(t *testing.T) {
 		"escaped":                {`{"a":{"\u0040odata.id":"\/redfish\/v1\/AccountService","b":1}}`, nil, 403},
 		"at the top":             {`{"@odata.id":"/redfish/v1/AccountService/Accounts/1/","b":1}`, nil, 403},
 		"in a list":              {`[[{"@odata.id":"/redfish/v1/AccountService/Accounts/1/","b":1}]]`, nil, 403},
-		"deep":                   {deep, nil, 403},
+		"deep":                   {nest(`{"a":`, 300, unfolded, "}"), nil, 403},
+		"deep below a schema":    {nest(`{"@odata.id":`, 300, unfolded, "}"), nil, 403},
+		"deep in lists":          {nest(`[`, 300, unfolded, "]"), nil, 403},
+		"as deep as may be":      {nest(`{"a":`, maxNested, "1", "}"), nil, 200},
+		"lists, as deep":         {nest(`[`, maxNested, "1", "]"), nil, 200},
+		"too deep":               {nest(`{"a":`, maxNested+1, "1", "}"), nil, 403},
+		"lists, too deep":        {nest(`[`, maxNested+1, "1", "]"), nil, 403},
+		"a schema, too deep":     {nest(`{"@odata.id":`, maxNested+1, "1", "}"), nil, 403},
 		"a path of nobody":       {`{"a":{"@odata.id":"/other","b":1}}`, nil, 403},
 		"a path with a host":     {`{"a":{"@odata.id":"https://ilo/redfish/v1/Systems","b":1}}`, nil, 403},
 		"a path of a schema":     {`{"a":{"@odata.id":{"type":"string"},"b":1},"c":{"@odata.id":7,"b":1}}`, nil, 200},
