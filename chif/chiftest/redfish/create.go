@@ -20,6 +20,11 @@ var required = map[string][]string{
 	"EventDestinationCollection": {"Destination"},
 }
 
+// offered are the values of properties that take no others (schema).
+var offered = map[string]map[string][]string{
+	"EventDestinationCollection": {"Protocol": {"Redfish"}},
+}
+
 // create adds a member to a collection: 201 and its Location. What else an iLO
 // lets clients POST to just takes it.
 func (s *Service) create(q *request, collection *resource) *reply {
@@ -33,6 +38,11 @@ func (s *Service) create(q *request, collection *resource) *reply {
 	for _, name := range required[collection.schema] {
 		if given.text(name) == "" {
 			return s.message(http.StatusBadRequest, "PropertyMissing", name)
+		}
+	}
+	for name, values := range offered[collection.schema] {
+		if raw, ok := given.get(name); ok && !slices.Contains(values, given.text(name)) {
+			return s.message(http.StatusBadRequest, "PropertyValueNotInList", string(raw), name)
 		}
 	}
 	account := Account{UserName: given.text("UserName"), Password: given.text("Password")}
@@ -114,8 +124,17 @@ func (s *Service) newMember(collection *resource, given object) (x *resource, od
 	return x, odataType
 }
 
+// predefined tells whether a resource is a role that is the same on all
+// services: it cannot be changed (DSP0266). Which messages say so is inference.
+func (x *resource) predefined() bool {
+	return x.schema == "Role" && string(getIn(x.body, "IsPredefined")) == "true"
+}
+
 // delete removes a member of a collection, and with an account its sessions.
 func (s *Service) delete(_ *request, x *resource) *reply {
+	if x.predefined() {
+		return s.message(http.StatusMethodNotAllowed, "ResourceCannotBeDeleted")
+	}
 	if x.schema == "ManagerAccount" {
 		o, _ := parseObject(x.body)
 		name := o.text("UserName")

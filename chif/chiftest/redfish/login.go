@@ -153,7 +153,7 @@ func (s *Service) authenticate(q *request) *reply {
 	} else if s.o.AllowSessionless && s.inBand() {
 		return nil
 	}
-	if q.key == tree.Root && q.reads() {
+	if _, open := documents[q.key]; (open || q.key == tree.Root) && q.reads() {
 		q.anonymous = true
 		return nil
 	}

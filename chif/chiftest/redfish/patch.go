@@ -13,7 +13,8 @@ import (
 var idleMinutes = []int{0, 15, 30, 60, 120}
 
 // patch changes properties (§5). All of them are changed, or none and the
-// answer names each one that cannot be. PUT does the same: iLO allows it on
+// answer names each one that cannot be. OData's annotations alone are a change
+// of nothing, which is refused (DSP0266). PUT does the same: iLO allows it on
 // settings only, whose other properties a client must send back unchanged.
 func (s *Service) patch(q *request, x *resource) *reply {
 	change, err := parseObject(q.body)
@@ -23,8 +24,17 @@ func (s *Service) patch(q *request, x *resource) *reply {
 	if len(change) == 0 {
 		return s.message(http.StatusOK, "NoOperation")
 	}
+	if !slices.ContainsFunc(change, func(m member) bool { return !strings.HasPrefix(m.key, "@odata.") }) {
+		return s.message(http.StatusBadRequest, "NoOperation")
+	}
 	set := s.settings[x.key]
 	m := merger{s: s, lax: set != nil}
+	if x.predefined() {
+		for _, c := range change {
+			m.refuse("PropertyNotWritable", c.key)
+		}
+		return &reply{status: http.StatusBadRequest, body: envelope(m.refused...)}
+	}
 	body := m.object(x.body, change, "")
 	if len(m.refused) == 0 && set == nil {
 		m.refused = s.refuseValues(x, body)

@@ -93,7 +93,7 @@ type request struct {
 	body      []byte
 	session   *session // nil: root, Basic authentication, or no session needed
 	readOnly  bool     // only the privilege to log in
-	anonymous bool     // the root without a session
+	anonymous bool     // the root, or a document, without a session
 }
 
 func (q *request) reads() bool { return q.Method == http.MethodGet || q.Method == http.MethodHead }
@@ -189,6 +189,9 @@ func (s *Service) answer(q *request) *reply {
 		return s.act(q)
 	}
 	x := s.resources[q.key]
+	if r := s.serveDocument(q); x == nil && r != nil {
+		return r
+	}
 	if x == nil || s.o.CaseSensitive && !sameSpelling(q.path, x.uri) {
 		return s.missing(q)
 	}

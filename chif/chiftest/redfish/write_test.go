@@ -49,7 +49,8 @@ func TestPatch(t *testing.T) {
 		{"type of object", `{"Boot":"Pxe"}`, 400, "PropertyValueTypeError", []string{"Boot", "Target"}, `"None"`},
 		{"type in array", `{"Boot":{"Order":[1]}}`, 400, "PropertyValueTypeError", []string{"Boot", "Order"}, `["a", "b", "c"]`},
 		{"two faults", `{"On":1,"Colour":2}`, 400, "PropertyValueTypeError PropertyUnknown", []string{"On"}, `true`},
-		{"annotation", `{"@odata.id":"/x"}`, 400, "PropertyNotWritable", []string{"AssetTag"}, `"old"`},
+		{"annotations alone", `{"@odata.id":"/x","@odata.etag":"1"}`, 400, "NoOperation", []string{"AssetTag"}, `"old"`},
+		{"annotation and property", `{"@odata.id":"/x","AssetTag":"new"}`, 400, "PropertyNotWritable", []string{"AssetTag"}, `"old"`},
 		{"name", `{"Id":"2"}`, 400, "PropertyNotWritable", []string{"Id"}, `"1"`},
 		{"broken", `{"AssetTag":`, 400, "MalformedJSON", []string{"AssetTag"}, `"old"`},
 		{"broken inside", `{"Boot":{"Target":}}`, 400, "MalformedJSON", []string{"AssetTag"}, `"old"`},
@@ -254,7 +255,11 @@ func TestSubscriptions(t *testing.T) {
 	for _, generation := range []int{4, 5} {
 		c := newFixture(t, Options{Generation: generation}).login()
 		expect(t, "no destination", c.do("POST", subscriptions+"/", `{"Context":"x"}`), 400, "PropertyMissing")
-		w := c.do("POST", subscriptions+"/", `{"Destination":"https://192.0.2.1/","Context":"x"}`)
+		for _, protocol := range []string{`"FTP"`, `"redfish"`, `5`, `null`} {
+			w := c.do("POST", subscriptions+"/", `{"Destination":"https://192.0.2.1/","Protocol":`+protocol+`}`)
+			expect(t, protocol, w, 400, "PropertyValueNotInList")
+		}
+		w := c.do("POST", subscriptions+"/", `{"Destination":"https://192.0.2.1/","Context":"x","Protocol":"Redfish"}`)
 		expect(t, "create", w, 201, "Created")
 		uri := pathOf(w.Header().Get("Location"))
 		if body := c.get(uri); property(t, body, "Destination") != "https://192.0.2.1/" {
