@@ -96,3 +96,33 @@ func BenchmarkHitAfterRefusals(b *testing.B) {
 		})
 	}
 }
+
+// TestRefusalsMakeRoomFirst: in a full index they go before what is there, although
+// they are newer; then the oldest goes.
+func TestRefusalsMakeRoomFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newResources()
+		uri := func(n int) string { return fmt.Sprint("/redfish/v1/x/", n) }
+		for n := range 64 {
+			r.set(uri(n), "", `{}`)
+		}
+		c, next, _ := open(t, r, func(o *Options) { o.MaxEntries = 32 })
+		for n := range 30 {
+			ask(t, c, "GET", uri(n))
+			time.Sleep(time.Millisecond)
+		}
+		for n := range 2 {
+			ask(t, c, "GET", uri(1000+n))
+		}
+		next.seen()
+		ask(t, c, "GET", uri(30)) // two have to go
+		ask(t, c, "GET", uri(0))
+		wantRequests(t, next, "GET "+uri(30))
+		ask(t, c, "GET", uri(31))
+		ask(t, c, "GET", uri(32))
+		next.seen()
+		ask(t, c, "GET", uri(29))
+		ask(t, c, "GET", uri(0))
+		wantRequests(t, next, "GET "+uri(0))
+	})
+}
