@@ -143,14 +143,6 @@ func (c *codes) transport(t *testing.T, o TransportOptions) (*Transport, *script
 	return tr, d
 }
 
-func get(tr *Transport, ctx context.Context) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, "GET", "https://ilo/", nil)
-	if err != nil {
-		return nil, err
-	}
-	return tr.RoundTrip(r)
-}
-
 // A new channel is asked for its status for ten seconds, and STATUS itself is tried
 // four times if the iLO is reset.
 func TestStatusIsBounded(t *testing.T) {

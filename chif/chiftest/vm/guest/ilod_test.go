@@ -139,9 +139,9 @@ func testAllBusy(t *testing.T, channels int) {
 	for n := range channels {
 		held = append(held, mustOpen(t, n, unix.O_EXCL))
 	}
-	refused(t, finish(t, command("--timeout", "2s", "get", systemPath)), 67, chif.ErrBusy.Error())
+	refused(t, finish(t, command("--timeout", "10s", "get", systemPath)), 67, chif.ErrBusy.Error())
 	walked := fmt.Sprintf("%d of %d are held", channels, channels)
-	if o := finish(t, command("--timeout", "5s", "doctor")); o.code != 67 || !strings.Contains(o.stdout, chif.ErrBusy.Error()) ||
+	if o := finish(t, command("--timeout", "20s", "doctor")); o.code != 67 || !strings.Contains(o.stdout, chif.ErrBusy.Error()) ||
 		!strings.Contains(o.stdout, walked) || !strings.Contains(o.stdout, fmt.Sprintf("process %d of ", os.Getpid())) {
 		t.Errorf("doctor: exit status %d, %q", o.code, o.stdout)
 	}
