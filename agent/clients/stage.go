@@ -24,9 +24,8 @@ const (
 type Stage struct {
 	Next     http.RoundTripper
 	Registry *Registry
-	// Allowed reports whether who has made the request of the context may read
-	// the path of u. It is asked about all but what was asked for itself, which
-	// is the gateway's to decide. Nil: they may.
+	// Allowed reports whether the caller may read u. The gateway has checked the
+	// requested path itself. Nil: the caller may.
 	Allowed func(ctx context.Context, u *url.URL) bool
 	// Recursive, if not nil, gets the recursive reads, for Subtree in the end: what
 	// they find takes much memory and work.

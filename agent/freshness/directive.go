@@ -67,9 +67,9 @@ func seconds(arg string, given bool, without time.Duration) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// ownRequest tells what makes the answer to a GET its client's own, so that it
-// is neither shared nor kept: identity, a range, a precondition, another protocol
-// version, a body.
+// ownRequest reports whether the answer to a GET must be neither shared nor kept:
+// because of its client's identity, a range, a precondition, another protocol version,
+// or a body.
 func ownRequest(r *http.Request) bool {
 	for _, name := range []string{"Authorization", "X-Auth-Token", "Cookie", "Range", "If-Match", "If-Unmodified-Since"} {
 		if len(r.Header[name]) > 0 {

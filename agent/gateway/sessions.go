@@ -197,10 +197,10 @@ func (g *Gateway) end(w http.ResponseWriter, c *call, s clients.Session) *failur
 	return nil
 }
 
-// listSessions answers with the iLO's collection as it is and adds the client
-// sessions to its members, without the default ones to which nobody logs in, named once more in Oem.Ilod so that they can be told
-// from the others. With query options the iLO's answer stays as it is: what they
-// do to a collection is the iLO's to say.
+// listSessions answers with the iLO's collection and adds the client sessions to its
+// members, except default sessions. Oem.Ilod repeats them so that clients can tell them
+// apart. With query options the iLO's answer stays as it is: only the iLO knows what
+// they do to a collection.
 func listSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if c.Method == http.MethodOptions {
 		g.reply(w, http.StatusNoContent, nil)

@@ -12,7 +12,7 @@ import (
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
-// errForgotten: a login was no good.
+// errForgotten: the iLO rejected the token that it had just issued.
 var errForgotten = errors.New("the iLO does not know the session that it has just opened")
 
 // change is a login or logout that others wait for.

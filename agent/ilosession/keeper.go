@@ -91,9 +91,8 @@ const (
 	workTimeout = 3 * time.Minute
 )
 
-// ErrNoLogin: a request was not sent, since there is no session for it; why
-// follows. Whatever that is, also an outcome that is not known, is about the
-// login and not about the request.
+// ErrNoLogin: a request was not sent, since no session could be opened. The wrapped
+// error is about the login, even if it says that the outcome is unknown.
 var ErrNoLogin = errors.New("there is no session on the iLO")
 
 // Keeper keeps at most one session on the iLO for everybody. It is an

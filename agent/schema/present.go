@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 )
 
-// present is JSON as the iLO has sent it, of which only what is looked at is
-// read; nil if there is none. What is broken in it is not there.
+// present is raw JSON of the iLO, parsed on demand; nil if there is none. Malformed
+// parts count as absent.
 type present []byte
 
 // kind is the kind of value: number for all numbers, null if there is none.
