@@ -126,6 +126,7 @@ func TestWarmingLastsAsLongAsItsLinesAreRead(t *testing.T) {
 				go func() { _, _ = io.Copy(io.Discard, c) }()
 			}
 			time.Sleep(300 * writeTimeout)
+			synctest.Wait()
 			if finished != reads || g.counts.inFlight.Load() != 0 {
 				t.Errorf("read %v: finished %v, %d requests", reads, finished, g.counts.inFlight.Load())
 			}
