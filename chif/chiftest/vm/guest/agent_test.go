@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ilod/ilod/chif"
 )
 
@@ -66,6 +68,10 @@ func startAgent(t *testing.T) *agent {
 		if err == nil {
 			conn.Close()
 			return a
+		}
+		var end unix.Siginfo
+		if err := unix.Waitid(unix.P_PID, a.cmd.Process.Pid, &end, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil || end.Signo != 0 {
+			t.Fatalf("the agent has ended: %v", err)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

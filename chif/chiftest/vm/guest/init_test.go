@@ -55,7 +55,7 @@ func setUp() error {
 		return err
 	}
 	control = chiftest.Client{Transport: line}
-	return errors.Join(os.Chmod("/tmp", 0o1777), os.Setenv("HOME", "/tmp"))
+	return errors.Join(os.Chmod("/tmp", os.ModeSticky|0o777), os.Setenv("HOME", "/tmp"))
 }
 
 // printKernelLog prints what the driver told the kernel log.
