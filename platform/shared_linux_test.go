@@ -76,6 +76,12 @@ func TestFilesThatOthersCanChange(t *testing.T) {
 		c.check(t, "link into a directory", SharedFile(link))
 		c.check(t, "link out of a directory", SharedFile(other))
 	}
+	if err := SharedFile(os.DevNull); err != nil {
+		t.Errorf("no configuration: %v", err)
+	}
+	if err := SharedFile("/dev/zero"); err == nil {
+		t.Error("another device that anybody can write to is no error")
+	}
 	if err := SharedFile(filepath.Join(t.TempDir(), "none")); err != nil {
 		t.Errorf("a file that does not exist: %v", err)
 	}
