@@ -65,7 +65,13 @@ func (l *listeners) open(ctx context.Context) error {
 	}
 	if l.openTLS(ctx, forTLS) != nil {
 		l.e.life.spawn("TLS listener", func(ctx context.Context) error {
-			for wait(ctx, tlsPause) && l.openTLS(ctx, forTLS) != nil {
+			for wait(ctx, tlsPause) {
+				if l.openTLS(ctx, forTLS) == nil {
+					return nil
+				}
+			}
+			if forTLS != nil { // nobody else knows it
+				return forTLS.Close()
 			}
 			return nil
 		})

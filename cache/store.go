@@ -114,7 +114,8 @@ type Store struct {
 // Open opens or makes the store. A directory that is damaged, full, read-only or
 // in use is no error: it is emptied, or the store is in memory and Stats says
 // why. So is one in which another user than root can change something. What is
-// dropped from such a store in memory makes the next Open remove the files. Errors are those of ctx, and of Options that make no sense.
+// dropped from such a store in memory makes the next Open remove the files. Errors are
+// those of ctx, and of Options that make no sense.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.MaxBytes < 0 {
 		return nil, fmt.Errorf("cache: limit of %d bytes", o.MaxBytes)

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// TestLibraryOpenFails: a handle that cannot be used is closed, and one that was
-// never made is not. Code 2 means that there is no driver, or after more than a
-// second of trying that all channels are taken. A refused ping is no failure.
+// TestLibraryOpenFails: after a failed open the handle is closed, if the library made
+// one. Code 2 within a second means that there is no driver; later it means that all
+// channels are taken. A refused ping does not make the open fail.
 func TestLibraryOpenFails(t *testing.T) {
 	for _, c := range []struct {
 		name   string

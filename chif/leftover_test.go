@@ -63,8 +63,8 @@ func blobs(n, tries int, late bool) (all []leftover) {
 }
 
 // A blob that could not be deleted is tried again, four times in all: at once, and 2,
-// 8 and 30 s after the try before. Each code but success means that it may still be
-// there; one that says that there is no such blob counts if it cannot come any more.
+// 8 and 30 s after the try before. Success means that it is gone. So does "no such
+// blob", once the iLO can no longer store it. After any other code it may still be there.
 func TestDeletionIsTriedAgain(t *testing.T) {
 	all := []time.Duration{0, 2 * time.Second, 10 * time.Second, 40 * time.Second}
 	for _, c := range []struct {

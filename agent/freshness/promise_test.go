@@ -179,7 +179,7 @@ func TestOnlyWhatIsLargeIsReadAsBulk(t *testing.T) {
 	}
 }
 
-// An answer from the cache, or that there is none, can go over a wire.
+// Each answer of the cache is valid HTTP, also the one that says that nothing is cached.
 func TestAnswersOfTheCacheAreHTTP(t *testing.T) {
 	c, _, _ := open(t, one())
 	ask(t, c, "GET", account)

@@ -177,15 +177,15 @@ func (s *Connections) victim(owner string, own bool) (first *connection) {
 		if c.excess || own && c.owner != owner || !waits || time.Since(c.since) < silence {
 			continue
 		}
-		if first == nil || cmp.Or(cmp.Compare(s.of[first.owner], s.of[c.owner]), fewer(first.admitted, c.admitted), c.since.Compare(first.since)) < 0 {
+		if first == nil || cmp.Or(cmp.Compare(s.of[first.owner], s.of[c.owner]), admittedLast(first.admitted, c.admitted), c.since.Compare(first.since)) < 0 {
 			first = c
 		}
 	}
 	return first
 }
 
-// fewer orders those that are not admitted before those that are.
-func fewer(a, b bool) int {
+// admittedLast is negative if a was admitted and b was not: b then goes first.
+func admittedLast(a, b bool) int {
 	switch {
 	case a == b:
 		return 0

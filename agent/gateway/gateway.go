@@ -258,8 +258,9 @@ func (g *Gateway) judge(w http.ResponseWriter, c *call, invalid *failure) (*rout
 	case route == nil:
 		w.Header().Set("Allow", allowed(c.path))
 		return nil, &failure{status: http.StatusMethodNotAllowed, key: "OperationNotAllowed"}
-	case c.who.role < route.role(c.path, c.Method):
-		return nil, c.who.lacks(route.role(c.path, c.Method))
+	}
+	if need := route.role(c.path, c.Method); c.who.role < need {
+		return nil, c.who.lacks(need)
 	}
 	return route, nil
 }

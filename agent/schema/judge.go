@@ -99,7 +99,7 @@ func (at place) empty() bool {
 	return at.current == nil && (at.others == nil || len(at.others.list) == 0)
 }
 
-// now reports whether something that there is now at the place is such.
+// now reports whether such holds for a present value at the place.
 func (at place) now(such func(present) bool) bool {
 	return at.current != nil && such(at.current) || at.others != nil && slices.ContainsFunc(at.others.list, such)
 }

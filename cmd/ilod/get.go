@@ -283,9 +283,9 @@ func readBody(req *http.Request, resp *http.Response) ([]byte, error) {
 	return body, nil
 }
 
-// writeBody prints a body byte for byte; on a terminal and before the output of
-// other commands the last line gets its end, and on a terminal no control of a body
-// that is no JSON acts.
+// writeBody prints a body byte for byte. On a terminal, and before the output of other
+// commands, it ends the last line. On a terminal it also puts blanks in place of control
+// characters, unless the body is JSON.
 func (a *app) writeBody(body []byte) error {
 	if (a.stdout.terminal || a.held != nil) && !bytes.HasSuffix(body, []byte("\n")) {
 		body = append(body, '\n')
