@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 // BenchmarkReadsUnderAttack measures fresh reads of root and of an operator, first
@@ -20,9 +20,7 @@ import (
 // agent is the program itself below the MemoryMax of its service, and the iLO takes
 // 50 ms for each request.
 func BenchmarkReadsUnderAttack(b *testing.B) {
-	if os.Getuid() != 0 {
-		b.Skip("only root makes a cgroup and is several users")
-	}
+	need.Root(b)
 	group := newCgroup(b, memoryMax(b))
 	dir := b.TempDir()
 	serveLarge(b, filepath.Join(dir, "ilo"), 50*time.Millisecond)

@@ -360,7 +360,9 @@ func TestWhatIsClosedIsNotGivenUp(t *testing.T) {
 	closed := 0
 	for n := range 60 {
 		o := diskOptions(t, t.TempDir())
-		o.patience = time.Duration(n) * time.Millisecond
+		if n < 59 { // the last one waits as long as it takes
+			o.patience = time.Duration(n) * time.Millisecond
+		}
 		s := open(t, o)
 		err := s.Close()
 		select {
@@ -380,6 +382,6 @@ func TestWhatIsClosedIsNotGivenUp(t *testing.T) {
 		}
 	}
 	if closed == 0 {
-		t.Skip("the disk is too slow to be closed in time")
+		t.Error("none was closed in time")
 	}
 }

@@ -10,18 +10,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // give makes another user the owner of a directory and all in it.
 func give(t *testing.T, dir string, uid int) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("ILOD_TEST_STRICT") == "1" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	need.Root(t)
 	if err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
 		return errors.Join(err, os.Lchown(name, uid, uid))
 	}); err != nil {

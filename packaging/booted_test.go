@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 // debianPackages is what a Debian needs to boot, to connect to its devices and to
@@ -66,7 +68,7 @@ func devices(t *testing.T) (one, other string) {
 		}
 	}
 	if len(usable) < 2 {
-		absent(t, "there are no two devices to allow and to deny, such as loop devices")
+		need.Absent(t, "there are no two devices to allow and to deny, such as loop devices")
 	}
 	return usable[0], usable[1]
 }
@@ -120,10 +122,10 @@ func bootable(t *testing.T, script string) (root string) {
 	needPackages(t, "mmdebstrap", "systemd-nspawn", "unshare")
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		absent(t, "containers need root")
+		need.Absent(t, "containers need root")
 	}
 	if out, err := exec.Command("unshare", "-m", "sh", "-c", ownHierarchy, "sh", "true").CombinedOutput(); err != nil {
-		absent(t, "no control group hierarchy of its own for a container: "+string(out))
+		need.Absent(t, "no control group hierarchy of its own for a container: "+string(out))
 	}
 	root = debian(t)
 	run(t, "cp", "../bin/ilosim", root+"/usr/bin/")

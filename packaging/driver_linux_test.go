@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/chif/chiftest"
+	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/vm"
 )
@@ -20,10 +21,10 @@ import (
 func TestDriver(t *testing.T) {
 	asked(t, "ILOD_TEST_DRIVER", "test-driver", "mmdebstrap", "cpio", "zstd")
 	if err := vm.CheckTools(); err != nil {
-		absent(t, err.Error())
+		need.Absent(t, err.Error())
 	}
 	if os.Geteuid() != 0 {
-		absent(t, "a Debian of its own needs root")
+		need.Absent(t, "a Debian of its own needs root")
 	}
 	kernel, err := vm.FindKernel(t.Context(), "../build/vm")
 	if err != nil {

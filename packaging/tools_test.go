@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 const built = "../build/packages"
@@ -39,18 +41,9 @@ func installed(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, program := range programs {
 		if _, err := exec.LookPath(program); err != nil {
-			absent(t, err.Error())
+			need.Absent(t, err.Error())
 		}
 	}
-}
-
-// absent skips the test, or fails it if ILOD_TEST_STRICT is 1.
-func absent(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("ILOD_TEST_STRICT") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip("SKIP: " + why)
 }
 
 // one is the only file of a name.

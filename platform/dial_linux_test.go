@@ -9,18 +9,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 // TestServerOfAnotherUserIsNotBelieved: root talks to root, and to who owns the
 // directory of the socket alone. What another user serves in a directory of all, or as
 // a process of his in the directory of the service, is refused with his name.
 func TestServerOfAnotherUserIsNotBelieved(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("ILOD_TEST_STRICT") == "1" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	need.Root(t)
 	const service = 64_321
 	for _, c := range []struct {
 		name          string

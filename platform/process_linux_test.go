@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 // both runs a test with pidfd_open(2), and as on a kernel without it.
@@ -73,12 +75,7 @@ func TestNoProcess(t *testing.T) {
 // TestOnlyProcessesOfTheSocketsOwnerAreItsAgent: an agent that runs as one user cannot
 // have root end the process of another.
 func TestOnlyProcessesOfTheSocketsOwnerAreItsAgent(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("ILOD_TEST_STRICT") == "1" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	need.Root(t)
 	const service = 64_321
 	both(t, func(t *testing.T, open func(int) (*Process, error)) {
 		socket := filepath.Join(t.TempDir(), "socket")

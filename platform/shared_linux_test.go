@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 // sharedCase is a file or directory as its owner has left it.
@@ -32,17 +34,10 @@ func (c sharedCase) check(t *testing.T, what string, err error) {
 	}
 }
 
-func onlyRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root gives files to others")
-	}
-}
-
 // TestFilesThatOthersCanChange: by their mode, their owner, or the directory in which
 // they stand; of a link both directories count.
 func TestFilesThatOthersCanChange(t *testing.T) {
-	onlyRoot(t)
+	need.Root(t)
 	files := []sharedCase{
 		{0o644, 0, 0, ""}, {0o600, 0, 0, ""}, {0o664, 0, 0, ""}, {0o640, 0, 99, ""},
 		{0o646, 0, 0, "has mode 0646"}, {0o660, 0, 99, "has mode 0660"}, {0o1666, 0, 0, "has mode 0666"}, {os.ModeSticky | 0o666, 0, 0, "has mode 1666"},
@@ -89,7 +84,7 @@ func TestFilesThatOthersCanChange(t *testing.T) {
 
 // TestDirectoriesOfOthers: those of a named user are no others.
 func TestDirectoriesOfOthers(t *testing.T) {
-	onlyRoot(t)
+	need.Root(t)
 	for _, c := range []struct {
 		sharedCase
 		owners []string

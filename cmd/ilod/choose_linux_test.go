@@ -4,18 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ilod/ilod/chif/chiftest"
+	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -31,7 +30,7 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 	t.Helper()
 	control, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		absent(t, err.Error())
+		need.Absent(t, err.Error())
 	}
 	t.Cleanup(func() { control.Close() })
 	fd := int(control.Fd())
@@ -107,20 +106,11 @@ func TestChoiceComesTooLate(t *testing.T) {
 	}
 	agent := exec.Command("ilod", "agent")
 	agent.Env = env
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		conn, err := net.Dial("unix", filepath.Join(dir, "run", "ilod.sock"))
-		if err == nil {
-			conn.Close()
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	agent.Stderr = new(bytes.Buffer)
+	ended := serve(t, agent, filepath.Join(dir, "run", "ilod.sock"))
 	defer func() {
 		run("agent", "stop")
-		_ = agent.Wait()
+		<-ended
 	}()
 
 	run("limits", "set", "max-sessions-per-user=1", "when-full=ask")

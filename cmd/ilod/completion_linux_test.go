@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )
@@ -68,9 +69,9 @@ func TestShellCompletes(t *testing.T) {
 		},
 	} {
 		t.Run(shell, func(t *testing.T) {
-			need(t, shell, shell)
+			need.Program(t, shell, shell)
 			if _, err := os.Stat("/usr/share/bash-completion/bash_completion"); err != nil {
-				absent(t, err.Error())
+				need.Absent(t, err.Error())
 			}
 			file := script(t, shell)
 			if got := ask(t, file, words); !strings.Contains(got, want) {

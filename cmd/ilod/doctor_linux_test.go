@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 // TestDoctorFileSystem has directories on a small and then read-only file system.
@@ -13,7 +15,7 @@ func TestDoctorFileSystem(t *testing.T) {
 	d := newDoctor(t, nil)
 	dir := t.TempDir()
 	if err := unix.Mount("ilod-doctor-test", dir, "tmpfs", 0, "size=512k,mode=0700"); err != nil {
-		absent(t, fmt.Sprintf("cannot mount a tmpfs (needs root): %v", err))
+		need.Absent(t, fmt.Sprintf("cannot mount a tmpfs (needs root): %v", err))
 	}
 	t.Cleanup(func() {
 		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {

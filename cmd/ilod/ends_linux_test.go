@@ -14,7 +14,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -348,30 +347,12 @@ var silentEnds = map[string]int{
 func (c *endless) agent(t *testing.T) {
 	t.Helper()
 	agent, stdout, stderr := c.command(ending{args: "agent"})
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = agent.Wait() // its state says how
-		close(ended)
-	}()
+	ended := serve(t, agent, filepath.Join(c.dir, "run", "ilod.sock"))
 	t.Cleanup(func() {
 		_ = agent.Process.Signal(syscall.SIGTERM) // it may have been stopped
-		<-ended
+		<-ended                                   // its state says how
 		endsInOrder(t, agent, stdout, stderr, 0)
 	})
-	for {
-		if conn, err := net.Dial("unix", filepath.Join(c.dir, "run", "ilod.sock")); err == nil {
-			_ = conn.Close()
-			return
-		}
-		select {
-		case <-ended:
-			t.Fatalf("the agent has ended: %s", stderr)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }
 
 // dyingAgent is an agent that ends in the middle of a request.

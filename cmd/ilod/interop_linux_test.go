@@ -26,6 +26,7 @@ import (
 	"github.com/stmcginnis/gofish"
 	"golang.org/x/sys/unix"
 
+	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )
@@ -35,9 +36,9 @@ import (
 // knows no port but 443. All their logins together cost the iLO one, and nothing
 // of them is left.
 func TestInterop(t *testing.T) {
-	need(t, "ip", "iproute2")
+	need.Program(t, "ip", "iproute2")
 	if os.Geteuid() != 0 {
-		absent(t, "a network namespace needs root")
+		need.Absent(t, "a network namespace needs root")
 	}
 	resources := tree.Generate(tree.GenerateOptions{})
 	device, service := simulator(t, redfish.Options{Tree: resources})
@@ -242,12 +243,12 @@ func (a *agentProcess) clientSessions(t *testing.T) (live, made int) {
 }
 
 func curlUnix(t *testing.T, a *agentProcess, want computer) {
-	need(t, "curl", "curl")
+	need.Program(t, "curl", "curl")
 	curl(t, a, want, "http://localhost", "--unix-socket", a.socket())
 }
 
 func curlTLS(t *testing.T, a *agentProcess, want computer) {
-	need(t, "curl", "curl")
+	need.Program(t, "curl", "curl")
 	curl(t, a, want, "https://localhost", "--cacert", a.certificate)
 	basic := func(password string, more ...string) []string {
 		return append([]string{"curl", "-sS", "--fail", "--cacert", a.certificate, "--user", a.user + ":" + password, "https://127.0.0.1/redfish/v1/Systems/1"}, more...)
@@ -343,7 +344,7 @@ func testGofish(t *testing.T, want computer, config gofish.ClientConfig) {
 
 // redfishtool never checks a certificate.
 func redfishtool(t *testing.T, a *agentProcess, want computer) {
-	need(t, "redfishtool", "redfishtool")
+	need.Program(t, "redfishtool", "redfishtool")
 	account := []string{"-u", a.user, "-p", a.password}
 	tool := func(how []string, args ...string) []string {
 		return slices.Concat([]string{"redfishtool", "-r", "127.0.0.1", "-S", "Always"}, how, args)
@@ -391,7 +392,7 @@ with auth:
 func sushy(t *testing.T, a *agentProcess, want computer) {
 	const python = "/usr/bin/python3" // whose packages are Debian's
 	if out, err := exec.Command(python, "-c", "import sushy").CombinedOutput(); err != nil {
-		absent(t, fmt.Sprintf("%v: %s: apt-get install --no-install-recommends python3-sushy", err, out))
+		need.Absent(t, fmt.Sprintf("%v: %s: apt-get install --no-install-recommends python3-sushy", err, out))
 	}
 	program := filepath.Join(a.dir, "client.py")
 	if err := os.WriteFile(program, []byte(sushyProgram), 0o600); err != nil {
@@ -404,7 +405,7 @@ func sushy(t *testing.T, a *agentProcess, want computer) {
 }
 
 func ilorest(t *testing.T, a *agentProcess, want computer) {
-	need(t, "ilorest", "ilorest")
+	need.Program(t, "ilorest", "ilorest")
 	tool := func(args ...string) []string {
 		return append([]string{"ilorest", "--nologo", "--cache-dir", filepath.Join(a.dir, "ilorest")}, args...)
 	}

@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 // TestManual wants a page for each command, in which mandoc finds nothing, be it
 // style.
 func TestManual(t *testing.T) {
-	need(t, "mandoc", "mandoc")
+	need.Program(t, "mandoc", "mandoc")
 	dir := t.TempDir()
 	manual := exec.Command("ilod", "internal", "man", dir)
 	manual.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1000000000")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -103,7 +104,7 @@ func (n *neighbour) moveOut(what string, reset bool) {
 // whether the guardian lives or not, by the command or the agent that runs next.
 func TestNeighbourOfAKilledLogin(t *testing.T) {
 	t.Parallel()
-	need(t, "strace", "strace")
+	need.Program(t, "strace", "strace")
 	s := newSite(t, programs(t), "--max-sessions", "10")
 	s.againByCommand("at first")
 	sync := 1 // that the command is killed at

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -22,7 +23,7 @@ const serviceUser = 64_321
 func asRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		absent(t, "root")
+		need.Absent(t, "root")
 	}
 }
 

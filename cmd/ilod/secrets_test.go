@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
@@ -111,17 +109,7 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 	defer log.Close()
 	agent.Stderr = log
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		conn, err := net.Dial("unix", filepath.Join(dir, "run", "ilod.sock"))
-		if err == nil {
-			_ = conn.Close()
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	ended := serve(t, agent, filepath.Join(dir, "run", "ilod.sock"))
 	for range 2 {
 		handles = append(handles, ilod("session new --name secret"))
 		env = append(env, "ILOD_SESSION="+handles[len(handles)-1])
@@ -134,7 +122,7 @@ func TestSecretsStayInside(t *testing.T) {
 		env = env[:len(env)-1]
 	}
 	ilod("agent stop")
-	if err := agent.Wait(); err != nil {
+	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 func TestStatements(t *testing.T) {
@@ -39,7 +41,7 @@ func TestStatements(t *testing.T) {
 
 // TestStatementsAsShell compares the words of quoted text with those of a shell.
 func TestStatementsAsShell(t *testing.T) {
-	need(t, "sh", "dash")
+	need.Program(t, "sh", "dash")
 	words := rapid.SliceOfN(rapid.StringMatching(`([a-z=/{}:,.é-]|\\[a-z'"\\ #]|'[a-z"\\# |]{0,4}'|"([a-z'# |;]|\\["\\$a]){0,4}"){1,6}`), 1, 5)
 	rapid.Check(t, func(t *rapid.T) {
 		text := "x " + strings.Join(words.Draw(t, "words"), " ")

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 // traced are the system calls that say or store something, or wait for
@@ -29,7 +31,7 @@ var traced = strings.Fields(`write read sendto recvfrom sendmsg recvmsg pwrite64
 // All of them take some minutes: with ILOD_TEST_KILLS there are all, without some
 // at random.
 func TestKillAtEachSystemCall(t *testing.T) {
-	need(t, "strace", "strace")
+	need.Program(t, "strace", "strace")
 	seed := setting(t, "ILOD_TEST_SEED", int(time.Now().UnixNano()&0xFFFFFF))
 	t.Logf("ILOD_TEST_SEED=%d", seed)
 	built := programs(t)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -46,7 +47,7 @@ func TestTerminal(t *testing.T) {
 			}
 		})
 		t.Run("tmux/"+command, func(t *testing.T) {
-			need(t, "tmux", "tmux")
+			need.Program(t, "tmux", "tmux")
 			fits(t, inTmux(t, ilod, command), want)
 		})
 		for kind, variables := range map[string][]string{"dumb": {"TERM=dumb"}, "NO_COLOR": {"TERM=xterm", "NO_COLOR=1"}} {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/chif/chiftest/vm"
 )
 
@@ -21,7 +22,7 @@ import (
 func TestInitramfs(t *testing.T) {
 	asked(t, "ILOD_TEST_INITRAMFS", "test-initramfs", "mmdebstrap", "unshare", "tar")
 	if os.Geteuid() != 0 {
-		absent(t, "a Debian to make images in needs root")
+		need.Absent(t, "a Debian to make images in needs root")
 	}
 	kernel, release := kernel(t)
 	system := debian(t, kernel, release)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/chif/chiftest"
+	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/vm"
 )
@@ -31,22 +32,13 @@ func asked(t *testing.T, variable, target string, programs ...string) {
 		t.Skipf("boots virtual machines: set %s=1, or run 'make %s'", variable, target)
 	}
 	if err := vm.CheckTools(); err != nil {
-		absent(t, err.Error())
+		need.Absent(t, err.Error())
 	}
 	for _, program := range programs {
 		if _, err := exec.LookPath(program); err != nil {
-			absent(t, err.Error())
+			need.Absent(t, err.Error())
 		}
 	}
-}
-
-// absent skips the test, or fails it if ILOD_TEST_STRICT is 1.
-func absent(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("ILOD_TEST_STRICT") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // run is the standard output of a program that must succeed.

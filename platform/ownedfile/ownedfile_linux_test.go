@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 // service is a user who is neither root nor the one that tests run as.
@@ -19,12 +21,7 @@ const service = 64_321
 // nothing may touch. It needs root.
 func foreign(t *testing.T) (dir, precious string) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("ILOD_TEST_STRICT") == "1" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	need.Root(t)
 	base := t.TempDir()
 	dir, precious = filepath.Join(base, "dir"), filepath.Join(base, "precious")
 	must(t, os.Mkdir(dir, 0o755))

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 // Testdata returns the directory of test data: the environment variable
@@ -18,11 +20,7 @@ func Testdata(tb testing.TB) string {
 		dir = filepath.Join(filepath.Dir(file), "../../../../shared/testdata")
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		const missing = "no test data at %s: set ILOD_TESTDATA to the directory that holds trees/"
-		if os.Getenv("ILOD_TEST_STRICT") == "1" {
-			tb.Fatalf(missing, dir)
-		}
-		tb.Skipf(missing, dir)
+		need.Absent(tb, "no test data at "+dir+": set ILOD_TESTDATA to the directory that holds trees/")
 	}
 	return dir
 }

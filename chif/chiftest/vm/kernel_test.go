@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ilod/ilod/chif/chiftest/need"
 )
 
 func script(t *testing.T, dir, name, text string) {
@@ -51,14 +53,8 @@ func kernelDeb(t *testing.T, kernel, module string) string {
 }
 
 func TestFindKernel(t *testing.T) {
-	for _, program := range []string{"xz", "dpkg-deb"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv("ILOD_TEST_STRICT") == "1" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-	}
+	need.Program(t, "xz", "xz-utils")
+	need.Program(t, "dpkg-deb", "dpkg")
 	bin, cache := t.TempDir(), t.TempDir()
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	t.Setenv("DEB", kernelDeb(t, "ELF kernel", "ELF module"))
