@@ -19,7 +19,7 @@ func TestLingerBeginsWithTheEndOfUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, redfish.Options{IdleTimeout: redfish.NoIdleTimeout})
 		k := m.keeper(func(o *KeeperOptions) { o.Linger = time.Minute })
-		m.answers(redfish.Answer{Path: system, Latency: redfish.Duration(3 * time.Minute)})
+		m.answers(redfish.Answer{Path: system, Latency: redfish.Duration(2 * time.Minute)}) // the channel waits for 3
 		m.get(k)
 		time.Sleep(time.Minute - time.Second)
 		synctest.Wait()
