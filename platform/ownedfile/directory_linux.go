@@ -343,6 +343,9 @@ func (d *directory) giveAll(top *directory) error {
 	errs := []error{err}
 	for _, e := range entries {
 		below, err := openAt(d.fd, e.Name(), filepath.Join(d.name, e.Name()))
+		if errors.Is(err, unix.ENOENT) {
+			continue // somebody has removed it meanwhile
+		}
 		if err != nil {
 			errs = append(errs, d.failed("open", e.Name(), err))
 			continue

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -249,6 +250,37 @@ func TestOnlyWhatRootMadeThereIsGiven(t *testing.T) {
 	if err := GiveAll(filepath.Join(dir, "a", "up")); !errors.Is(err, ErrPlanted) {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestWhatGoesMeanwhileIsNotMissed: a service must start although another process
+// removes its files at that time.
+func TestWhatGoesMeanwhileIsNotMissed(t *testing.T) {
+	dir, _ := foreign(t)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			for n := range 50 {
+				_ = os.WriteFile(filepath.Join(dir, strconv.Itoa(n)), nil, 0o600)
+			}
+			for n := range 50 {
+				_ = os.Remove(filepath.Join(dir, strconv.Itoa(n)))
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	for range 300 {
+		if err := GiveAll(dir); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	<-done
 }
 
 // TestDirectoriesOfOthersAreNotForLibraries: a library that opens files by their paths
