@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,6 +131,7 @@ func bootable(t *testing.T, script string) (root string) {
 	root = debian(t)
 	run(t, "cp", "../bin/ilosim", root+"/usr/bin/")
 	run(t, "cp", "testdata/"+script, root+"/selftest.sh")
+	run(t, "cp", "testdata/lib.sh", root+"/")
 	run(t, "cp", "testdata/selftest.service", root+"/etc/systemd/system/")
 	run(t, "cp", one(t, "*_amd64.deb"), root+"/ilod.deb")
 	run(t, "systemctl", "--root="+root, "enable", "selftest.service")
@@ -137,15 +139,21 @@ func bootable(t *testing.T, script string) (root string) {
 	return root
 }
 
+// booted is held by the machine that runs: two would share the control groups of
+// their services, since these have the same names.
+var booted sync.Mutex
+
 // boot runs the script, which must print "passed".
 func boot(t *testing.T, root string, options ...string) {
 	t.Helper()
+	booted.Lock()
+	defer booted.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	// The right to attach the programs to control groups that keep devices from
 	// services.
 	out, err := exec.CommandContext(ctx, "unshare", append([]string{"-m", "sh", "-c", ownHierarchy, "sh",
-		"systemd-nspawn", "-q", "-D", root, "--boot", "--register=no", "--keep-unit", "--console=pipe", "--machine=ilod-" + filepath.Base(filepath.Dir(root)) + strconv.Itoa(os.Getpid()),
+		"systemd-nspawn", "-q", "-D", root, "--boot", "--register=no", "--keep-unit", "--private-network", "--console=pipe", "--machine=ilod-" + filepath.Base(filepath.Dir(root)) + strconv.Itoa(os.Getpid()),
 		"--capability=CAP_BPF", "--system-call-filter=bpf"}, options...)...).CombinedOutput()
 	log, _ := os.ReadFile(root + "/selftest.log")
 	if !bytes.Contains(log, []byte("\npassed\n")) {

@@ -1,25 +1,7 @@
 # Attacks the installed agent as local users without much right, under the limits
 # of its own unit. Prints one line for each step and "passed" at the end.
-set -eu
-export DEBIAN_FRONTEND=noninteractive
+. /lib.sh
 
-step() { echo "== $*"; }
-fail() {
-	echo "FAIL: $*"
-	systemctl --no-pager status ilod.service ilod.socket || true
-	journalctl --no-pager -u ilod.service | grep -v -e 0x -e '()' | tail -n 40 || true
-	exit 1
-}
-until_true() {
-	tries=0
-	until "$@" >/dev/null 2>&1; do
-		tries=$((tries + 1))
-		[ $tries -lt 300 ] || fail "never true: $*"
-		sleep 0.1
-	done
-}
-ctl() { ilosim ctl --control unix:/ilosim/control.sock "$@"; }
-pid() { systemctl show -P MainPID ilod.service; }
 as() { runuser -u "$@"; }
 
 # begin ATTACK... starts what alice, a reader, does until end.
@@ -47,11 +29,8 @@ serves() {
 }
 
 step an agent with a reader and an operator
-mkdir -p /ilosim /etc/systemd/system/ilod.service.d
-systemd-run --quiet --unit=ilosim ilosim --listen unix:/ilosim/ilo.sock --control unix:/ilosim/control.sock --foreign-sessions 2
-until_true ctl GET /check
-until_true test -S /ilosim/ilo.sock
-chmod 0666 /ilosim/ilo.sock
+start_ilo
+mkdir -p /etc/systemd/system/ilod.service.d
 printf '[Service]\nEnvironment=ILOD_DEVICE=unix:/ilosim/ilo.sock\n' >/etc/systemd/system/ilod.service.d/test.conf
 dpkg -i /ilod.deb >/dev/null || fail "dpkg -i"
 useradd -G ilod alice
@@ -59,7 +38,7 @@ useradd -G ilod olga
 printf '[roles.reader]\nusers = ["alice"]\n[roles.operator]\nusers = ["olga"]\n[tls]\nlisten = "127.0.0.1:8443"\n' >>/etc/ilod/ilod.toml
 systemctl stop ilod.service
 systemctl enable --now --quiet ilod-tls.socket
-systemctl start ilod.service
+systemctl start ilod.service || fail "no start with a TLS port"
 ilod cache warm >/dev/null 2>&1 || fail warm
 agent=$(pid)
 serves "at rest"

@@ -1,29 +1,9 @@
 # Uses the package of ilod on a booted Debian, with ilosim as the iLO. Prints one
 # line for each step and "passed" at the end.
-set -eu
-export DEBIAN_FRONTEND=noninteractive
+. /lib.sh
 
-step() { echo "== $*"; }
-fail() {
-	echo "FAIL: $*"
-	systemctl --no-pager status ilod.service ilod.socket || true
-	journalctl --no-pager -u ilod.service | grep -v -e 0x -e '()' | tail -n 40 || true
-	exit 1
-}
-# until_true COMMAND waits for it to succeed.
-until_true() {
-	tries=0
-	until "$@" >/dev/null 2>&1; do
-		tries=$((tries + 1))
-		[ $tries -lt 300 ] || fail "never true: $*"
-		sleep 0.1
-	done
-}
-ctl() { ilosim ctl --control unix:/ilosim/control.sock "$@"; }
 ours() { ctl GET /sessions | tr '{' '\n' | grep -c '"foreign":false' || true; }
 have_ours() { [ "$(ours)" -eq "$1" ]; }
-property() { systemctl show -P "$2" "$1"; }
-pid() { property ilod.service MainPID; }
 other_pid() { new=$(pid) && [ "$new" -ne 0 ] && [ "$new" -ne "$1" ]; }
 
 # listing is what the machine has where packages may leave something, but for what
@@ -66,11 +46,7 @@ listing >/before
 while umount /proc/sys/kernel/random/boot_id 2>/dev/null; do :; done
 
 step an iLO
-mkdir -p /ilosim
-systemd-run --quiet --unit=ilosim ilosim --listen unix:/ilosim/ilo.sock --control unix:/ilosim/control.sock --foreign-sessions 2
-until_true ctl GET /check
-until_true test -S /ilosim/ilo.sock
-chmod 0666 /ilosim/ilo.sock
+start_ilo
 
 step install
 mkdir -p /etc/systemd/system/ilod.service.d /run/probe
