@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -130,35 +129,12 @@ func status(t testing.TB, conn net.Conn, request string) int {
 // dialAs connects as a user, whom the kernel tells the agent.
 func dialAs(t testing.TB, socket string, uid int) net.Conn {
 	t.Helper()
-	type result struct {
-		net.Conn
-		error
-	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine, and its identity
-		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
-			done <- result{nil, errno}
-			return
-		}
-		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-		if err == nil {
-			err = syscall.Connect(fd, &syscall.SockaddrUnix{Name: socket})
-		}
-		if err != nil {
-			done <- result{nil, err}
-			return
-		}
-		f := os.NewFile(uintptr(fd), "agent")
-		conn, err := net.FileConn(f)
-		_ = f.Close()
-		done <- result{conn, err}
-	}()
-	r := <-done
-	if r.error != nil {
-		t.Fatal(r.error)
-	}
-	return r.Conn
+	var conn net.Conn
+	need.As(t, uid, func() (err error) {
+		conn, err = (&net.Dialer{}).DialContext(t.Context(), "unix", socket)
+		return err
+	})
+	return conn
 }
 
 const largePath = "/redfish/v1/Registries/Large/"

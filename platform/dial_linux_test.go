@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -64,17 +63,5 @@ func serveAs(t *testing.T, path string, uid int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Close(fd) })
-	listened := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocks it: the thread ends with this goroutine
-		id := uintptr(uid)
-		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, id, id, id); errno != 0 {
-			listened <- errno
-			return
-		}
-		listened <- unix.Listen(fd, 1)
-	}()
-	if err := <-listened; err != nil {
-		t.Fatal(err)
-	}
+	need.As(t, uid, func() error { return unix.Listen(fd, 1) })
 }
