@@ -35,7 +35,8 @@ type mutation struct {
 // TestMutants needs ILOD_TEST_MUTANTS, which names packages, such as
 // "agent/schedule agent/gateway"; ILOD_MUTANTS is how many mutants of each are made,
 // ILOD_SEED repeats a draw. It fails if fewer than ILOD_MUTANTS_KILLED percent are
-// noticed, 0 if that is not set, and prints those that are not.
+// noticed, 0 if that is not set, and prints those that are not. Tests whose names match
+// ILOD_TEST_LAST run on the mutants alone that the others have not noticed.
 func TestMutants(t *testing.T) {
 	packages := strings.Fields(os.Getenv("ILOD_TEST_MUTANTS"))
 	if len(packages) == 0 {
@@ -141,11 +142,18 @@ func (m mutant) run(t *testing.T, dir string, limit time.Duration) (noticed, com
 			return false, false
 		}
 	}
-	test := exec.Command("go", "test", "-count=1", "-failfast", "-vet=off", "-timeout="+limit.String(), dir)
-	test.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay) // also of what the tests build
-	out, err := test.CombinedOutput()
-	compiles = !bytes.Contains(out, []byte("[build failed]"))
-	return err != nil, compiles
+	parts := []string{"-run=."}
+	if last := os.Getenv("ILOD_TEST_LAST"); last != "" {
+		parts = []string{"-skip=" + last, "-run=" + last}
+	}
+	for _, part := range parts {
+		test := exec.Command("go", "test", "-count=1", "-failfast", "-vet=off", "-timeout="+limit.String(), part, dir)
+		test.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay) // also of what the tests build
+		if out, err := test.CombinedOutput(); err != nil {
+			return true, !bytes.Contains(out, []byte("[build failed]"))
+		}
+	}
+	return false, true
 }
 
 // mutationsOf are all of a package, for this operating system.
