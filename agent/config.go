@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -125,10 +124,13 @@ func DefaultConfig(stateDir, runtimeDir string) Config {
 // is.
 var ErrConfig = errors.New("configuration")
 
+// maxFile bounds a file of the configuration, in bytes.
+const maxFile = 1 << 20
+
 // ReadFile adds what the file says to c. A key that is not known is an error, and
 // so is a file that does not exist, unless it is optional.
 func (c *Config) ReadFile(name string, optional bool) error {
-	text, err := os.ReadFile(name)
+	text, err := plaintext.ReadFile(name, maxFile)
 	if optional && errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ilod/ilod/agent/plaintext"
 )
 
 func write(t *testing.T, text string, mode os.FileMode) (name string) {
@@ -104,6 +106,9 @@ func TestConfigErrors(t *testing.T) {
 		}
 	}
 	var c Config
+	if err := c.ReadFile(write(t, strings.Repeat("\n", maxFile+1), 0o600), false); !errors.Is(err, ErrConfig) || !errors.Is(err, plaintext.ErrTooLarge) {
+		t.Errorf("a file without end: %v", err)
+	}
 	missing := filepath.Join(t.TempDir(), "none")
 	if err := c.ReadFile(missing, true); err != nil {
 		t.Errorf("an optional one: %v", err)

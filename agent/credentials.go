@@ -33,7 +33,7 @@ func (c *Config) Credentials(getenv func(string) string) (*ilosession.Credential
 	} else if mode := info.Mode().Perm(); mode&0o077 != 0 && name == c.CredentialsFile && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("%w: credentials: others than the owner of %s have access (%s); run 'chmod 600' on it", ErrConfig, name, mode)
 	}
-	text, err := os.ReadFile(name)
+	text, err := plaintext.ReadFile(name, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("%w: credentials: %w", ErrConfig, err)
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"net/textproto"
-	"os"
 	"slices"
 	"strings"
 
@@ -141,12 +140,16 @@ func (a *app) readData(data string, text bool) ([]byte, error) {
 	return body, nil
 }
 
+// maxInput bounds what a command reads from a file or from standard input, in bytes.
+// It is twice the largest request.
+const maxInput = 64 << 20
+
 // readFile reads a file, or standard input for "-".
 func (a *app) readFile(name string) ([]byte, error) {
 	if name != "-" {
-		return os.ReadFile(name)
+		return plaintext.ReadFile(name, maxInput)
 	}
-	data, err := io.ReadAll(a.stdin)
+	data, err := plaintext.Read(a.stdin, maxInput)
 	if err != nil {
 		return nil, fmt.Errorf("standard input: %w", err)
 	}
