@@ -71,9 +71,8 @@ linuxpe-demo: ## deploy a server from an initrd without disk, on the real hpilo 
 test-initramfs: ## make images with dracut and initramfs-tools, and boot them; needs root
 	ILOD_TEST_INITRAMFS=1 $(GO) test -count=1 -v -timeout 45m -run TestInitramfs ./packaging/linuxpe
 
-# Not those whose tests serve Unix sockets, as agent/gateway and cmd/….
-windows_packages = $(addprefix ./,agent agent/clients agent/freshness agent/health agent/ilosession agent/redfisherror agent/schedule \
-	agent/schema agent/selection agent/transaction cache chif chif/chiftest chif/chiftest/redfish chif/chiftest/tree platform)
+# Not those whose tests serve Unix sockets, or run on Linux alone.
+windows_packages = $$($(GO) list ./agent/... ./cache ./chif/... ./platform/... | grep --invert-match -e /gateway -e /chiftest/vm -e /chiftest/wine)
 
 test-windows: build-windows ## run ilod.exe, its tests and what is packed of it under Wine
 	chif/chiftest/wine/with env --unset=ILOD_TEST_STRICT --unset=ILOD_TESTDATA sh -c '$(GO) test -count=1 -v ./chif/chiftest/wine && \
