@@ -31,8 +31,9 @@ func TestDependencies(t *testing.T) {
 		{"agent/freshness", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema"}, nil},
 		{"agent/schedule", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness"}, nil},
 		{"agent/ilosession", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness", "agent/schedule"}, nil},
-		{"agent/health", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
-		{"agent/selection", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
+		// What a server consists of and can be made to do, over any http.RoundTripper.
+		{"agent/server", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
+		{"agent/server/health", []string{"agent/schema"}, nil},
 		{"agent/redfisherror", []string{"agent/gateway", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
 		// What is made for tests is in no program but the simulator.
 		{"cmd/ilod", []string{"chif/chiftest"}, []string{"testing"}},

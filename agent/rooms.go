@@ -15,10 +15,10 @@ import (
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/gateway"
-	"github.com/ilod/ilod/agent/health"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/schedule"
 	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/agent/server/health"
 	"github.com/ilod/ilod/agent/transaction"
 )
 

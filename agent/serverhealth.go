@@ -9,8 +9,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/gateway"
-	"github.com/ilod/ilod/agent/health"
 	"github.com/ilod/ilod/agent/schedule"
+	"github.com/ilod/ilod/agent/server/health"
 )
 
 const (

@@ -21,7 +21,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/gateway"
-	"github.com/ilod/ilod/agent/health"
+	"github.com/ilod/ilod/agent/server/health"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )

@@ -19,7 +19,7 @@ import (
 
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/freshness"
-	"github.com/ilod/ilod/agent/selection"
+	"github.com/ilod/ilod/agent/server/selection"
 	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/platform"
 )

@@ -12,7 +12,7 @@ import (
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/agent/schema"
-	"github.com/ilod/ilod/agent/selection"
+	"github.com/ilod/ilod/agent/server/selection"
 	"github.com/ilod/ilod/chif"
 )
 

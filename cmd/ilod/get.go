@@ -18,7 +18,7 @@ import (
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/schema"
-	"github.com/ilod/ilod/agent/selection"
+	"github.com/ilod/ilod/agent/server/selection"
 )
 
 func (a *app) getCommand() *cobra.Command {

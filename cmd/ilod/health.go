@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/health"
+	"github.com/ilod/ilod/agent/server/health"
 )
 
 const healthPath = "/ilod/v1/health"

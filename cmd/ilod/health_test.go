@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ilod/ilod/agent/health"
+	"github.com/ilod/ilod/agent/server/health"
 )
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ilod/ilod/agent/health"
+	"github.com/ilod/ilod/agent/server/health"
 )
 
 // screen is what a report is written on.

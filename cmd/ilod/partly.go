@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/ilod/ilod/agent/selection"
+	"github.com/ilod/ilod/agent/server/selection"
 )
 
 // partlyError is the end of a command that could not read all of its resources, and

@@ -15,7 +15,7 @@ import (
 
 	"github.com/ilod/ilod/agent/plaintext"
 	"github.com/ilod/ilod/agent/secret"
-	"github.com/ilod/ilod/agent/selection"
+	"github.com/ilod/ilod/agent/server/selection"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/schema"
-	"github.com/ilod/ilod/agent/selection"
+	"github.com/ilod/ilod/agent/server/selection"
 )
 
 // Errors of the commands that work on a selection.

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/schema"
-	"github.com/ilod/ilod/agent/selection"
+	"github.com/ilod/ilod/agent/server/selection"
 )
 
 // errNoChanges: the iLO has nothing to be told, or has not told anything.

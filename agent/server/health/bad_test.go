@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/ilod/ilod/agent/health"
+	"github.com/ilod/ilod/agent/server/health"
 )
 
 // remembered answers as a service did, but for one request.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ilod/ilod/agent/health"
 	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/agent/server/health"
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ilod/ilod/agent/health"
+	"github.com/ilod/ilod/agent/server/health"
 )
 
 // small is the report of a service with a system and what pages add to it.
