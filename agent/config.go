@@ -166,8 +166,8 @@ func decode(name string, file []byte, into any) error {
 func lineOf(text string, key toml.Key) int {
 	lines := strings.SplitAfter(text, "\n")
 	for n := range lines {
-		var any map[string]any
-		meta, err := toml.Decode(strings.Join(lines[:n+1], ""), &any)
+		var ignored map[string]any
+		meta, err := toml.Decode(strings.Join(lines[:n+1], ""), &ignored)
 		if err == nil && meta.IsDefined(key...) {
 			return n + 1
 		}
@@ -233,29 +233,13 @@ func (c *Config) Validate() error {
 		wrong("cache.max-size", c.Cache.MaxSize, "at least 1MiB")
 	}
 	c.Session.validate(wrong)
-	for _, n := range []struct {
-		key   string
-		value int64
-	}{{"clients.max-sessions", int64(c.Clients.MaxSessions)}, {"clients.max-sessions-per-user", int64(c.Clients.MaxSessionsPerUser)},
-		{"clients.inactivity-timeout", int64(c.Clients.InactivityTimeout)}, {"clients.lifetime", int64(c.Clients.Lifetime)}} {
-		if n.value < 0 {
-			wrong(n.key, "negative", "0 or more")
-		}
-	}
-	if !slices.Contains(WhenFull, c.Clients.WhenFull) {
-		wrong("clients.when-full", c.Clients.WhenFull, "one of "+strings.Join(WhenFull, ", "))
-	}
+	c.Clients.validate(wrong)
+	c.TLS.validate(wrong)
 	if _, err := logrus.ParseLevel(c.Log.Level); err != nil {
 		wrong("log.level", c.Log.Level, "one of error, warn, info, debug")
 	}
 	if !slices.Contains(LogFormats, c.Log.Format) {
 		wrong("log.format", c.Log.Format, "one of "+strings.Join(LogFormats, ", "))
-	}
-	if c.TLS.Listen != "" && !isLoopback(c.TLS.Listen) {
-		wrong("tls.listen", c.TLS.Listen, "a loopback address and a port, such as 127.0.0.1:8443")
-	}
-	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
-		wrong("tls", "a certificate without key or a key without certificate", "both or none")
 	}
 	return errors.Join(errs...)
 }
@@ -273,6 +257,30 @@ func (c *SessionConfig) validate(wrong func(key string, value any, want string))
 	}
 	if !slices.Contains(LimitPolicies, c.LimitPolicy) {
 		wrong("session.limit-policy", c.LimitPolicy, "one of "+strings.Join(LimitPolicies, ", "))
+	}
+}
+
+func (c *ClientsConfig) validate(wrong func(key string, value any, want string)) {
+	for _, n := range []struct {
+		key   string
+		value int64
+	}{{"clients.max-sessions", int64(c.MaxSessions)}, {"clients.max-sessions-per-user", int64(c.MaxSessionsPerUser)},
+		{"clients.inactivity-timeout", int64(c.InactivityTimeout)}, {"clients.lifetime", int64(c.Lifetime)}} {
+		if n.value < 0 {
+			wrong(n.key, "negative", "0 or more")
+		}
+	}
+	if !slices.Contains(WhenFull, c.WhenFull) {
+		wrong("clients.when-full", c.WhenFull, "one of "+strings.Join(WhenFull, ", "))
+	}
+}
+
+func (c *TLSConfig) validate(wrong func(key string, value any, want string)) {
+	if c.Listen != "" && !isLoopback(c.Listen) {
+		wrong("tls.listen", c.Listen, "a loopback address and a port, such as 127.0.0.1:8443")
+	}
+	if (c.Certificate == "") != (c.Key == "") {
+		wrong("tls", "a certificate without key or a key without certificate", "both or none")
 	}
 }
 
