@@ -12,18 +12,9 @@ import (
 // are pending together. GrayOut does not keep an attribute from being written
 // (DSP0268).
 func parseRegistry(body []byte) (map[string]*node, error) {
-	type value struct{ ValueName any }
 	var raw struct {
 		RegistryEntries struct {
-			Attributes []struct {
-				AttributeName, Type, HelpText, WarningText string
-				ReadOnly                                   *bool
-				DefaultValue                               json.RawMessage
-				ValueExpression                            any
-				LowerBound, UpperBound                     *json.Number
-				MinLength, MaxLength                       *json.Number
-				Value                                      []value
-			}
+			Attributes   []attribute
 			Dependencies []struct {
 				Dependency struct{ MapToAttribute, MapToProperty string }
 			}
@@ -37,39 +28,7 @@ func parseRegistry(body []byte) (map[string]*node, error) {
 	}
 	all := make(map[string]*node, len(raw.RegistryEntries.Attributes))
 	for _, a := range raw.RegistryEntries.Attributes {
-		n := &node{rule: rule{readOnly: a.ReadOnly, help: a.HelpText}}
-		if a.WarningText != "" {
-			n.help += " Warning: " + a.WarningText
-		}
-		if a.DefaultValue != nil {
-			n.fallback = asText(present(a.DefaultValue).value())
-		}
-		switch a.Type {
-		case "Enumeration":
-			for _, v := range a.Value {
-				s, ok := v.ValueName.(string)
-				if !ok {
-					n.allowed = nil
-					break
-				}
-				n.allowed = append(n.allowed, s)
-			}
-			if n.allowed != nil {
-				n.kinds = text
-			}
-		case "String", "Password":
-			n.kinds = text | null
-			n.length = newSpan(deref(a.MinLength), deref(a.MaxLength))
-			n.pattern = compile(a.ValueExpression)
-		case "Integer":
-			n.kinds = integer
-			if s := newSpan(deref(a.LowerBound), deref(a.UpperBound)); s != nil {
-				n.spans = []span{*s}
-			}
-		case "Boolean":
-			n.kinds = boolean
-		}
-		all[a.AttributeName] = n
+		all[a.AttributeName] = a.node()
 	}
 	for _, d := range raw.RegistryEntries.Dependencies {
 		if n := all[d.Dependency.MapToAttribute]; n != nil && d.Dependency.MapToProperty == "ReadOnly" {
@@ -77,6 +36,53 @@ func parseRegistry(body []byte) (map[string]*node, error) {
 		}
 	}
 	return all, nil
+}
+
+// attribute is an entry of an attribute registry.
+type attribute struct {
+	AttributeName, Type, HelpText, WarningText string
+	ReadOnly                                   *bool
+	DefaultValue                               json.RawMessage
+	ValueExpression                            any
+	LowerBound, UpperBound                     *json.Number
+	MinLength, MaxLength                       *json.Number
+	Value                                      []struct{ ValueName any }
+}
+
+func (a *attribute) node() *node {
+	n := &node{rule: rule{readOnly: a.ReadOnly, help: a.HelpText}}
+	if a.WarningText != "" {
+		n.help += " Warning: " + a.WarningText
+	}
+	if a.DefaultValue != nil {
+		n.fallback = asText(present(a.DefaultValue).value())
+	}
+	switch a.Type {
+	case "Enumeration":
+		for _, v := range a.Value {
+			s, ok := v.ValueName.(string)
+			if !ok {
+				n.allowed = nil
+				break
+			}
+			n.allowed = append(n.allowed, s)
+		}
+		if n.allowed != nil {
+			n.kinds = text
+		}
+	case "String", "Password":
+		n.kinds = text | null
+		n.length = newSpan(deref(a.MinLength), deref(a.MaxLength))
+		n.pattern = compile(a.ValueExpression)
+	case "Integer":
+		n.kinds = integer
+		if s := newSpan(deref(a.LowerBound), deref(a.UpperBound)); s != nil {
+			n.spans = []span{*s}
+		}
+	case "Boolean":
+		n.kinds = boolean
+	}
+	return n
 }
 
 func deref(n *json.Number) any {
