@@ -15,25 +15,7 @@ func (c *Cache) read(ctx context.Context, key string, u *url.URL, d directives) 
 	if d.onlyIfCached {
 		return &answer{}, nil
 	}
-	now := c.o.Now()
-	c.mu.Lock()
-	reason := "miss"
-	e := c.entries[key]
-	switch {
-	case d.maxAge == 0 || e != nil && c.ttl(e, now) >= 0:
-		reason = "request"
-	case e != nil:
-		reason = "stale"
-	}
-	renewable := reason == "stale" && c.couldRenew(e, now) && now.Sub(e.fetched) <= d.maxAge
-	sweepPays := renewable && c.debt >= c.dir.cost
-	switch reason {
-	case "miss":
-		c.stats.Misses++
-	case "stale":
-		c.stats.Stale++
-	}
-	c.mu.Unlock()
+	reason, renewable, sweepPays := c.whyRead(key, d)
 	if sweepPays {
 		// If it fails, so will the read, or it does not matter.
 		class, _ := schedule.ClassOf(ctx) // somebody waits for this one
@@ -71,6 +53,26 @@ func (c *Cache) read(ctx context.Context, key string, u *url.URL, d directives) 
 		a.ttl = f.ttl
 	}
 	return a, nil
+}
+
+// whyRead counts a read that the cache does not answer, and says for which reason;
+// and of an entry that is stale, if a sweep could renew it, and if that costs no
+// more than the reads that one has saved.
+func (c *Cache) whyRead(key string, d directives) (reason string, renewable, sweepPays bool) {
+	now := c.o.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[key]
+	switch {
+	case d.maxAge == 0 || e != nil && c.ttl(e, now) >= 0:
+		return "request", false, false
+	case e == nil:
+		c.stats.Misses++
+		return "miss", false, false
+	}
+	c.stats.Stale++
+	renewable = c.couldRenew(e, now) && now.Sub(e.fetched) <= d.maxAge
+	return "stale", renewable, renewable && c.debt >= c.dir.cost
 }
 
 // unavailable are the answers that stale-if-error is about (RFC 5861 §4).
