@@ -76,26 +76,12 @@ func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, refuse(r, err)
 	}
-	out := r.WithContext(r.Context())
-	out.URL, out.Header, out.RequestURI = target, r.Header.Clone(), ""
-	out.Header.Del(RecursiveHeader)
 	rewrites := v.ReturnedPath != full && (r.Method == http.MethodGet || r.Method == http.MethodHead)
-	if rewrites || recursive {
-		// They are about the iLO's bytes, which are not what is answered.
-		for _, name := range []string{"Accept-Encoding", "If-Match", "If-Modified-Since", "If-None-Match", "If-Unmodified-Since", "Range"} {
-			out.Header.Del(name)
-		}
-	}
-	next := s.Next.RoundTrip
+	out, next := outgoing(r, target, rewrites || recursive), s.Next.RoundTrip
 	if recursive {
-		next = func(out *http.Request) (*http.Response, error) {
-			if rewrites {
-				out = out.WithContext(context.WithValue(out.Context(), formKey{}, linkForm(v)))
-			}
-			if s.Recursive != nil {
-				return s.Recursive.RoundTrip(out)
-			}
-			return s.subtree(out)
+		next = s.gather
+		if rewrites {
+			out = out.WithContext(context.WithValue(out.Context(), formKey{}, linkForm(v)))
 		}
 	}
 	resp, err := next(out)
@@ -106,15 +92,9 @@ func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
 	if target != r.URL && resp.StatusCode == http.StatusNotFound && v.ActivePath != Root && s.vanished(r.Context(), v.ActivePath) {
 		s.reset(session.ID, v.ActivePath)
 		v.ActivePath = Root
-		if target, err = Resolve(Root, r.Method, r.URL); err == nil && s.allowed(r.Context(), target) {
-			drain(resp)
-			out.URL = target
-			if resp, err = next(out); err != nil {
-				return nil, err
-			}
-			resp.Header = resp.Header.Clone()
+		if resp, err = s.fromRoot(r, out, resp, next); err != nil {
+			return nil, err
 		}
-		resp.Header.Set(ActivePathHeader, Root)
 	}
 	if v.Output != text {
 		resp.Header.Set(OutputHeader, v.Output)
@@ -125,6 +105,43 @@ func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return resp, nil
+}
+
+// outgoing is a request as it goes on. If its answer is not to be the iLO's bytes,
+// it has no header fields about those.
+func outgoing(r *http.Request, target *url.URL, changed bool) *http.Request {
+	out := r.WithContext(r.Context())
+	out.URL, out.Header, out.RequestURI = target, r.Header.Clone(), ""
+	out.Header.Del(RecursiveHeader)
+	if changed {
+		for _, name := range []string{"Accept-Encoding", "If-Match", "If-Modified-Since", "If-None-Match", "If-Unmodified-Since", "Range"} {
+			out.Header.Del(name)
+		}
+	}
+	return out
+}
+
+// fromRoot is the answer when the active path has become Root: another one in place
+// of resp, if the caller may read what the request means now.
+func (s *Stage) fromRoot(r, out *http.Request, resp *http.Response, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+	if target, err := Resolve(Root, r.Method, r.URL); err == nil && s.allowed(r.Context(), target) {
+		drain(resp)
+		out.URL = target
+		if resp, err = next(out); err != nil {
+			return nil, err
+		}
+		resp.Header = resp.Header.Clone()
+	}
+	resp.Header.Set(ActivePathHeader, Root)
+	return resp, nil
+}
+
+// gather answers a recursive read.
+func (s *Stage) gather(r *http.Request) (*http.Response, error) {
+	if s.Recursive != nil {
+		return s.Recursive.RoundTrip(r)
+	}
+	return s.subtree(r)
 }
 
 // refuse closes the body of a request that goes no further.
