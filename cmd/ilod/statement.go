@@ -25,75 +25,105 @@ func (s statement) String() string {
 // as for a POSIX shell (XCU §2.2). A command ends with its line, unless that is in
 // quotes or ends with a backslash; "#" at the beginning of a word begins a
 // comment. There are no variables, patterns, pipes, redirections or lists.
-func parseStatements(text string) (all []statement, err error) {
-	const hint = "see 'ilod help batch'"
-	text = strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n")
-	var s statement
-	var word strings.Builder
-	line, begun := 1, false // begun: of the word there is something, or its quotes
-	endWord := func() {
-		if begun {
-			s.words = append(s.words, word.String())
-		}
-		word.Reset()
-		begun = false
-	}
-	endStatement := func() {
-		if endWord(); s.words != nil {
-			all = append(all, s)
-		}
-		s = statement{}
-	}
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
+func parseStatements(text string) ([]statement, error) {
+	p := statementParser{text: strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n"), line: 1}
+	for p.text != "" {
+		switch c := p.text[0]; {
 		case c == '\n':
-			endStatement()
-			line++
-			continue
+			p.endStatement()
+			p.take(1)
 		case c == ' ' || c == '\t':
-			endWord()
-			continue
-		case c == '#' && !begun:
-			i += strings.IndexByte(text[i:]+"\n", '\n') - 1
-			continue
-		case c == '\\' && strings.HasPrefix(text[i+1:], "\n"):
-			i++
-			line++
-			continue
-		}
-		if s.words == nil && !begun {
-			s.line = line
-		}
-		switch {
-		case strings.IndexByte("|&;<>", c) >= 0 && !begun:
-			return nil, &usageError{fmt.Sprintf("line %d: there are no pipes, redirections or lists here: %q", line, c), "put it into quotes, if it is part of a word"}
-		case c == '\\':
-			if i++; i == len(text) {
-				return nil, &usageError{fmt.Sprintf("line %d ends with a backslash, and nothing follows", line), hint}
-			}
-			word.WriteByte(text[i])
-		case c == '\'' || c == '"':
-			opened := line
-			for i++; i < len(text) && text[i] != c; i++ {
-				if c == '"' && text[i] == '\\' && i+1 < len(text) && strings.IndexByte("$`\"\\\n", text[i+1]) >= 0 {
-					if i++; text[i] == '\n' {
-						line++
-						continue
-					}
-				} else if text[i] == '\n' {
-					line++
-				}
-				word.WriteByte(text[i])
-			}
-			if i >= len(text) {
-				return nil, &usageError{fmt.Sprintf("line %d: a quote %c has no end", opened, c), hint}
-			}
+			p.endWord()
+			p.take(1)
+		case c == '#' && !p.begun:
+			p.take(strings.IndexByte(p.text+"\n", '\n'))
+		case strings.HasPrefix(p.text, "\\\n"):
+			p.take(2)
 		default:
-			word.WriteByte(c)
+			if err := p.wordPart(); err != nil {
+				return nil, err
+			}
 		}
-		begun = true
 	}
-	endStatement()
-	return all, nil
+	p.endStatement()
+	return p.all, nil
+}
+
+// statementParser is where parseStatements is.
+type statementParser struct {
+	text string // what is left
+	line int    // where that begins
+	all  []statement
+
+	statement statement // the current one
+	word      strings.Builder
+	begun     bool // of the word there is something, or its quotes
+}
+
+// take goes over the next n bytes.
+func (p *statementParser) take(n int) (taken string) {
+	taken, p.text = p.text[:n], p.text[n:]
+	p.line += strings.Count(taken, "\n")
+	return taken
+}
+
+func (p *statementParser) endWord() {
+	if p.begun {
+		p.statement.words = append(p.statement.words, p.word.String())
+	}
+	p.word.Reset()
+	p.begun = false
+}
+
+func (p *statementParser) endStatement() {
+	if p.endWord(); p.statement.words != nil {
+		p.all = append(p.all, p.statement)
+	}
+	p.statement = statement{}
+}
+
+// wordPart reads a byte of a word, as it is or after a backslash, or what is
+// between quotes.
+func (p *statementParser) wordPart() error {
+	const hint = "see 'ilod help batch'"
+	if p.statement.words == nil && !p.begun {
+		p.statement.line = p.line
+	}
+	line := p.line
+	switch c := p.text[0]; {
+	case strings.IndexByte("|&;<>", c) >= 0 && !p.begun:
+		return &usageError{fmt.Sprintf("line %d: there are no pipes, redirections or lists here: %q", line, c), "put it into quotes, if it is part of a word"}
+	case c == '\\':
+		if len(p.text) == 1 {
+			return &usageError{fmt.Sprintf("line %d ends with a backslash, and nothing follows", line), hint}
+		}
+		p.word.WriteString(p.take(2)[1:])
+	case c == '\'' || c == '"':
+		if !p.quoted(c) {
+			return &usageError{fmt.Sprintf("line %d: a quote %c has no end", line, c), hint}
+		}
+	default:
+		p.word.WriteString(p.take(1))
+	}
+	p.begun = true
+	return nil
+}
+
+// quoted reads what is between two quotes, and reports whether there is a second one.
+func (p *statementParser) quoted(quote byte) bool {
+	for p.take(1); p.text != "" && p.text[0] != quote; {
+		switch {
+		case quote == '"' && strings.HasPrefix(p.text, "\\\n"):
+			p.take(2)
+		case quote == '"' && p.text[0] == '\\' && len(p.text) > 1 && strings.IndexByte("$`\"\\", p.text[1]) >= 0:
+			p.word.WriteString(p.take(2)[1:])
+		default:
+			p.word.WriteString(p.take(1))
+		}
+	}
+	if p.text == "" {
+		return false
+	}
+	p.take(1)
+	return true
 }
