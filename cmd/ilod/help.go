@@ -65,6 +65,25 @@ var more = map[string]struct{ long, example string }{
 	"version":                {"Print the version of ilod and what it was built with.", "  ilod version\n  ilod version --json"},
 }
 
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [command]",
+		Short:   "Help about any command",
+		Long:    "Print what a command does, with its flags and examples, or a topic such as exit-codes.",
+		Example: "  ilod help\n  ilod help session new\n  ilod help exit-codes",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			topic, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return &usageError{fmt.Sprintf("unknown help topic %q", strings.Join(args, " ")), hintFor(topic, rest[0])}
+			}
+			return topic.Help()
+		},
+	}
+}
+
 // completeHelp gives commands what is in more, unless they have it.
 func completeHelp(cmd *cobra.Command) {
 	m := more[strings.TrimPrefix(cmd.CommandPath(), "ilod ")]

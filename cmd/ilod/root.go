@@ -65,64 +65,52 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 			}
 			return &usageError{fmt.Sprintf("unknown command %q", args[0]), hintFor(cmd, args[0])}
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			a.log.SetLevel(min(logrus.WarnLevel+logrus.Level(max(a.verbose, 0)), logrus.DebugLevel))
-			if cmd.Name() == cobra.ShellCompRequestCmd {
-				a.completes(cmd.Root())
-			}
-			a.stdout.json = a.json
-			a.noteAccount(cmd.Flags())
-			if a.query.raw && a.query.code == nil {
-				return &usageError{"--raw is for --jq", "ilod get PowerState --select ComputerSystem. --jq .PowerState --raw"}
-			}
-			if cmd.Annotations[unconfigured] == "" && a.held == nil {
-				if err := a.configure(cmd.Root().PersistentFlags()); err != nil {
-					return err
-				}
-				a.warnOfShared(cmd)
-			}
-			a.beginQuery(cmd.Context())
-			return nil
-		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) },
 	}
-	root.SetHelpCommand(&cobra.Command{
-		Use:     "help [command]",
-		Short:   "Help about any command",
-		Long:    "Print what a command does, with its flags and examples, or a topic such as exit-codes.",
-		Example: "  ilod help\n  ilod help session new\n  ilod help exit-codes",
-		RunE: func(_ *cobra.Command, args []string) error {
-			topic, rest, err := root.Find(args)
-			if err != nil {
-				return err
-			}
-			if len(rest) > 0 {
-				return &usageError{fmt.Sprintf("unknown help topic %q", strings.Join(args, " ")), hintFor(topic, rest[0])}
-			}
-			return topic.Help()
-		},
-	})
+	root.SetHelpCommand(helpCommand())
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if mistake, ok := errors.AsType[*usageError](err); ok { // whose text has no value in it
-			return mistake
-		}
-		text := err.Error()
-		if name, unknown := strings.CutPrefix(text, "unknown flag: "); unknown {
-			var names []string
-			cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
-			text += schema.Suggest(name, names)
-		}
-		if e, unknown := errors.AsType[*pflag.NotExistError](err); unknown && notThere[e.GetSpecifiedName()] != "" {
-			return &usageError{err.Error(), notThere[e.GetSpecifiedName()]}
-		}
-		return &usageError{text, fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
-	})
+	root.SetFlagErrorFunc(flagMistake)
+	a.globalFlags(root.PersistentFlags())
+	root.SetGlobalNormalizationFunc(aliases)
+	root.AddCommand(a.getCommand(), a.listCommand(), a.selectCommand(), a.typesCommand(), a.infoCommand(),
+		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.resultsCommand(), a.rebootCommand(), a.iloResetCommand(), a.loginCommand(), a.logoutCommand(), a.saveCommand(), a.loadCommand(), a.serverInfoCommand())
+	root.AddCommand(a.rawVerbs()...)
+	root.AddCommand(
+		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic(), migratingTopic())
+	root.AddCommand(a.batchCommand(), a.shellCommand(), a.completionCommand())
+	root.AddCommand(a.serviceCommands()...)
+	completeHelp(root)
+	return root
+}
 
+// prepare makes the app ready to run a command, whose flags are read.
+func (a *app) prepare(cmd *cobra.Command) error {
+	a.log.SetLevel(min(logrus.WarnLevel+logrus.Level(max(a.verbose, 0)), logrus.DebugLevel))
+	if cmd.Name() == cobra.ShellCompRequestCmd {
+		a.completes(cmd.Root())
+	}
+	a.stdout.json = a.json
+	a.noteAccount(cmd.Flags())
+	if a.query.raw && a.query.code == nil {
+		return &usageError{"--raw is for --jq", "ilod get PowerState --select ComputerSystem. --jq .PowerState --raw"}
+	}
+	if cmd.Annotations[unconfigured] == "" && a.held == nil {
+		if err := a.configure(cmd.Root().PersistentFlags()); err != nil {
+			return err
+		}
+		a.warnOfShared(cmd)
+	}
+	a.beginQuery(cmd.Context())
+	return nil
+}
+
+// globalFlags defines the flags that every command has, and sets what they mean by
+// default.
+func (a *app) globalFlags(flags *pflag.FlagSet) {
 	defaults := platform.DefaultDirectories()
 	a.config = defaultConfig(defaults)
-	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", filepath.Join(defaults.Config, "ilod.toml"), "the configuration's `FILE`")
 	flags.StringVar(&a.config.Device, "device", a.config.Device, "the iLO's `ADDRESS`: auto, a directory such as /dev/hpilo, unix:PATH, or on Windows dll:PATH")
 	flags.StringVar(&a.config.StateDir, "state-dir", a.config.StateDir, "where to keep what must survive a boot, in `DIR`")
@@ -140,17 +128,23 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 		_ = flags.MarkHidden(name) // it exists
 	}
 	accountFlags(flags)
+}
 
-	root.SetGlobalNormalizationFunc(aliases)
-	root.AddCommand(a.getCommand(), a.listCommand(), a.selectCommand(), a.typesCommand(), a.infoCommand(),
-		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.resultsCommand(), a.rebootCommand(), a.iloResetCommand(), a.loginCommand(), a.logoutCommand(), a.saveCommand(), a.loadCommand(), a.serverInfoCommand())
-	root.AddCommand(a.rawVerbs()...)
-	root.AddCommand(
-		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic(), migratingTopic())
-	root.AddCommand(a.batchCommand(), a.shellCommand(), a.completionCommand())
-	root.AddCommand(a.serviceCommands()...)
-	completeHelp(root)
-	return root
+// flagMistake explains a flag that cannot be read.
+func flagMistake(cmd *cobra.Command, err error) error {
+	if mistake, ok := errors.AsType[*usageError](err); ok { // whose text has no value in it
+		return mistake
+	}
+	text := err.Error()
+	if name, unknown := strings.CutPrefix(text, "unknown flag: "); unknown {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		text += schema.Suggest(name, names)
+	}
+	if e, unknown := errors.AsType[*pflag.NotExistError](err); unknown && notThere[e.GetSpecifiedName()] != "" {
+		return &usageError{err.Error(), notThere[e.GetSpecifiedName()]}
+	}
+	return &usageError{text, fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
 }
 
 // unconfigured marks commands that need no configuration.
