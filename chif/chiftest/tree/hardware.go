@@ -35,6 +35,20 @@ func (b *builder) system(size int) {
 	}
 	body["Oem"] = b.oem("HpeComputerSystemExt", ext)
 	b.add(path, "ComputerSystem", body, "PATCH")
+	b.parts(path, size)
+	if b.generation == 4 {
+		b.smartStorage(size)
+		return
+	}
+	b.members(path+"/BootOptions", "BootOption", between(6, 20, size), number, func(i int) obj {
+		return obj{"BootOptionReference": fmt.Sprintf("Boot%04X", i+10), "DisplayName": fmt.Sprint("Boot device ", i+1),
+			"UefiDevicePath": fmt.Sprintf("PciRoot(0x%x)/Pci(0x2,0x0)", i%8)}
+	})
+	b.storage(size)
+}
+
+// parts are what the host consists of, apart from its storage.
+func (b *builder) parts(path string, size int) {
 	b.add(path+"/SecureBoot", "SecureBoot", obj{"SecureBootEnable": false, "SecureBootCurrentBoot": "Disabled", "SecureBootMode": "UserMode",
 		"Actions": b.actions(path+"/SecureBoot", "SecureBoot.ResetKeys")}, "PATCH")
 	b.members(path+"/Memory", "Memory", between(16, 32, size), func(i int) string {
@@ -64,15 +78,6 @@ func (b *builder) system(size int) {
 			"DeviceLocation": fmt.Sprint("Slot ", i%slots+1), "StructuredName": fmt.Sprintf("PCI.Slot.%d.1", i%slots+1),
 			"UEFIDevicePath": fmt.Sprintf("PciRoot(0x%x)/Pci(0x2,0x0)", i%8)}
 	})
-	if b.generation == 4 {
-		b.smartStorage(size)
-		return
-	}
-	b.members(path+"/BootOptions", "BootOption", between(6, 20, size), number, func(i int) obj {
-		return obj{"BootOptionReference": fmt.Sprintf("Boot%04X", i+10), "DisplayName": fmt.Sprint("Boot device ", i+1),
-			"UefiDevicePath": fmt.Sprintf("PciRoot(0x%x)/Pci(0x2,0x0)", i%8)}
-	})
-	b.storage(size)
 }
 
 // smartStorage is the storage of an iLO 4.

@@ -187,6 +187,11 @@ func (b *builder) manager() {
 	}
 	body["Oem"] = b.oem("HpeiLO", ext)
 	b.add("Managers/1", "Manager", body, "PATCH")
+	b.managerParts()
+}
+
+// managerParts are the resources below the manager that every iLO has.
+func (b *builder) managerParts() {
 	b.add("Managers/1/DateTime", "HpeiLODateTime", obj{"DateTime": "2025-01-01T00:00:00Z", "NTPServers": []string{"192.0.2.40", "192.0.2.41"},
 		"PropagateTimeToHost": false, "TimeZone": obj{"Index": 2, "Name": "Greenwich Mean Time", "UtcOffset": "+00:00"}}, "PATCH")
 	b.add("Managers/1/ActiveHealthSystem", "HpeiLOActiveHealthSystem", obj{"AHSEnabled": true, "Name": "Active Health System"}, "PATCH")

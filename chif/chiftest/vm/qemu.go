@@ -40,24 +40,13 @@ const reentrant = "Blocked re-entrant IO"
 // machine, nil if all parts of the machine did their work. When ctx ends, or when this process
 // dies, QEMU is killed.
 func (m *Machine) Run(ctx context.Context) (err error) {
+	cmd := m.command()
+	defer closeAll(cmd)
 	initramfs, err := memoryFile(m.Initramfs)
 	if err != nil {
 		return err
 	}
-	const memory = "384M"
-	// The processor is emulated (no KVM) and alone: with a second one QEMU
-	// drops doorbells (PROTOCOL.md §10).
-	cmd := exec.Command("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-accel", "tcg", "-smp", "1", "-m", memory,
-		"-object", "memory-backend-memfd,id=mem,share=on,size="+memory, "-machine", "pc,memory-backend=mem",
-		"-kernel", m.Kernel.Image, "-initrd", "/proc/self/fd/3",
-		"-append", strings.Join(slices.Concat([]string{"console=ttyS0 loglevel=1 panic=-1 mitigations=off"}, m.Parameters, []string{"--"}, m.Arguments), " "))
 	cmd.ExtraFiles = []*os.File{initramfs}
-	defer func() {
-		for _, f := range cmd.ExtraFiles {
-			f.Close()
-		}
-	}()
 	var lines [4]*net.UnixConn // proxy device, qtest, console, control
 	for i := range lines {
 		ours, theirs, err := socketPair()
@@ -69,14 +58,8 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
 	}
 	proxy, qtest, console, control := lines[0], lines[1], lines[2], lines[3]
-	cmd.Args = append(cmd.Args,
-		"-device", "x-pci-proxy-dev,id=ilo,fd=4,addr=4",
-		"-chardev", "socket,id=qtest,fd=5", "-qtest", "chardev:qtest", "-qtest-log", "none",
-		"-chardev", "socket,id=console,fd=6", "-serial", "chardev:console",
-		"-chardev", "socket,id=control,fd=7", "-serial", "chardev:control")
-	var stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stderr, &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
 
 	open := func(channel int) (port, error) { return m.ILO.OpenPort(channel) }
 	function := newFunction(m.Layout, open, newInterruptLine(qtest).set)
@@ -89,9 +72,7 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	for _, f := range cmd.ExtraFiles {
-		f.Close() // else our ends never see QEMU's exit
-	}
+	closeAll(cmd) // else our ends never see QEMU's exit
 	defer context.AfterFunc(ctx, func() { cmd.Process.Kill() })()
 
 	var wg sync.WaitGroup
@@ -110,14 +91,43 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 		return err
 	})
 	wg.Wait()
-	ended := cmd.Wait()
+	return errors.Join(append(errs, verdict(cmd.Wait(), said.String()), ctx.Err())...)
+}
+
+// command is QEMU, which inherits the initramfs as file 3 and then the four lines.
+func (m *Machine) command() *exec.Cmd {
+	const memory = "384M"
+	// The processor is emulated (no KVM) and alone: with a second one QEMU
+	// drops doorbells (PROTOCOL.md §10).
+	cmd := exec.Command("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-accel", "tcg", "-smp", "1", "-m", memory,
+		"-object", "memory-backend-memfd,id=mem,share=on,size="+memory, "-machine", "pc,memory-backend=mem",
+		"-kernel", m.Kernel.Image, "-initrd", "/proc/self/fd/3",
+		"-append", strings.Join(slices.Concat([]string{"console=ttyS0 loglevel=1 panic=-1 mitigations=off"}, m.Parameters, []string{"--"}, m.Arguments), " "),
+		"-device", "x-pci-proxy-dev,id=ilo,fd=4,addr=4",
+		"-chardev", "socket,id=qtest,fd=5", "-qtest", "chardev:qtest", "-qtest-log", "none",
+		"-chardev", "socket,id=console,fd=6", "-serial", "chardev:console",
+		"-chardev", "socket,id=control,fd=7", "-serial", "chardev:control")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// closeAll closes our copies of what a program inherits.
+func closeAll(cmd *exec.Cmd) {
+	for _, f := range cmd.ExtraFiles {
+		f.Close()
+	}
+}
+
+// verdict is how QEMU has ended, or that it has dropped a doorbell.
+func verdict(ended error, said string) error {
 	if ended != nil {
 		ended = fmt.Errorf("qemu: %w", ended)
 	}
-	if said := strings.TrimSpace(stderr.String()); ended != nil || strings.Contains(said, reentrant) {
-		ended = errors.Join(ended, fmt.Errorf("qemu said: %s", said))
+	if ended == nil && !strings.Contains(said, reentrant) {
+		return nil
 	}
-	return errors.Join(append(errs, ended, ctx.Err())...)
+	return errors.Join(ended, fmt.Errorf("qemu said: %s", strings.TrimSpace(said)))
 }
 
 // memoryFile returns an unnamed file, which vanishes with its last user.
