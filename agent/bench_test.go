@@ -76,7 +76,7 @@ func (m *measured) serve(b *testing.B) (socket string) {
 	result := make(chan error, 1)
 	go func() { result <- Run(ctx, m.options) }()
 	select {
-	case <-m.options.Manager.(*manager).ready:
+	case <-m.options.Serving.Manager.(*manager).ready:
 	case err := <-result:
 		b.Fatal(err)
 	}

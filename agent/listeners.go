@@ -35,7 +35,7 @@ type ListenerStatus struct {
 // open takes the listeners that the engine is given, and makes the one with TLS. If
 // that cannot listen now, the others serve meanwhile.
 func (l *listeners) open(ctx context.Context) error {
-	given, err := l.e.o.Listen(ctx)
+	given, err := l.e.o.Serving.Listen(ctx)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"net"
 	"path/filepath"
 
 	"github.com/sirupsen/logrus"
@@ -23,19 +22,13 @@ func wholeOptions(config Config, log *logrus.Logger, lock *platform.Lock, device
 			s, err := cache.Open(ctx, cache.Options{Dir: filepath.Join(config.StateDir, "cache")})
 			return diskStore{s}, err
 		},
-		Transport: func(onReset func()) (Transport, error) {
-			return chif.NewTransport(device, chif.TransportOptions{MaxChannels: config.Channels, OnReset: onReset})
+		ILO: ILO{
+			Transport: func(onReset func()) (Transport, error) {
+				return chif.NewTransport(device, chif.TransportOptions{MaxChannels: config.Channels, OnReset: onReset})
+			},
+			NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
+			Problem: func(error) gateway.Problem { return gateway.Problem{} },
 		},
-		NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
-		Problem: func(error) gateway.Problem { return gateway.Problem{} },
-		Listen: func(ctx context.Context) ([]net.Listener, error) {
-			l, err := lock.Listen(ctx, config.SocketPath(), "no such group")
-			return []net.Listener{l}, err
-		},
-		Peer: func(c net.Conn) (gateway.Peer, error) {
-			p, err := platform.PeerOf(c)
-			return gateway.Peer(p), err
-		},
-		Manager: &manager{ready: make(chan struct{})},
+		Serving: serving(config, lock),
 	}
 }

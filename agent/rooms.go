@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -22,61 +21,6 @@ import (
 	"github.com/ilod/ilod/agent/transaction"
 )
 
-// Options is what an Engine is made of: the configuration, and what it must not
-// know by itself. All but Seal, Unseal, Guardian and Info are needed; Run needs Listen, Peer and
-// Manager, too.
-type Options struct {
-	Config Config
-	Log    logrus.FieldLogger
-
-	// Unlock gives the instance lock back, which the caller of Start has.
-	Unlock func() error
-	// Store opens the store of the cached tree.
-	Store func(context.Context) (Store, error)
-	// Transport makes the way to the iLO, which calls onReset when it sees that
-	// the iLO was reset.
-	Transport func(onReset func()) (Transport, error)
-	// NotSent reports errors of the transport after which the iLO has certainly
-	// not seen the request.
-	NotSent func(error) bool
-	// Late is for how long the iLO may still carry out a request that it has not
-	// answered; 0: transaction.DefaultLate.
-	Late time.Duration
-	// Problem explains errors of the transport to clients.
-	Problem func(error) gateway.Problem
-	// Credentials are those of an iLO account, nil for none.
-	Credentials func() (*ilosession.Credentials, error)
-	// Serial is the serial number of the iLO's board; see ilosession.
-	Serial func(context.Context) (string, error)
-	Boot   string // the host's boot id
-	// Uptime is for how long the host has been up.
-	Uptime func() (time.Duration, error)
-	// Identity is what is known, without asking the iLO, of the server that the
-	// cached tree must be of.
-	Identity freshness.Identity
-	// Seal and Unseal are those of ilosession.Ledger, which may be nil.
-	Seal, Unseal func([]byte) ([]byte, error)
-	// Guardian deletes the session if this process is killed.
-	Guardian *ilosession.Guardian
-	// Info is shown with the status.
-	Info map[string]any
-
-	// Listen opens the Unix socket, or takes the listeners that it was given.
-	Listen func(context.Context) ([]net.Listener, error)
-	// Peer is who has connected.
-	Peer    func(net.Conn) (gateway.Peer, error)
-	Manager ServiceManager
-
-	stop func(by string) // ends Run
-}
-
-// Store keeps the cached tree; see package freshness.
-type Store interface {
-	freshness.Store
-	State() any // for people; must encode as JSON
-	Close() error
-}
-
 // rooms are those that the engine itself has something to do with.
 type rooms struct {
 	gateway   *gateway.Gateway
@@ -89,116 +33,157 @@ type rooms struct {
 
 // stack makes the rooms, from the iLO to the clients, and plans their end in the
 // opposite order.
-func (o *Options) stack(ctx context.Context, e *Engine) (r rooms, err error) {
-	ledger, err := ilosession.OpenLedger(o.Config.DiskDir(), o.Config.RuntimeDir)
-	if err != nil {
-		return r, err
+func (e *Engine) stack(ctx context.Context) (rooms, error) {
+	s := stack{Engine: e}
+	for _, build := range []func(context.Context) error{s.openStore, s.reachILO, s.keepTree, s.keepClients} {
+		if err := build(ctx); err != nil {
+			return rooms{}, err
+		}
 	}
-	ledger.Seal, ledger.Unseal = o.Seal, o.Unseal
-	store, err := o.Store(ctx)
-	if err != nil {
-		return r, err
-	}
-	e.life.onStop("cache store", store.Close)
+	front, err := s.front()
+	return rooms{gateway: front, freshness: s.cache, keeper: s.keeper, journal: s.transactions, status: s.status, health: s.health}, err
+}
 
-	var cache *freshness.Cache
-	var sessions *clients.Registry
-	var scheduler *schedule.Scheduler
-	transport, err := o.Transport(func() { cache.Invalidate("the iLO was reset") })
-	if err != nil {
-		return r, err
-	}
-	e.life.onStop("channels", transport.Close)
+// stack is the rooms while they are made. Some call rooms above them, which are
+// there before the first request.
+type stack struct {
+	*Engine
+	store        Store
+	keeper       *ilosession.Keeper
+	scheduler    *schedule.Scheduler
+	cache        *freshness.Cache
+	transactions *transaction.Manager
+	sessions     *clients.Registry
+	health       *healthWatch
+}
 
-	uptime := o.Uptime
-	if !o.Config.Session.ReapBeforeBoot {
+func (s *stack) logOf(room string) logrus.FieldLogger { return s.log.WithField(component, room) }
+
+func (s *stack) openStore(ctx context.Context) (err error) {
+	if s.store, err = s.o.Store(ctx); err == nil {
+		s.life.onStop("cache store", s.store.Close)
+	}
+	return err
+}
+
+// reachILO makes the channels, the one session, and the order of requests.
+func (s *stack) reachILO(context.Context) error {
+	c, ilo, host := &s.o.Config, &s.o.ILO, &s.o.Host
+	ledger, err := ilosession.OpenLedger(c.DiskDir(), c.RuntimeDir)
+	if err != nil {
+		return err
+	}
+	ledger.Seal, ledger.Unseal = host.Seal, host.Unseal
+	transport, err := ilo.Transport(func() { s.cache.Invalidate("the iLO was reset") })
+	if err != nil {
+		return err
+	}
+	s.life.onStop("channels", transport.Close)
+
+	uptime := host.Uptime
+	if !c.Session.ReapBeforeBoot {
 		uptime = nil
 	}
-	keeper := ilosession.NewKeeper(ilosession.KeeperOptions{
-		Next: transport, Turns: ownWork{&scheduler}, Ledger: ledger, NotSent: o.NotSent, Credentials: o.Credentials, Serial: o.Serial, Boot: o.Boot,
-		Linger: time.Duration(o.Config.Session.Linger), KeepAlive: time.Duration(o.Config.Session.KeepAlive),
-		ReapForeign: time.Duration(o.Config.Session.ReapForeign), Uptime: uptime, LimitPolicy: ilosession.LimitPolicy(o.Config.Session.LimitPolicy),
-		OnLost:   func(why string) { sessions.Bump(why) },
-		Guardian: o.Guardian, Log: o.Log.WithField(component, "session"),
+	s.keeper = ilosession.NewKeeper(ilosession.KeeperOptions{
+		Next: transport, Turns: ownWork{&s.scheduler}, Ledger: ledger, NotSent: ilo.NotSent, Credentials: ilo.Credentials, Serial: ilo.Serial, Boot: host.Identity.BootID,
+		Linger: time.Duration(c.Session.Linger), KeepAlive: time.Duration(c.Session.KeepAlive),
+		ReapForeign: time.Duration(c.Session.ReapForeign), Uptime: uptime, LimitPolicy: ilosession.LimitPolicy(c.Session.LimitPolicy),
+		OnLost:   func(why string) { s.sessions.Bump(why) },
+		Guardian: s.o.Guardian, Log: s.logOf("session"),
 	})
-	e.life.onStop("iLO session", func() error {
+	s.life.onStop("iLO session", func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
 		defer cancel()
-		return keeper.Close(ctx)
+		return s.keeper.Close(ctx)
 	})
 
-	scheduler = schedule.New(schedule.Options{Next: uncut{keeper}, Slots: o.Config.Channels, Log: o.Log.WithField(component, "schedule")})
-	e.life.onStop("scheduler", scheduler.Close)
+	s.scheduler = schedule.New(schedule.Options{Next: uncut{s.keeper}, Slots: c.Channels, Log: s.logOf("schedule")})
+	s.life.onStop("scheduler", s.scheduler.Close)
+	return nil
+}
 
-	cache = freshness.New(freshness.Options{Next: scheduler, Store: store, Log: o.Log.WithField(component, "cache")})
-	e.life.onStop("refresher", cache.Close)
-	cache.SetIdentity(o.Identity)
+// keepTree makes the cached tree, and what watches over it.
+func (s *stack) keepTree(context.Context) error {
+	s.cache = freshness.New(freshness.Options{Next: s.scheduler, Store: s.store, Log: s.logOf("cache")})
+	s.life.onStop("refresher", s.cache.Close)
+	s.cache.SetIdentity(s.o.Host.Identity)
+	s.health = newHealthWatch(s.cache, s.logOf("health"))
+	return nil
+}
 
-	used := using{cache, &e.used}
-	disk := o.Config.DiskDir()
-	transactions, err := transaction.New(transaction.Options{
-		Next: used, Check: schema.NewChecker(used).Check, Allowed: gateway.MayWrite, Dir: filepath.Join(cmp.Or(disk, o.Config.RuntimeDir), "transactions"),
-		Timeout: func() time.Duration { return time.Duration(sessions.Limits().TransactionTimeout) },
-		Unknown: o.mayHaveArrived, Late: o.Late, Log: o.Log.WithField(component, "transaction"),
+// use is the way to the cache and the iLO for those who use the agent.
+func (s *stack) use() http.RoundTripper { return using{s.cache, &s.used} }
+
+// keepClients makes the client sessions with their transactions.
+func (s *stack) keepClients(context.Context) (err error) {
+	c, disk := &s.o.Config, s.o.Config.DiskDir()
+	s.transactions, err = transaction.New(transaction.Options{
+		Next: s.use(), Check: schema.NewChecker(s.use()).Check, Allowed: gateway.MayWrite, Dir: filepath.Join(cmp.Or(disk, c.RuntimeDir), "transactions"),
+		Timeout: func() time.Duration { return time.Duration(s.sessions.Limits().TransactionTimeout) },
+		Unknown: s.o.mayHaveArrived, Late: s.o.ILO.Late, Log: s.logOf("transaction"),
 	})
 	if err != nil {
-		return r, err
+		return err
 	}
-	e.life.onStop("transactions", transactions.Close)
+	s.life.onStop("transactions", s.transactions.Close)
 
-	limits, dir := o.Config.Clients.limits(), ""
-	if e.serves && disk != "" {
+	limits, dir := c.Clients.limits(), ""
+	if s.serves && disk != "" {
 		dir = filepath.Join(disk, "clients")
 	}
-	if !e.serves { // there are no clients but this process
+	if !s.serves { // there are no clients but this process
 		limits.ForceSessions = false
 	}
-	if sessions, err = clients.Open(clients.Options{
-		Limits: limits, Dir: dir, Holds: transactions.Holds, Ended: transactions.Drop, Log: o.Log.WithField(component, "clients"),
-	}); err != nil {
-		return r, err
-	}
-	e.life.onStop("client sessions", sessions.Close)
-
-	watch := newHealthWatch(cache, o.Log.WithField(component, "health"))
-	accounts, err := o.Config.tlsAccounts()
+	s.sessions, err = clients.Open(clients.Options{
+		Limits: limits, Dir: dir, Holds: s.transactions.Holds, Ended: s.transactions.Drop, Log: s.logOf("clients"),
+	})
 	if err != nil {
-		return r, err
+		return err
 	}
-	status := func() Status {
-		return Status{TLS: e.tlsStatus(), Info: o.Info, Started: e.started, Session: keeper.Status(), Schedule: scheduler.Stats(), Cache: cache.Stats(), Clients: sessions.Stats(), Transactions: transactions.Stats()}
+	s.life.onStop("client sessions", s.sessions.Close)
+	return nil
+}
+
+// front makes the gateway, with what it shows of the rooms behind it.
+func (s *stack) front() (*gateway.Gateway, error) {
+	accounts, err := s.o.Config.tlsAccounts()
+	if err != nil {
+		return nil, err
 	}
-	stage := gateway.Way(transactions, sessions)
-	recursive := schedule.New(schedule.Options{Next: stage.Subtree(), Slots: recursiveReads, Share: recursiveShare, Log: o.Log.WithField(component, "recursive")})
-	e.life.onStop("recursive reads", recursive.Close)
+	stage := gateway.Way(s.transactions, s.sessions)
+	recursive := schedule.New(schedule.Options{Next: stage.Subtree(), Slots: recursiveReads, Share: recursiveShare, Log: s.logOf("recursive")})
+	s.life.onStop("recursive reads", recursive.Close)
 	stage.Recursive = recursive
-	front, err := gateway.New(gateway.Options{
+	return gateway.New(gateway.Options{
 		Next:    reporting{stage},
-		Clients: sessions, Transactions: transactions, Roles: o.Config.Roles.gateway(), Accounts: accounts, Problem: o.problem,
-		Status: func(context.Context) any { return status() }, Stop: o.stop,
+		Clients: s.sessions, Transactions: s.transactions, Roles: s.o.Config.Roles.gateway(), Accounts: accounts, Problem: s.o.problem,
+		Status: func(context.Context) any { return s.status() }, Stop: s.stop,
 		Metrics: func() []gateway.Metric {
-			return append(metrics(keeper.Status(), scheduler.Stats(), cache.Stats(), transactions.Stats()), watch.metrics(time.Now())...)
+			return append(metrics(s.keeper.Status(), s.scheduler.Stats(), s.cache.Stats(), s.transactions.Stats()), s.health.metrics(time.Now())...)
 		},
 		Health: func(ctx context.Context, header http.Header) (any, error) {
-			return health.Read(ctx, used, health.Options{Header: header})
+			return health.Read(ctx, s.use(), health.Options{Header: header})
 		},
 		Cache: &gateway.Cache{
 			Stats: func() any {
 				return struct {
 					freshness.Stats
 					Store any `json:"store"`
-				}{cache.Stats(), store.State()}
+				}{s.cache.Stats(), s.store.State()}
 			},
-			Clear: cache.Clear,
-			Warm:  cache.Warm,
+			Clear: s.cache.Clear,
+			Warm:  s.cache.Warm,
 		},
-		ILOSessions: keeper,
-		Log:         o.Log.WithField(component, "gateway"),
+		ILOSessions: s.keeper,
+		Log:         s.logOf("gateway"),
 	})
-	if err != nil {
-		return r, err
+}
+
+func (s *stack) status() Status {
+	return Status{
+		TLS: s.tlsStatus(), Info: s.o.Serving.Info, Started: s.started, Session: s.keeper.Status(), Schedule: s.scheduler.Stats(),
+		Cache: s.cache.Stats(), Clients: s.sessions.Stats(), Transactions: s.transactions.Stats(),
 	}
-	return rooms{gateway: front, freshness: cache, keeper: keeper, journal: transactions, status: status, health: watch}, nil
 }
 
 // limits are those of the client sessions, until an admin sets others.
@@ -217,7 +202,7 @@ func (o *Options) mayHaveArrived(err error) bool {
 			return false
 		}
 	}
-	return !o.NotSent(err)
+	return !o.ILO.NotSent(err)
 }
 
 // writeGrace is how long a write goes on after its client has left.
@@ -225,7 +210,7 @@ const writeGrace = 30 * time.Second
 
 // problem explains an error to a client of the gateway.
 func (o *Options) problem(err error) gateway.Problem {
-	p := o.Problem(err)
+	p := o.ILO.Problem(err)
 	switch limit, ok := errors.AsType[*ilosession.SessionLimitError](err); {
 	case ok && limit.Sessions != nil:
 		p.Candidates = slices.DeleteFunc(slices.Clone(limit.Sessions), func(e ilosession.TableEntry) bool { return !e.InBand || e.Ours })

@@ -46,7 +46,8 @@ type Engine struct {
 	life    *lifecycle
 	rooms   rooms
 	handler http.Handler
-	serves  bool // others than this process
+	serves  bool            // others than this process
+	stop    func(by string) // ends Run
 	started time.Time
 	used    atomic.Bool // the cache or the iLO, since the last sweep
 
@@ -55,10 +56,10 @@ type Engine struct {
 
 // Start stacks the rooms for the requests of this process. Nothing goes to the iLO
 // before a request does. Stop must be called.
-func Start(ctx context.Context, o Options) (*Engine, error) { return start(ctx, o, false) }
+func Start(ctx context.Context, o Options) (*Engine, error) { return start(ctx, o, nil) }
 
-func start(ctx context.Context, o Options, serves bool) (*Engine, error) {
-	e := &Engine{o: o, log: o.Log, serves: serves, life: newLifecycle(ctx), started: time.Now()}
+func start(ctx context.Context, o Options, stop func(by string)) (*Engine, error) {
+	e := &Engine{o: o, log: o.Log, serves: stop != nil, stop: stop, life: newLifecycle(ctx), started: time.Now()}
 	e.life.onStop("instance lock", o.Unlock)
 	if err := guard.Do("start", func() error { return e.start(ctx) }); err != nil {
 		return nil, errors.Join(err, e.Stop())
@@ -73,7 +74,7 @@ func (e *Engine) Stop() error { return e.life.stop() }
 
 func (e *Engine) start(ctx context.Context) error {
 	var err error
-	if e.rooms, err = e.o.stack(ctx, e); err != nil {
+	if e.rooms, err = e.stack(ctx); err != nil {
 		return err
 	}
 	e.handler = e.rooms.gateway
@@ -87,18 +88,17 @@ func (e *Engine) start(ctx context.Context) error {
 func Run(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	o.stop = func(by string) { cancel(fmt.Errorf("%s has asked for it", by)) }
-	e, err := start(ctx, o, true)
+	e, err := start(ctx, o, func(by string) { cancel(fmt.Errorf("%s has asked for it", by)) })
 	if err != nil {
 		return err
 	}
 	err = guard.Do("serve", func() error { return e.serve(ctx) })
-	o.Manager.Stopping()
+	o.Serving.Manager.Stopping()
 	return errors.Join(err, e.Stop())
 }
 
 func (e *Engine) serve(ctx context.Context) error {
-	connections := gateway.NewConnections(e.o.Peer, e.rooms.gateway.Role, e.log)
+	connections := gateway.NewConnections(e.o.Serving.Peer, e.rooms.gateway.Role, e.log)
 	server := gateway.NewServer(e.handler, nil, e.log)
 	connections.Attach(server)
 	l := &listeners{e: e, server: server, connections: connections}
@@ -111,8 +111,8 @@ func (e *Engine) serve(ctx context.Context) error {
 	e.life.spawn("sweep", e.sweep)
 	e.life.spawn("health", e.rooms.health.run)
 	e.life.spawn("watchdog", e.feedWatchdog)
-	e.o.Manager.Ready()
-	e.o.Manager.Status(e.rooms.status().text())
+	e.o.Serving.Manager.Ready()
+	e.o.Serving.Manager.Status(e.rooms.status().text())
 	select {
 	case <-ctx.Done():
 		e.log.WithField("cause", context.Cause(ctx)).Info("stopping")
@@ -193,13 +193,13 @@ func (e *Engine) sweep(ctx context.Context) error {
 // feedWatchdog says that the engine is alive as long as each room answers: one
 // whose lock nobody gives back keeps it from that, and the iLO nothing.
 func (e *Engine) feedWatchdog(ctx context.Context) error {
-	every := e.o.Manager.Watchdog()
+	every := e.o.Serving.Manager.Watchdog()
 	if every <= 0 {
 		return nil
 	}
-	for told := ""; wait(ctx, every); e.o.Manager.Alive() {
+	for told := ""; wait(ctx, every); e.o.Serving.Manager.Alive() {
 		if text := e.rooms.status().text(); text != told {
-			e.o.Manager.Status(text)
+			e.o.Serving.Manager.Status(text)
 			told = text
 		}
 	}

@@ -109,13 +109,21 @@ func (h *host) options(t *testing.T) Options {
 	return Options{
 		Config: h.config, Log: log, Unlock: lock.Release,
 		Store: func(context.Context) (Store, error) { return &mapStore{m: map[string][]byte{}}, nil },
-		Transport: func(onReset func()) (Transport, error) {
-			return chif.NewTransport(h.server.Device(), chif.TransportOptions{OnReset: onReset})
+		ILO: ILO{
+			Transport: func(onReset func()) (Transport, error) {
+				return chif.NewTransport(h.server.Device(), chif.TransportOptions{OnReset: onReset})
+			},
+			NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
+			Problem: func(error) gateway.Problem { return gateway.Problem{} },
 		},
-		NotSent: func(err error) bool { return errors.Is(err, chif.ErrNotSent) },
-		Problem: func(error) gateway.Problem { return gateway.Problem{} },
+		Serving: serving(h.config, lock),
+	}
+}
+
+func serving(config Config, lock *platform.Lock) Serving {
+	return Serving{
 		Listen: func(ctx context.Context) ([]net.Listener, error) {
-			l, err := lock.Listen(ctx, h.config.SocketPath(), "no such group")
+			l, err := lock.Listen(ctx, config.SocketPath(), "no such group")
 			return []net.Listener{l}, err
 		},
 		Peer: func(c net.Conn) (gateway.Peer, error) {
@@ -210,7 +218,7 @@ func (h *host) run(t *testing.T, o Options) *running {
 	r := &running{stop: stop, result: make(chan error, 1)}
 	go func() { r.result <- Run(ctx, o) }()
 	select {
-	case <-o.Manager.(*manager).ready:
+	case <-o.Serving.Manager.(*manager).ready:
 	case err := <-r.result:
 		t.Fatal(err)
 	}
@@ -271,7 +279,7 @@ func TestManyClientsOneSession(t *testing.T) {
 	if s := h.Stats(); s.Logins != 1 || s.Deletes != 1 || s.Sessions != 0 {
 		t.Errorf("%d logins, %d deletions, %d sessions left", s.Logins, s.Deletes, s.Sessions)
 	}
-	if !o.Manager.(*manager).stopping.Load() {
+	if !o.Serving.Manager.(*manager).stopping.Load() {
 		t.Error("the service manager was not told")
 	}
 	if _, err := os.Stat(h.config.SocketPath()); !os.IsNotExist(err) {
@@ -353,7 +361,7 @@ func TestPanicStillLogsOut(t *testing.T) {
 	h := newHost(t, redfish.Options{})
 	o := h.options(t)
 	var blow atomic.Bool
-	o.Manager.(*manager).alive = func() {
+	o.Serving.Manager.(*manager).alive = func() {
 		if blow.Load() {
 			panic("nobody expected this")
 		}
@@ -378,10 +386,12 @@ func TestFailedStart(t *testing.T) {
 	store := &mapStore{m: map[string][]byte{}}
 	for what, spoil := range map[string]func(*Options){
 		"store":     func(o *Options) { o.Store = func(context.Context) (Store, error) { return nil, broken } },
-		"transport": func(o *Options) { o.Transport = func(func()) (Transport, error) { return nil, broken } },
-		"listen":    func(o *Options) { o.Listen = func(context.Context) ([]net.Listener, error) { return nil, broken } },
-		"panic":     func(o *Options) { o.Store = func(context.Context) (Store, error) { panic(broken) } },
-		"TLS":       func(o *Options) { o.Listen = tcpSocket(t) }, // without tls.listen
+		"transport": func(o *Options) { o.ILO.Transport = func(func()) (Transport, error) { return nil, broken } },
+		"listen": func(o *Options) {
+			o.Serving.Listen = func(context.Context) ([]net.Listener, error) { return nil, broken }
+		},
+		"panic": func(o *Options) { o.Store = func(context.Context) (Store, error) { panic(broken) } },
+		"TLS":   func(o *Options) { o.Serving.Listen = tcpSocket(t) }, // without tls.listen
 	} {
 		o := h.options(t)
 		o.Store = func(context.Context) (Store, error) { return store, nil }
@@ -596,7 +606,7 @@ func (untilCut) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestProblem(t *testing.T) {
-	o := Options{Problem: func(error) gateway.Problem { return gateway.Problem{Cause: gateway.SessionLimit} }}
+	o := Options{ILO: ILO{Problem: func(error) gateway.Problem { return gateway.Problem{Cause: gateway.SessionLimit} }}}
 	err := fmt.Errorf("x: %w", &ilosession.SessionLimitError{Err: ilosession.ErrSessionLimit, Sessions: []ilosession.TableEntry{
 		{ID: "console"}, {ID: "ours", InBand: true, Ours: true}, {ID: "other", InBand: true},
 	}})

@@ -60,7 +60,7 @@ func TestSoak(t *testing.T) {
 	result := make(chan error, 1)
 	go func() { result <- Run(ctx, s.options) }()
 	select {
-	case <-s.options.Manager.(*manager).ready:
+	case <-s.options.Serving.Manager.(*manager).ready:
 	case err := <-result:
 		t.Fatal(err)
 	}

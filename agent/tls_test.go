@@ -194,8 +194,8 @@ func tcpSocket(t *testing.T) func(context.Context) ([]net.Listener, error) {
 func TestTLSOnTheServiceManagersPort(t *testing.T) {
 	h := newHost(t, redfish.Options{})
 	o := h.options(t)
-	listen := o.Listen
-	o.Listen = func(ctx context.Context) ([]net.Listener, error) {
+	listen := o.Serving.Listen
+	o.Serving.Listen = func(ctx context.Context) ([]net.Listener, error) {
 		local, err := listen(ctx)
 		if err != nil {
 			return nil, err

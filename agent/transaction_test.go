@@ -240,7 +240,7 @@ func TestTransactionCrash(t *testing.T) {
 				}
 				return true
 			}}
-			o.Transport = func(onReset func()) (Transport, error) {
+			o.ILO.Transport = func(onReset func()) (Transport, error) {
 				transport, err := chif.NewTransport(h.server.Device(), chif.TransportOptions{OnReset: onReset})
 				m.Transport = transport
 				return m, err
@@ -259,7 +259,7 @@ func TestTransactionCrash(t *testing.T) {
 
 			next := &host{Service: h.Service, server: h.server, gate: h.gate, config: after}
 			again := next.options(t)
-			again.Late = time.Millisecond
+			again.ILO.Late = time.Millisecond
 			n := next.run(t, again)
 			defer n.end(t)
 			tag := func() (now struct{ AssetTag string }) {

@@ -12,7 +12,7 @@ func TestWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alive, hangs := 0, make(chan struct{})
 		var told []string
-		e := Engine{o: Options{Manager: &manager{alive: func() { alive++ }, status: func(text string) { told = append(told, text) }}}}
+		e := Engine{o: Options{Serving: Serving{Manager: &manager{alive: func() { alive++ }, status: func(text string) { told = append(told, text) }}}}}
 		asked := 0
 		e.rooms.status = func() Status {
 			if asked++; asked > 10 {

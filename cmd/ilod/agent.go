@@ -74,9 +74,10 @@ func (a *app) runAgent(ctx context.Context, manager agent.ServiceManager) error 
 		return err
 	}
 	b := build()
-	o.Info = map[string]any{"version": b.Version, "commit": b.Commit, "pid": os.Getpid(), "device": a.config.Device, "socket": a.config.SocketPath()}
-	o.Unlock, o.Manager, o.Peer = lock.Release, manager, peer
-	o.Listen = func(ctx context.Context) ([]net.Listener, error) {
+	o.Unlock = lock.Release
+	o.Serving = agent.Serving{Peer: peer, Manager: manager,
+		Info: map[string]any{"version": b.Version, "commit": b.Commit, "pid": os.Getpid(), "device": a.config.Device, "socket": a.config.SocketPath()}}
+	o.Serving.Listen = func(ctx context.Context) ([]net.Listener, error) {
 		given, err := platform.Activated()
 		if err != nil {
 			return nil, err

@@ -44,32 +44,36 @@ func (a *app) engineOptions(log *logrus.Logger, level logrus.Level) (agent.Optio
 	boot, _ := platform.BootID() // not known where the system does not tell
 	seal, unseal := platform.Sealing()
 	return agent.Options{
-		Seal: seal, Unseal: unseal,
-		Config: a.config, Log: log, Boot: boot, Uptime: platform.Uptime, NotSent: notSent, Problem: problem,
-		// The address, too, since another one may be that of another server.
-		Identity: freshness.Identity{Serial: strings.TrimSpace(serial + " " + device.String()), BootID: boot},
-		Store:    func(ctx context.Context) (agent.Store, error) { return a.openStore(ctx, log) },
-		Transport: func(onReset func()) (agent.Transport, error) {
-			var err error
-			transport, err = chif.NewTransport(device, chif.TransportOptions{
-				MaxChannels: a.config.Channels,
-				BusyTimeout: min(busyTimeout, time.Duration(a.config.Timeout)),
-				OnReset: func() {
-					a.log.Warn("the iLO was reset")
-					onReset()
-				},
-			})
-			if err != nil {
-				return nil, err
-			}
-			return closer{logged{transport, log, level}, transport}, nil
+		Config: a.config, Log: log,
+		Store: func(ctx context.Context) (agent.Store, error) { return a.openStore(ctx, log) },
+		ILO: agent.ILO{
+			Transport: func(onReset func()) (agent.Transport, error) {
+				var err error
+				transport, err = chif.NewTransport(device, chif.TransportOptions{
+					MaxChannels: a.config.Channels,
+					BusyTimeout: min(busyTimeout, time.Duration(a.config.Timeout)),
+					OnReset: func() {
+						a.log.Warn("the iLO was reset")
+						onReset()
+					},
+				})
+				if err != nil {
+					return nil, err
+				}
+				return closer{logged{transport, log, level}, transport}, nil
+			},
+			NotSent: notSent, Problem: problem,
+			Credentials: func() (*ilosession.Credentials, error) { return a.credentials(device) },
+			Serial: func(ctx context.Context) (string, error) {
+				status, err := transport.Status(ctx)
+				return status.Serial, err
+			},
 		},
-		Credentials: func() (*ilosession.Credentials, error) { return a.credentials(device) },
-		Serial: func(ctx context.Context) (string, error) {
-			status, err := transport.Status(ctx)
-			return status.Serial, err
+		Host: agent.Host{
+			// The address, too, since another one may be that of another server.
+			Identity: freshness.Identity{Serial: strings.TrimSpace(serial + " " + device.String()), BootID: boot},
+			Uptime:   platform.Uptime, Seal: seal, Unseal: unseal,
 		},
-		Manager: platform.ServiceManager{},
 	}, nil
 }
 
@@ -158,7 +162,7 @@ func (a *app) withEngine(ctx context.Context, f func(context.Context, http.Round
 	if err != nil {
 		return err
 	}
-	if o.Guardian, err = a.startGuardian(o.Boot); err != nil {
+	if o.Guardian, err = a.startGuardian(o.Host.Identity.BootID); err != nil {
 		log.WithError(err).Warn("killed, this command will leave its session to the next one")
 	}
 	o.Unlock = func() error {
