@@ -6,20 +6,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/ilopath"
-	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
 )
+
+// isPath tells a path from a property.
+func isPath(arg string) bool {
+	return arg == "" || strings.HasPrefix(arg, "/") || isRelative(arg) || strings.Contains(arg, "://") || strings.HasPrefix(arg, "redfish/")
+}
 
 func (a *app) getCommand() *cobra.Command {
 	var s selecting
@@ -134,26 +136,16 @@ func (a *app) getProperties(cmd *cobra.Command, s *selecting, properties []strin
 	case writable && len(properties) > 0:
 		return &usageError{"--noreadonly is for all properties of a resource", "leave out " + properties[0]}
 	}
-	return a.withSelected(cmd, s, func(ctx context.Context, _ http.RoundTripper, found *selected) error {
+	return a.withSelected(cmd, s, func(ctx context.Context, _ http.RoundTripper, found *selection.Selected) error {
 		if writable {
-			return a.printWritable(ctx, found)
+			parts, err := found.Writable(ctx)
+			if err != nil {
+				return err
+			}
+			return a.printObjects(parts, found.Reader)
 		}
 		return a.printProperties(ctx, found, properties, false)
 	})
-}
-
-// outputForm has errors and arrays in JSON if the client session is set so.
-type outputForm struct {
-	http.RoundTripper
-	a *app
-}
-
-func (o outputForm) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := o.RoundTripper.RoundTrip(req)
-	if err == nil && resp.Header.Get(clients.OutputHeader) == "json" {
-		o.a.json = true
-	}
-	return resp, err
 }
 
 // getAll prints the resource of each path. It goes on after a failure, unless
@@ -223,22 +215,9 @@ func (a *app) getPart(ctx context.Context, rt http.RoundTripper, path *url.URL) 
 	if err != nil || path.Fragment == "" {
 		return body, cached(rt).Near(ctx, path.Path, err)
 	}
-	part := json.RawMessage(body)
-	for segment := range strings.SplitSeq(strings.TrimPrefix(path.Fragment, "/"), "/") {
-		segment = pointerUnescaper.Replace(segment)
-		var object map[string]json.RawMessage
-		var array []json.RawMessage
-		switch i, err := strconv.Atoi(segment); {
-		case json.Unmarshal(part, &object) == nil:
-			part = object[segment]
-		case json.Unmarshal(part, &array) == nil && err == nil && i >= 0 && i < len(array):
-			part = array[i]
-		default:
-			part = nil
-		}
-		if part == nil {
-			return nil, fmt.Errorf("%s: %w %s", path.RequestURI(), selection.ErrNoProperty, path.Fragment+schema.Suggest(segment, slices.Collect(maps.Keys(object))))
-		}
+	part, err := selection.Part(body, path.Fragment)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path.RequestURI(), err)
 	}
 	var text string
 	if !a.json && json.Unmarshal(part, &text) == nil && part[0] == '"' {
@@ -246,8 +225,6 @@ func (a *app) getPart(ctx context.Context, rt http.RoundTripper, path *url.URL) 
 	}
 	return part, nil
 }
-
-var pointerUnescaper = strings.NewReplacer("~1", "/", "~0", "~")
 
 // get reads one resource whole, so that nothing of a damaged one is printed.
 func get(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, error) {
@@ -261,26 +238,6 @@ func get(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, erro
 		err = newRefusal(resp, body)
 	}
 	return body, err
-}
-
-// exchange sends a request and reads the whole answer.
-func exchange(rt http.RoundTripper, req *http.Request) (*http.Response, []byte, error) {
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	body, err := readBody(req, resp)
-	return resp, body, err
-}
-
-// readBody reads the whole body of an answer and closes it.
-func readBody(req *http.Request, resp *http.Response) ([]byte, error) {
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.RequestURI(), err)
-	}
-	return body, nil
 }
 
 // writeBody prints a body byte for byte. On a terminal, and before the output of other
@@ -301,8 +258,6 @@ func (a *app) writeBody(body []byte) error {
 	_, err := a.stdout.Write(body)
 	return err
 }
-
-func isSuccess(resp *http.Response) bool { return resp.StatusCode/100 == 2 }
 
 // jsonElement makes a body fit for an array: as it is if it is JSON, null if it
 // is empty, else a string.

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,34 +19,6 @@ func (a *app) resultsCommand() *cobra.Command {
 			}
 			return a.printResults(results)
 		})
-}
-
-// readerCommand is a command without arguments that reads resources.
-func (a *app) readerCommand(use, short string, f func(context.Context, *selection.Reader) error) *cobra.Command {
-	var s selecting
-	cmd := &cobra.Command{
-		Use: use, Short: short, Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.check(); err != nil {
-				return err
-			}
-			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				reader, err := s.reader(rt)
-				if err != nil {
-					return err
-				}
-				progress := newProgress(a.stderr)
-				defer progress.end()
-				reader.Progress = progress.show
-				if err := f(ctx, reader); err != nil && (len(reader.Unread()) == 0 || !errors.Is(err, errNoChanges)) {
-					return err
-				}
-				return partly(reader)
-			})
-		},
-	}
-	s.reading.flags(cmd.Flags())
-	return cmd
 }
 
 func (a *app) printResults(results []selection.Applied) error {

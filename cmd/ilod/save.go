@@ -1,16 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
 )
 
@@ -70,7 +67,7 @@ code is 104 then.`,
 // read is left out.
 func (a *app) settings(ctx context.Context, rt http.RoundTripper, selecting *selecting) (all []selection.Saved, unread []selection.Unread, err error) {
 	s, err := selecting.find(ctx, a, rt)
-	if s != nil && ctx.Err() == nil && len(s.cached.Unread()) > 0 {
+	if s != nil && ctx.Err() == nil && len(s.Reader.Unread()) > 0 {
 		err = nil // it is about these
 	}
 	if err != nil {
@@ -78,49 +75,16 @@ func (a *app) settings(ctx context.Context, rt http.RoundTripper, selecting *sel
 	}
 	progress := newProgress(a.stderr)
 	defer progress.end()
-	for i, x := range s.found {
-		progress.show(i, len(s.found))
-		settings, err := x.Writable(ctx, s.checker)
-		if err == nil && x.Settings() != "" {
-			var will *selection.Resource
-			if will, err = s.cached.Read(ctx, x.Settings()); err == nil {
-				settings = selection.Future(settings, will.Body)
-			}
-		}
-		if err != nil {
-			if err := s.cached.Miss(ctx, x.Path, err); err != nil {
-				return nil, nil, err
-			}
-			continue
-		}
-		if len(settings) > 0 {
-			all = append(all, selection.Saved{Type: x.Type, Path: x.Path, Settings: settings})
-		}
-	}
-	return all, s.cached.Unread(), nil
+	s.Reader.Progress = progress.show
+	all, err = s.Settings(ctx)
+	return all, s.Reader.Unread(), err
 }
 
 // save writes the file, with what it is from.
 func (a *app) save(ctx context.Context, rt http.RoundTripper, file string, all []selection.Saved, unread []selection.Unread) error {
-	reader := &selection.Reader{Next: directly(rt)}
-	note := map[string]any{}
-	systems, err := reader.Find(ctx, selection.Selector{Type: "ComputerSystem."})
-	if ctx.Err() != nil {
+	note, err := (&selection.Reader{Next: directly(rt)}).Origin(ctx, unread)
+	if err != nil {
 		return err
-	}
-	for _, x := range systems { // without one the file says less about where it is from
-		for _, name := range []string{"Manufacturer", "Model", "SerialNumber", "BiosVersion"} {
-			if v, ok := x.Body[name].(string); ok && note[name] == nil {
-				note[name] = v
-			}
-		}
-	}
-	var missing []string
-	for _, u := range unread {
-		missing = append(missing, u.Path)
-	}
-	if missing != nil {
-		note["NotRead"] = missing
 	}
 	if file == "-" {
 		_, err := a.stdout.Write(selection.Save(note, all))
@@ -131,82 +95,4 @@ func (a *app) save(ctx context.Context, rt http.RoundTripper, file string, all [
 	}
 	_, err = fmt.Fprintf(a.stderr, "Configuration saved to: %s\n", oneLine(file))
 	return err
-}
-
-func (a *app) loadCommand() *cobra.Command {
-	var file string
-	cmd := &cobra.Command{
-		Use: "load", Short: "Give resources the settings that save has written", Args: noArguments,
-		Long: `Give resources the settings in a file of save, or of ilorest, as one transaction in a
-client session of its own. What is so already, or will be with the next reset of the
-server, is not sent, and what cannot be written is left out and named. So are
-resources that cannot be read; the exit code is 104 then, if all else is done.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			data, err := a.readDocument(file)
-			if err != nil {
-				return err
-			}
-			all, err := selection.Load(data)
-			if err != nil {
-				return fmt.Errorf("%w: %s: %w", errFileForm, file, err)
-			}
-			a.session = "" // it has one of its own
-			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				reader := currently(rt)
-				operations, err := a.restore(ctx, rt, reader, all)
-				switch {
-				case err != nil:
-					return err
-				case len(operations) == 0: // which is what was wanted
-					_, err = fmt.Fprintln(a.stderr, "No differences found from current configuration.")
-				default:
-					err = a.runTransaction(ctx, rt, operations, false, false)
-				}
-				if isMessage("TransactionRolledBack")(err) {
-					err = &commitError{err}
-				}
-				return cmp.Or(err, partly(reader))
-			})
-		},
-	}
-	cmd.Flags().StringVarP(&file, "filename", "f", savedFile, "read `FILE`, - for standard input")
-	return cmd
-}
-
-// restore makes the writes that are needed, and says what is left out.
-func (a *app) restore(ctx context.Context, rt http.RoundTripper, reader *selection.Reader, all []selection.Saved) (operations []operation, err error) {
-	checker := schema.NewChecker(directly(rt))
-	progress := newProgress(a.stderr)
-	defer progress.end()
-	had := false
-	for i, s := range all {
-		progress.show(i, len(all))
-		var change map[string]any
-		var left []string
-		x, now, err := reader.ReadSettled(ctx, s.Path)
-		if err == nil {
-			change, left, err = x.Restore(ctx, checker, now, s)
-		}
-		if errors.Is(err, selection.ErrValue) {
-			return nil, err
-		}
-		if err != nil {
-			if err := reader.Miss(ctx, s.Path, err); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		had = true
-		for _, pointer := range left {
-			progress.end()
-			fmt.Fprintf(a.stderr, "left out: %s %s cannot be written\n", oneLine(x.Path), oneLine(pointer))
-		}
-		if len(change) > 0 {
-			operations = append(operations, operation{http.MethodPatch, x.Path, []byte(selection.JSON(change, ""))})
-		}
-	}
-	if !had {
-		return nil, reader.Unread()[0].Err
-	}
-	return operations, nil
 }

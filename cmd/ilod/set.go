@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
 )
 
-// errNoChanges: the iLO has nothing to be told, or has not told anything.
+// errNoChanges: there is nothing to change, or nothing has changed.
 var errNoChanges = errors.New("no changes")
 
 func (a *app) setCommand() *cobra.Command {
@@ -48,32 +46,22 @@ are written as in JSON.`,
 			if err := s.check(); err != nil {
 				return err
 			}
-			with := a.withILO
-			if !commit {
-				with = a.withAgent
-			}
-			err := with(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				found, err := s.find(ctx, a, rt)
-				if err != nil {
-					return err
-				}
-				if unread := found.cached.Unread(); len(unread) > 0 { // which would be left as it is
-					return unread[0].Err
-				}
-				changes, err := found.changes(ctx, assignments)
-				if err != nil {
-					return err
-				}
-				if err := a.stageAll(ctx, rt, changes); err != nil {
-					return err
-				}
-				if commit {
+			if commit {
+				return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+					if _, err := a.set(ctx, rt, &s, assignments); err != nil {
+						return err
+					}
 					return a.commitAndReboot(ctx, rt, reboot)
+				})
+			}
+			err := a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				staged, err := a.set(ctx, rt, &s, assignments)
+				if err == nil {
+					_, err = fmt.Fprintf(a.stderr, "%d path(s) to be modified by 'ilod commit'\n", staged)
 				}
-				_, err = fmt.Fprintf(a.stderr, "%d path(s) to be modified by 'ilod commit'\n", len(changes))
 				return err
 			})
-			if !commit && errors.Is(err, errNoAgent) {
+			if errors.Is(err, errNoAgent) {
 				return fmt.Errorf("%w, and without one nothing is kept until a commit: give --commit", err)
 			}
 			return err
@@ -85,87 +73,39 @@ are written as in JSON.`,
 	return cmd
 }
 
-// change is a PATCH of a resource.
-type change struct {
-	path string
-	body map[string]any
-	news bool // the resource is not so already
-}
-
-// changes are what makes the assignments in each resource that has the properties,
-// or if none has, in each that may have them.
-func (s *selected) changes(ctx context.Context, assignments []selection.Assignment) (all []change, err error) {
-	if s.Pointer != "" {
-		for i := range assignments {
-			assignments[i].Property = s.Pointer + "/" + assignments[i].Property
-		}
-	}
-	found := slices.DeleteFunc(slices.Clone(s.found), func(x *selection.Resource) bool {
-		return slices.ContainsFunc(assignments, func(a selection.Assignment) bool { return !x.Has(a.Property) })
-	})
-	if len(found) == 0 {
-		found = s.found
-	}
-	var unknown error
-	for _, x := range found {
-		body, err := x.Change(ctx, s.checker, assignments)
-		if errors.Is(err, schema.ErrNoProperty) {
-			if unknown == nil {
-				unknown = err
-			}
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		c, err := s.change(ctx, x, body)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-	if len(all) == 0 {
-		return nil, unknown
-	}
-	return all, nil
-}
-
-// change compares a PATCH with what it changes: of a resource with settings, these.
-func (s *selected) change(ctx context.Context, x *selection.Resource, body map[string]any) (change, error) {
-	if x.Settings() == "" && selection.Changes(x.Body, body) {
-		return change{x.Path, body, true}, nil
-	}
-	now, err := s.current.Read(ctx, cmp.Or(x.Settings(), x.Path))
+// set plans the assignments in the selected resources, and keeps what changes these. It
+// returns how many changes it has kept.
+func (a *app) set(ctx context.Context, rt http.RoundTripper, s *selecting, assignments []selection.Assignment) (staged int, err error) {
+	found, err := s.find(ctx, a, rt)
 	if err != nil {
-		return change{}, err
+		return 0, err
 	}
-	return change{x.Path, body, selection.Changes(now.Body, body)}, nil
+	patches, err := found.Plan(ctx, assignments)
+	if err != nil {
+		return 0, err
+	}
+	return len(patches), a.stageAll(ctx, rt, patches)
 }
 
-// stageAll keeps changes in the transaction of the client session, which it begins
-// if need be. Without one, what is so already is left out.
-func (a *app) stageAll(ctx context.Context, rt http.RoundTripper, changes []change) error {
+// stageAll keeps changes in the transaction of the client session. Without one it
+// begins one, and leaves out what is not needed.
+func (a *app) stageAll(ctx context.Context, rt http.RoundTripper, patches []selection.Patch) error {
 	_, err := a.ask(ctx, rt, http.MethodGet, transactionPath)
 	begins := isMessage("NoTransaction")(err)
 	if err != nil && !begins {
 		return err
 	}
 	if begins {
-		var news []change
-		for _, c := range changes {
-			if c.news {
-				news = append(news, c)
-			}
-		}
-		if changes = news; len(changes) == 0 {
+		patches = slices.DeleteFunc(slices.Clone(patches), func(p selection.Patch) bool { return !p.Needed })
+		if len(patches) == 0 {
 			return fmt.Errorf("%w: all properties have these values already", errNoChanges)
 		}
 		if _, err := a.ask(ctx, rt, http.MethodPost, transactionPath); err != nil && !isMessage("TransactionOpen")(err) {
 			return err
 		}
 	}
-	for _, c := range changes {
-		if err := a.stage(ctx, rt, operation{http.MethodPatch, c.path, []byte(selection.JSON(c.body, ""))}); err != nil {
+	for _, operation := range operations(patches) {
+		if err := a.stage(ctx, rt, operation); err != nil {
 			if begins { // an errant transaction is good for nothing
 				if _, rollback := a.ask(ctx, rt, http.MethodPost, transactionPath+"/rollback"); rollback != nil {
 					a.log.WithError(rollback).Warn("the transaction is left")
@@ -175,4 +115,13 @@ func (a *app) stageAll(ctx context.Context, rt http.RoundTripper, changes []chan
 		}
 	}
 	return nil
+}
+
+// operations are the writes of a plan.
+func operations(patches []selection.Patch) []operation {
+	all := make([]operation, len(patches))
+	for i, p := range patches {
+		all[i] = operation{http.MethodPatch, p.Path, []byte(selection.JSON(p.Body, ""))}
+	}
+	return all
 }

@@ -54,15 +54,3 @@ func (a *app) versionCommand() *cobra.Command {
 		},
 	}
 }
-
-// noArguments refuses arguments.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		hint := hintFor(cmd, args[0])
-		if cmd.Flags().Lookup("filename") != nil {
-			hint = "a file is named with -f"
-		}
-		return &usageError{fmt.Sprintf("unexpected argument %q", args[0]), hint}
-	}
-	return nil
-}

@@ -128,8 +128,8 @@ func (x *Resource) Writable(ctx context.Context, checker *schema.Checker) (map[s
 	return writable, nil
 }
 
-// Future is a part of a resource's body as it will be with its settings.
-func Future(part, settings map[string]any) map[string]any {
+// future is a part of a resource's body as it will be with its settings.
+func future(part, settings map[string]any) map[string]any {
 	part = maps.Clone(part)
 	for name, v := range part {
 		will, set := settings[name]
@@ -137,7 +137,7 @@ func Future(part, settings map[string]any) map[string]any {
 		below, alike := will.(map[string]any)
 		switch {
 		case isObject && alike:
-			part[name] = Future(inner, below)
+			part[name] = future(inner, below)
 		case set && !isObject && !alike:
 			part[name] = will
 		}

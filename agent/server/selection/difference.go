@@ -11,9 +11,6 @@ import (
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
-// Changes reports whether a PATCH would make a body another one.
-func Changes(body, change map[string]any) bool { return !equal.Asked(body, change) }
-
 // Difference is a property that has a value now and another in a resource's
 // settings.
 type Difference struct {
@@ -63,7 +60,7 @@ type Pending struct {
 // read is left out, as Unread tells, unless nothing can be.
 func (r *Reader) Pending(ctx context.Context) (all []Pending, err error) {
 	err = r.eachWithSettings(ctx, func(x *Resource) error {
-		d, err := r.Waiting(ctx, x, x.Settings())
+		d, err := r.Waiting(ctx, x, nil)
 		if d != nil {
 			all = append(all, Pending{x.Path, x.Type, d})
 		}
@@ -72,13 +69,24 @@ func (r *Reader) Pending(ctx context.Context) (all []Pending, err error) {
 	return all, err
 }
 
-// Waiting are the differences between a resource and its settings, at a path.
-func (r *Reader) Waiting(ctx context.Context, x *Resource, settings string) ([]Difference, error) {
-	will, err := r.Read(ctx, settings)
+// Waiting are the differences between a resource and its settings, if it has some:
+// those at or below the property paths, or all if there are no paths.
+func (r *Reader) Waiting(ctx context.Context, x *Resource, paths []string) ([]Difference, error) {
+	if x.Settings() == "" {
+		return nil, nil
+	}
+	will, err := r.Read(ctx, x.Settings())
 	if err != nil {
 		return nil, err
 	}
-	return Differences(x.Shown(), will.Shown()), nil
+	all := Differences(x.Shown(), will.Shown())
+	return slices.DeleteFunc(all, func(d Difference) bool {
+		at, _ := x.Pointer(d.Property)
+		return len(paths) > 0 && !slices.ContainsFunc(paths, func(path string) bool {
+			pointer, _ := x.Pointer(path)
+			return strings.HasPrefix(at+"/", pointer+"/")
+		})
+	}), nil
 }
 
 // Applied is what became of a resource's settings at the last reset of the server.

@@ -2,6 +2,7 @@ package selection
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -119,6 +120,29 @@ func (x *Resource) Values(path string) ([]any, error) {
 		return nil, x.lacks(path, missing)
 	}
 	return leaves(part, len(x.shownPath(path))), nil
+}
+
+// Part is what a JSON pointer (RFC 6901) leads to in a body. It fails with
+// ErrNoProperty.
+func Part(body []byte, pointer string) (json.RawMessage, error) {
+	part := json.RawMessage(body)
+	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		name = unescaper.Replace(name)
+		var object map[string]json.RawMessage
+		var array []json.RawMessage
+		switch i, err := strconv.Atoi(name); {
+		case json.Unmarshal(part, &object) == nil:
+			part = object[name]
+		case json.Unmarshal(part, &array) == nil && err == nil && i >= 0 && i < len(array):
+			part = array[i]
+		default:
+			part = nil
+		}
+		if part == nil {
+			return nil, fmt.Errorf("%w %s%s", ErrNoProperty, pointer, schema.Suggest(name, slices.Collect(maps.Keys(object))))
+		}
+	}
+	return part, nil
 }
 
 // lack is a name that is not there, and those that are.

@@ -24,12 +24,18 @@ const directory = "/redfish/v1/ResourceDirectory/"
 // Reader reads resources through Next, which should be a cache.
 type Reader struct {
 	Next http.RoundTripper
-	// Progress is told how many of the resources that Find reads it has read; it
-	// may be nil.
+	// Progress is told how many of the resources are done; it may be nil.
 	Progress func(done, total int)
 
 	entries []Entry
 	unread  []Unread
+}
+
+// show tells how far it is.
+func (r *Reader) show(done, total int) {
+	if r.Progress != nil {
+		r.Progress(done, total)
+	}
 }
 
 // Unread is a resource that could not be read, and why.
@@ -115,16 +121,16 @@ func (r *Reader) Entries(ctx context.Context) ([]Entry, error) {
 // are left out. One that cannot be read is left out, too, as Unread tells, unless
 // none can be. Errors are ErrNoType, ErrNoProperty and ErrNoMatch of a filter,
 // and those of reading.
-func (r *Reader) Find(ctx context.Context, s Selector) ([]*Resource, error) {
-	found, err := r.candidates(ctx, s)
-	if err != nil {
+func (r *Reader) Find(ctx context.Context, s Selector) (found []*Resource, err error) {
+	if s.Path != "" {
+		x, err := r.Read(ctx, s.Path)
+		if err != nil {
+			return nil, r.Near(ctx, s.Path, err)
+		}
+		found = []*Resource{x}
+	} else if found, err = r.ofType(ctx, s); err != nil {
 		return nil, err
 	}
-	settings := map[string]bool{}
-	for _, x := range found {
-		settings[ilopath.Canonical(x.Settings())] = true
-	}
-	found = slices.DeleteFunc(found, func(x *Resource) bool { return s.Path == "" && settings[ilopath.Canonical(x.Path)] })
 	for _, f := range s.Filters {
 		if found, err = f.of(found); err != nil && len(r.unread) > 0 {
 			return nil, fmt.Errorf("%w, of those that could be read: %w", err, r.unread[0].Err)
@@ -136,43 +142,65 @@ func (r *Reader) Find(ctx context.Context, s Selector) ([]*Resource, error) {
 	return found, nil
 }
 
-// candidates are the resources of a path or a type.
-func (r *Reader) candidates(ctx context.Context, s Selector) (found []*Resource, err error) {
-	if s.Path != "" {
-		x, err := r.Read(ctx, s.Path)
-		return []*Resource{x}, r.Near(ctx, s.Path, err)
-	}
-	entries, err := r.Entries(ctx)
+// ofType reads the resources of a type, without the settings of others among them.
+func (r *Reader) ofType(ctx context.Context, s Selector) ([]*Resource, error) {
+	paths, matches, err := r.listed(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	paths, names := []string{}, map[string]bool{}
+	found, err := r.readAll(ctx, paths, matches)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		names := map[string]bool{}
+		for _, e := range r.entries {
+			names[Name(e.Type)+"."] = true
+		}
+		return nil, fmt.Errorf("%w: %s%s", ErrNoType, s.Type, schema.Suggest(s.Type, slices.Sorted(maps.Keys(names))))
+	}
+	settings := map[string]bool{}
+	for _, x := range found {
+		settings[ilopath.Canonical(x.Settings())] = true
+	}
+	return slices.DeleteFunc(found, func(x *Resource) bool { return settings[ilopath.Canonical(x.Path)] }), nil
+}
+
+// listed are the paths to read for a type, and which of the resources there are meant:
+// those whose type begins so, else those that have it anywhere in their types.
+func (r *Reader) listed(ctx context.Context, s Selector) (paths []string, matches func(odataType string) bool, err error) {
+	entries, err := r.Entries(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, e := range entries {
-		names[Name(e.Type)+"."] = true
 		if s.Matches(e.Type) {
 			paths = append(paths, e.Path)
 		}
 	}
-	matches := s.Matches
 	if len(paths) == 0 { // the directory does not list the members of each collection
 		if paths, err = r.members(ctx, s, entries); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	if len(paths) == 0 {
-		matches = s.contains
-		for _, e := range entries {
-			if matches(e.Type) {
-				paths = append(paths, e.Path)
-			}
+	if len(paths) > 0 {
+		return paths, s.Matches, nil
+	}
+	for _, e := range entries {
+		if s.contains(e.Type) {
+			paths = append(paths, e.Path)
 		}
 	}
+	return paths, s.contains, nil
+}
+
+// readAll reads those of the resources that match. The error is that of reading, if
+// nothing was found.
+func (r *Reader) readAll(ctx context.Context, paths []string, matches func(odataType string) bool) (found []*Resource, err error) {
 	var failed error
 	var lost string
 	for i, path := range paths {
-		if r.Progress != nil {
-			r.Progress(i, len(paths))
-		}
+		r.show(i, len(paths))
 		x, err := r.Read(ctx, path)
 		if isGone(err) { // the directory may lag
 			failed, lost = cmp.Or(failed, err), path
@@ -189,16 +217,13 @@ func (r *Reader) candidates(ctx context.Context, s Selector) (found []*Resource,
 			found = append(found, x)
 		}
 	}
-	if len(found) > 0 {
+	if len(found) > 0 || failed == nil {
 		return found, nil
 	}
-	if failed != nil {
-		if lost != "" {
-			return nil, cmp.Or(r.Miss(ctx, lost, failed), failed)
-		}
-		return nil, failed
+	if lost != "" {
+		return nil, cmp.Or(r.Miss(ctx, lost, failed), failed)
 	}
-	return nil, fmt.Errorf("%w: %s%s", ErrNoType, s.Type, schema.Suggest(s.Type, slices.Sorted(maps.Keys(names))))
+	return nil, failed
 }
 
 // members are those of the collections named after the type.

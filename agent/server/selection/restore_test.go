@@ -158,7 +158,7 @@ func TestSaveThenLoadOfAnILO4(t *testing.T) {
 			twins = append(twins, resource(t, string(pending)))
 		}
 		for _, now := range twins {
-			saved := Future(settings, now.Body)
+			saved := future(settings, now.Body)
 			if len(saved) == 0 {
 				continue
 			}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/schema"
 )
 
@@ -40,6 +41,32 @@ func Save(note map[string]any, all []Saved) []byte {
 		list = append(list, map[string]any{s.Type: map[string]any{s.Path: s.Settings}})
 	}
 	return []byte(JSON(list, "  "))
+}
+
+// Origin is the note for Save: which server this is, and what of it could not be read.
+// What the server does not tell is left out. The error is that of a context that has
+// ended.
+func (r *Reader) Origin(ctx context.Context, unread []Unread) (note map[string]any, err error) {
+	note = map[string]any{}
+	systems, err := r.Find(ctx, Selector{Type: "ComputerSystem."})
+	if err != nil && ctx.Err() != nil {
+		return nil, err
+	}
+	for _, x := range systems {
+		for _, name := range []string{"Manufacturer", "Model", "SerialNumber", "BiosVersion"} {
+			if v, ok := x.Body[name].(string); ok && note[name] == nil {
+				note[name] = v
+			}
+		}
+	}
+	var missing []string
+	for _, u := range unread {
+		missing = append(missing, u.Path)
+	}
+	if missing != nil {
+		note["NotRead"] = missing
+	}
+	return note, nil
 }
 
 // Load reads a file that Save or ilorest has written. It fails with ErrSaved.
@@ -150,7 +177,7 @@ func minimal(body, change map[string]any) map[string]any {
 			if below := minimal(inner, object); len(below) > 0 {
 				rest[name] = below
 			}
-		} else if Changes(body, map[string]any{name: v}) {
+		} else if !equal.Asked(body, map[string]any{name: v}) {
 			rest[name] = v
 		}
 	}

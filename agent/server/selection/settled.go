@@ -37,9 +37,7 @@ func (r *Reader) eachWithSettings(ctx context.Context, f func(x *Resource) error
 		if done {
 			break
 		}
-		if r.Progress != nil {
-			r.Progress(w.read, len(w.paths)+w.read)
-		}
+		r.show(w.read, len(w.paths)+w.read)
 		x, err := r.Read(ctx, path)
 		if isGone(err) { // the directory may lag
 			continue

@@ -1,0 +1,112 @@
+package selection
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/ilod/ilod/agent/equal"
+	"github.com/ilod/ilod/agent/schema"
+)
+
+// Patch is a PATCH of a resource.
+type Patch struct {
+	Path   string
+	Body   map[string]any
+	Needed bool // the resource, or its settings if it has some, is not so already
+}
+
+// Plan makes the assignments in each resource that has the properties. If none has, it
+// makes them in each that may have them. The error is one of Change, or of a resource
+// that could not be read and so would be left as it is.
+func (s *Selected) Plan(ctx context.Context, assignments []Assignment) (all []Patch, err error) {
+	if unread := s.Reader.Unread(); len(unread) > 0 {
+		return nil, unread[0].Err
+	}
+	assignments = slices.Clone(assignments)
+	for i, a := range assignments {
+		assignments[i].Property = s.Below([]string{a.Property})[0]
+	}
+	found := slices.DeleteFunc(slices.Clone(s.Found), func(x *Resource) bool {
+		return slices.ContainsFunc(assignments, func(a Assignment) bool { return !x.Has(a.Property) })
+	})
+	if len(found) == 0 {
+		found = s.Found
+	}
+	var unknown error
+	for _, x := range found {
+		body, err := x.Change(ctx, s.Checker, assignments)
+		if errors.Is(err, schema.ErrNoProperty) {
+			if unknown == nil {
+				unknown = err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		needed, err := s.needs(ctx, x, body)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Patch{x.Path, body, needed})
+	}
+	if len(all) == 0 {
+		return nil, unknown
+	}
+	return all, nil
+}
+
+// needs compares a PATCH with what the iLO has now, in the settings of a resource that
+// has some.
+func (s *Selected) needs(ctx context.Context, x *Resource, body map[string]any) (bool, error) {
+	path := x.Settings()
+	if path == "" {
+		if !equal.Asked(x.Body, body) {
+			return true, nil
+		}
+		path = x.Path
+	}
+	now, err := s.Current.Read(ctx, path)
+	return err == nil && !equal.Asked(now.Body, body), err
+}
+
+// LeftOut is a saved setting that a resource has otherwise, and that cannot be written.
+type LeftOut struct{ Path, Pointer string }
+
+// Restore plans what gives resources their saved settings, without what they have
+// already, or will have after a reset of the server. A resource that cannot be read is
+// left out, as Unread tells, unless none can be. The error wraps ErrValue if a resource
+// would refuse its settings.
+func (r *Reader) Restore(ctx context.Context, checker *schema.Checker, all []Saved) (patches []Patch, left []LeftOut, err error) {
+	had := false
+	for i, s := range all {
+		r.show(i, len(all))
+		var change map[string]any
+		var pointers []string
+		x, now, err := r.ReadSettled(ctx, s.Path)
+		if err == nil {
+			change, pointers, err = x.Restore(ctx, checker, now, s)
+		}
+		if errors.Is(err, ErrValue) {
+			return nil, left, err
+		}
+		if err != nil {
+			if err := r.Miss(ctx, s.Path, err); err != nil {
+				return nil, left, err
+			}
+			continue
+		}
+		had = true
+		for _, pointer := range pointers {
+			left = append(left, LeftOut{x.Path, pointer})
+		}
+		if len(change) > 0 {
+			patches = append(patches, Patch{x.Path, change, true})
+		}
+	}
+	if !had {
+		return nil, left, r.unread[0].Err
+	}
+	return patches, left, nil
+}

@@ -1,0 +1,108 @@
+package selection
+
+import (
+	"context"
+	"slices"
+
+	"github.com/ilod/ilod/agent/schema"
+)
+
+// Selected are the resources that a selector has found, and how to read more.
+type Selected struct {
+	Selector
+	Found   []*Resource
+	Checker *schema.Checker
+	Reader  *Reader // which has found them
+	Current *Reader // asks the iLO
+}
+
+// Below are property paths as the resources have them: they begin at the selector's
+// pointer. With a pointer and no paths it is the pointer.
+func (s *Selector) Below(paths []string) []string {
+	if s.Pointer == "" {
+		return paths
+	}
+	if len(paths) == 0 {
+		return []string{s.Pointer}
+	}
+	paths = slices.Clone(paths)
+	for i, path := range paths {
+		paths[i] = s.Pointer + "/" + path
+	}
+	return paths
+}
+
+// each runs f with each resource. One for which it fails is left out, as Unread
+// tells. The error is that of a context that has ended.
+func (s *Selected) each(ctx context.Context, f func(x *Resource) error) error {
+	for i, x := range s.Found {
+		s.Reader.show(i, len(s.Found))
+		if err := f(x); err != nil {
+			if err := s.Reader.Miss(ctx, x.Path, err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Writable are the properties of each resource that are not known to be read-only,
+// as it is shown. A resource that cannot be read is left out, as Unread tells, unless
+// none can be.
+func (s *Selected) Writable(ctx context.Context) (parts []map[string]any, err error) {
+	err = s.each(ctx, func(x *Resource) error {
+		part, err := x.Writable(ctx, s.Checker)
+		if err == nil {
+			parts = append(parts, x.Show(part))
+		}
+		return err
+	})
+	if err == nil && len(parts) == 0 {
+		err = s.Reader.unread[0].Err
+	}
+	return parts, err
+}
+
+// Settings are what Save writes of the resources: the properties that can be written,
+// with the values that wait for a reset of the server. A resource without any is left
+// out, and one that cannot be read, as Unread tells.
+func (s *Selected) Settings(ctx context.Context) (all []Saved, err error) {
+	err = s.each(ctx, func(x *Resource) error {
+		settings, err := x.Writable(ctx, s.Checker)
+		if err == nil && x.Settings() != "" {
+			var will *Resource
+			if will, err = s.Reader.Read(ctx, x.Settings()); err == nil {
+				settings = future(settings, will.Body)
+			}
+		}
+		if err == nil && len(settings) > 0 {
+			all = append(all, Saved{x.Type, x.Path, settings})
+		}
+		return err
+	})
+	return all, err
+}
+
+// Describe says what is known of properties, each of the first resource that has it.
+// The error is that of the first resource for a property that none has.
+func (s *Selected) Describe(ctx context.Context, paths []string) (all []schema.Info, err error) {
+	for _, path := range paths {
+		var first error
+		known := false
+		for _, x := range s.Found {
+			pointer, _ := x.Pointer(path)
+			info, err := s.Checker.Property(ctx, x.Path, pointer)
+			if err == nil {
+				all, known = append(all, info), true
+				break
+			}
+			if first == nil {
+				first = err
+			}
+		}
+		if !known {
+			return nil, first
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/agent/server/selection"
+)
+
+func (a *app) infoCommand() *cobra.Command {
+	var s selecting
+	cmd := &cobra.Command{
+		Use: "info [PROPERTY...]", Short: "Print what is known of properties: type, allowed values, help",
+		Long: `Print what the iLO's schemas and registries say about properties of the selected
+resources: the type, whether it is read-only, the values allowed, and a help text.
+Without PROPERTY print their names.`,
+		Example: "  ilod info BootMode --select Bios.\n  ilod info --select Bios.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkProperties(args); err != nil {
+				return err
+			}
+			return a.withSelected(cmd, &s, func(ctx context.Context, _ http.RoundTripper, found *selection.Selected) error {
+				paths := found.Below(args)
+				if len(paths) == 0 {
+					return a.printNames(found)
+				}
+				return a.printInfo(ctx, found, paths)
+			})
+		},
+	}
+	s.flags(cmd.Flags())
+	return cmd
+}
+
+// printNames prints which properties the resources have.
+func (a *app) printNames(s *selection.Selected) error {
+	var names []string
+	for _, x := range s.Found {
+		names = slices.AppendSeq(names, maps.Keys(selection.WithoutReserved(x.Shown())))
+	}
+	slices.Sort(names)
+	return a.printList(slices.Compact(names))
+}
+
+// printInfo describes each property, of the first resource that has it.
+func (a *app) printInfo(ctx context.Context, s *selection.Selected, paths []string) error {
+	all, err := s.Describe(ctx, paths)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		var v any = all
+		if len(all) == 1 {
+			v = all[0]
+		}
+		_, err := io.WriteString(a.stdout, selection.JSON(v, "  "))
+		return err
+	}
+	for i, info := range all {
+		if i > 0 {
+			fmt.Fprintln(a.stdout)
+		}
+		if err := a.printDescription(info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printDescription(info schema.Info) error {
+	access := "writable"
+	if info.ReadOnly {
+		access = "read-only"
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s\n", oneLine(strings.TrimPrefix(info.Pointer, "/")))
+	for _, line := range [][2]string{
+		{"Type", info.Type}, {"Access", access}, {"Possible values", strings.Join(info.Allowed, ", ")}, {"Default", info.Default},
+		{"Least", info.Min}, {"Most", info.Max}, {"Help", info.Help},
+	} {
+		if line[1] != "" && err == nil {
+			_, err = fmt.Fprintf(a.stdout, "  %s: %s\n", line[0], oneLine(line[1]))
+		}
+	}
+	return err
+}

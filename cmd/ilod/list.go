@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent/server/selection"
+)
+
+func (a *app) listCommand() *cobra.Command {
+	var s selecting
+	cmd := &cobra.Command{
+		Use: "list [PROPERTY...]", Short: "Print properties of the selected resources, those about the resource included",
+		Long: `Print properties of the selected resources as get does, and without PROPERTY all of
+them: the reserved ones, too, such as @odata.type, Id and Links.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkProperties(args); err != nil {
+				return err
+			}
+			return a.withSelected(cmd, &s, func(ctx context.Context, _ http.RoundTripper, found *selection.Selected) error {
+				return a.printProperties(ctx, found, args, true)
+			})
+		},
+	}
+	s.flags(cmd.Flags())
+	return cmd
+}
+
+// checkProperties finds types among properties.
+func checkProperties(args []string) error {
+	for _, arg := range args {
+		if arg != "." && strings.HasSuffix(arg, ".") {
+			return &usageError{fmt.Sprintf("%q is a type, where a property is wanted", arg), "--select " + arg}
+		}
+	}
+	return nil
+}
+
+// printProperties prints some properties of the resources, or all of them.
+func (a *app) printProperties(ctx context.Context, s *selection.Selected, paths []string, reserved bool) error {
+	paths = s.Below(paths)
+	a.noteWaiting(ctx, s, paths)
+	if len(paths) > 0 {
+		parts, missing := selection.Project(s.Found, paths)
+		if len(parts) == 0 && len(missing) == 1 {
+			return missing[0]
+		}
+		for _, err := range missing {
+			fmt.Fprintf(a.stderr, "left out: %s\n", oneLine(err.Error()))
+		}
+		if len(parts) == 0 {
+			return fmt.Errorf("%w as any of these", selection.ErrNoProperty)
+		}
+		return a.printObjects(parts, s.Reader)
+	}
+	parts := make([]map[string]any, len(s.Found))
+	for i, x := range s.Found {
+		if parts[i] = x.Shown(); !reserved {
+			parts[i] = selection.WithoutReserved(parts[i])
+		}
+	}
+	return a.printObjects(parts, s.Reader)
+}
+
+// noteWaiting says which of the properties wait for a reset of the server, and so
+// are not what was last set.
+func (a *app) noteWaiting(ctx context.Context, s *selection.Selected, paths []string) {
+	for _, x := range s.Found {
+		waiting, err := s.Reader.Waiting(ctx, x, paths)
+		if err != nil { // it is a note, and no more
+			a.log.WithError(err).Info("what waits for a reset is not known")
+		}
+		for _, d := range waiting {
+			fmt.Fprintf(a.stderr, "waits for a reset of the server: %s=%s\n", oneLine(d.Property), selection.Scalar(d.Pending))
+		}
+	}
+}
+
+// printObjects prints one object, or several apart from each other; as JSON, with a
+// null for each that could not be read.
+func (a *app) printObjects(objects []map[string]any, reader *selection.Reader) error {
+	text := ""
+	if a.json {
+		objects = append(objects, make([]map[string]any, len(reader.Unread()))...)
+	}
+	switch {
+	case a.json && len(objects) == 1:
+		text = selection.JSON(objects[0], "  ")
+	case a.json:
+		text = selection.JSON(objects, "  ")
+	default:
+		for i, o := range objects {
+			if i > 0 {
+				text += "\n"
+			}
+			text += selection.Text(o)
+		}
+	}
+	_, err := io.WriteString(a.stdout, text)
+	return err
+}
+
+// printList prints one text to a line, or an array of them.
+func (a *app) printList(list []string) error {
+	if a.json {
+		return json.NewEncoder(a.stdout).Encode(list)
+	}
+	for _, item := range list {
+		if _, err := fmt.Fprintln(a.stdout, oneLine(item)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/agent/server/selection"
+)
+
+func (a *app) loadCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use: "load", Short: "Give resources the settings that save has written", Args: noArguments,
+		Long: `Give resources the settings in a file of save, or of ilorest, as one transaction in a
+client session of its own. What is so already, or will be with the next reset of the
+server, is not sent, and what cannot be written is left out and named. So are
+resources that cannot be read; the exit code is 104 then, if all else is done.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			data, err := a.readDocument(file)
+			if err != nil {
+				return err
+			}
+			all, err := selection.Load(data)
+			if err != nil {
+				return fmt.Errorf("%w: %s: %w", errFileForm, file, err)
+			}
+			a.session = "" // it has one of its own
+			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				reader := currently(rt)
+				operations, err := a.restore(ctx, rt, reader, all)
+				switch {
+				case err != nil:
+					return err
+				case len(operations) == 0: // which is what was wanted
+					_, err = fmt.Fprintln(a.stderr, "No differences found from current configuration.")
+				default:
+					err = a.runTransaction(ctx, rt, operations, false, false)
+				}
+				if isMessage("TransactionRolledBack")(err) {
+					err = &commitError{err}
+				}
+				return cmp.Or(err, partly(reader))
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&file, "filename", "f", savedFile, "read `FILE`, - for standard input")
+	return cmd
+}
+
+// restore plans the writes that are needed, and says what is left out.
+func (a *app) restore(ctx context.Context, rt http.RoundTripper, reader *selection.Reader, all []selection.Saved) ([]operation, error) {
+	progress := newProgress(a.stderr)
+	reader.Progress = progress.show
+	patches, left, err := reader.Restore(ctx, schema.NewChecker(directly(rt)), all)
+	progress.end()
+	for _, l := range left {
+		fmt.Fprintf(a.stderr, "left out: %s %s cannot be written\n", oneLine(l.Path), oneLine(l.Pointer))
+	}
+	return operations(patches), err
+}

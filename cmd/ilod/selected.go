@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/schema"
+	"github.com/ilod/ilod/agent/server/selection"
+)
+
+// Errors of the commands that work on a selection.
+var (
+	errNothingSelected = errors.New("no type is selected")
+	errSeveral         = errors.New("several resources match where one is needed")
+)
+
+// aliases are ilorest's names for flags.
+func aliases(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	switch name {
+	case "selector":
+		name = "select"
+	case "refresh":
+		name = "fresh"
+	case "cache-dir":
+		name = "state-dir"
+	}
+	return pflag.NormalizedName(name)
+}
+
+// selecting are the flags that say which resources a command is about, and how
+// old what is known of them may be.
+type selecting struct {
+	text    string
+	filters []string
+	reading
+}
+
+func (s *selecting) flags(flags *pflag.FlagSet) {
+	flags.Bool("logout", false, "has no effect, since no session is left, and is there for scripts")
+	_ = flags.MarkHidden("logout") // it exists
+	flags.StringVar(&s.text, "select", "", "resources of `TYPE`, such as ComputerSystem., or a path, instead of the selected ones (also --selector)")
+	s.narrowing(flags)
+}
+
+func (s *selecting) narrowing(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&s.filters, "filter", nil, "only resources with `PROPERTY=VALUE`, or that begin so with VALUE*; may be repeated")
+	s.reading.flags(flags)
+}
+
+// check finds mistakes in the flags.
+func (s *selecting) check() error {
+	if _, err := s.header(); err != nil {
+		return err
+	}
+	selector := selection.Selector{}
+	for _, f := range s.filters {
+		if err := selector.Filter(f); err != nil {
+			return err
+		}
+	}
+	if s.text == "" || isRelative(s.text) {
+		return nil
+	}
+	_, err := selection.Parse(s.text)
+	return err
+}
+
+// withSelected runs f with the resources that are selected by flags, else in the
+// client session.
+func (a *app) withSelected(cmd *cobra.Command, s *selecting, f func(context.Context, http.RoundTripper, *selection.Selected) error) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+		if !cmd.Flags().Changed("json") {
+			rt = outputForm{rt, a}
+		}
+		found, err := s.find(ctx, a, rt)
+		if err != nil {
+			return err
+		}
+		if err := f(ctx, rt, found); err != nil {
+			return err
+		}
+		return partly(found.Reader)
+	})
+}
+
+// find reads the resources that are selected by flags, else in the client session.
+func (s *selecting) find(ctx context.Context, a *app, rt http.RoundTripper) (*selection.Selected, error) {
+	reader, err := s.reader(rt)
+	if err != nil {
+		return nil, err
+	}
+	text := s.text
+	if text == "" {
+		if text, err = a.selection(ctx, rt); err != nil {
+			return nil, err
+		}
+	}
+	if isRelative(text) {
+		if text, err = a.absolute(ctx, rt, text); err != nil {
+			return nil, err
+		}
+	}
+	selector, err := selection.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range s.filters {
+		if err := selector.Filter(f); err != nil {
+			return nil, err
+		}
+	}
+	progress := newProgress(a.stderr)
+	defer progress.end()
+	reader.Progress = progress.show
+	found, err := reader.Find(ctx, selector)
+	return &selection.Selected{Selector: selector, Found: found, Checker: schema.NewChecker(directly(rt)), Reader: reader, Current: currently(rt)}, err
+}
+
+// clientSession is that of the command.
+func (a *app) clientSession(ctx context.Context, rt http.RoundTripper) (s clients.Session, err error) {
+	body, err := a.ask(ctx, rt, http.MethodGet, sessionPath(nil))
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(body, &s); err != nil {
+		return s, fmt.Errorf("the client session: %w", err)
+	}
+	return s, nil
+}
+
+// selection is what the client session has selected.
+func (a *app) selection(ctx context.Context, rt http.RoundTripper) (string, error) {
+	s, err := a.clientSession(ctx, rt)
+	if err == nil && s.Selection == "" {
+		err = errNothingSelected
+	}
+	return s.Selection, err
+}
+
+// absolute resolves a path that begins at the active path; what stands behind "#"
+// or "?" stays.
+func (a *app) absolute(ctx context.Context, rt http.RoundTripper, text string) (string, error) {
+	end := strings.IndexAny(text+"#", "#?")
+	u, err := parsePath(text[:end])
+	if err != nil {
+		return "", err
+	}
+	s, err := a.clientSession(ctx, rt)
+	if err != nil {
+		return "", err
+	}
+	if u, err = clients.Resolve(s.ActivePath, http.MethodGet, u); err != nil {
+		return "", &usageError{err.Error(), "see 'ilod session show'"}
+	}
+	return u.EscapedPath() + text[end:], nil
+}
