@@ -1,5 +1,5 @@
 # The differences of Windows in packaging/ilod.toml.
-s|See ilod(1)\.|See CONFIGURATION.md. It is\n# read from C:\\ProgramData\\ilod\\ilod.toml, of which only administrators may be the owner.|
+s|See ilod(1)\.|See CONFIGURATION.md.\n# ilod reads C:\\ProgramData\\ilod\\ilod.toml, which only administrators may own.|
 s|"/var/lib/ilod"|'C:\\ProgramData\\ilod\\state'|
 s|"/run/ilod"|'C:\\ProgramData\\ilod\\run'|
 s|"/run/ilod/ilod.sock"|'\\\\.\\pipe\\ilod'|
