@@ -8,6 +8,7 @@
 package freshness
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"errors"
@@ -23,12 +24,15 @@ import (
 // ErrClosed: the cache takes no more requests.
 var ErrClosed = errors.New("the cache is closed")
 
-// Defaults of Options.
 const (
-	DefaultFetchTimeout = 2 * time.Minute
-	DefaultHotBytes     = 2 << 20
-	DefaultMaxEntries   = 8192
-	DefaultWorkers      = 4
+	// fetchTimeout bounds a read that goes on after its client has left.
+	fetchTimeout = 2 * time.Minute
+	// maxHotBytes bounds the bodies kept ready in memory beside the store.
+	maxHotBytes = 2 << 20
+	// maxEntries bounds the answers that are kept; of refusals far fewer are.
+	maxEntries = 8192
+	// warmReads is how many reads Warm has under way.
+	warmReads = 4
 )
 
 // Store keeps bytes by key. It may lose anything at any time; what it gives back
@@ -50,26 +54,16 @@ type Options struct {
 	// Now is the clock; nil: time.Now. Its monotonic reading counts within a
 	// process, its wall clock only across restarts.
 	Now func() time.Time
-	// Classes replaces the limits of some classes. Never cannot be changed, and
-	// Volatile is bounded by MaxVolatile.
-	Classes map[Class]Ages
-	// FetchTimeout bounds a read that goes on after its client has left.
-	FetchTimeout time.Duration
-	// HotBytes bounds the bodies kept ready in memory beside the store.
-	HotBytes int
-	// MaxEntries bounds the answers that are kept; of refusals far fewer are.
-	MaxEntries int
-	// Workers is how many reads Warm has under way.
-	Workers int
-	Log     logrus.FieldLogger // nil: nobody
+	Log logrus.FieldLogger // nil: nobody
+
+	hotBytes, entries int // bounds in tests; 0: maxHotBytes, maxEntries
 }
 
 // Cache is an http.RoundTripper that answers GET and HEAD from a Store.
 type Cache struct {
-	o    Options
-	ages [classes]Ages
+	o Options
 
-	ctx    context.Context // ends with Close
+	life   context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // exchanges and sweeps; Add only while not closed
 
@@ -107,18 +101,7 @@ func New(o Options) *Cache {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.FetchTimeout <= 0 {
-		o.FetchTimeout = DefaultFetchTimeout
-	}
-	if o.HotBytes <= 0 {
-		o.HotBytes = DefaultHotBytes
-	}
-	if o.MaxEntries <= 0 {
-		o.MaxEntries = DefaultMaxEntries
-	}
-	if o.Workers <= 0 {
-		o.Workers = DefaultWorkers
-	}
+	o.hotBytes, o.entries = cmp.Or(o.hotBytes, maxHotBytes), cmp.Or(o.entries, maxEntries)
 	if o.Log == nil {
 		l := logrus.New()
 		l.SetOutput(io.Discard)
@@ -128,16 +111,7 @@ func New(o Options) *Cache {
 		o: o, entries: map[string]*entry{}, hot: list.New(), refused: list.New(),
 		flights: map[string]*flight{}, active: map[*flight]bool{},
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
-	for class, ages := range DefaultAges() {
-		if own, ok := o.Classes[class]; ok {
-			ages = own
-		}
-		if class == Volatile {
-			ages.Fresh, ages.Max = min(ages.Fresh, MaxVolatile), min(ages.Max, MaxVolatile)
-		}
-		c.ages[class] = ages
-	}
+	c.life, c.cancel = context.WithCancel(context.Background())
 	c.load()
 	return c
 }

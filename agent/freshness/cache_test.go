@@ -61,9 +61,7 @@ func TestHitMissAndAge(t *testing.T) {
 
 func TestVolatile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, next, _ := open(t, one(), func(o *Options) {
-			o.Classes = map[Class]Ages{Volatile: {time.Hour, time.Hour}} // is not obeyed
-		})
+		c, next, _ := open(t, one())
 		for range 4 {
 			ask(t, c, "GET", thermal)
 			time.Sleep(5 * time.Second)
@@ -348,7 +346,7 @@ func TestFetchDeadline(t *testing.T) {
 		if _, err := try(t, c, "GET", account); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		if d := time.Since(began); d != DefaultFetchTimeout {
+		if d := time.Since(began); d != fetchTimeout {
 			t.Errorf("after %v", d)
 		}
 		done := make(chan error)
@@ -512,7 +510,7 @@ func TestStoreWithoutMetaIsNotBelieved(t *testing.T) {
 }
 
 func TestStoreLosesAndRefuses(t *testing.T) {
-	c, next, store := open(t, one(), func(o *Options) { o.HotBytes = 1 })
+	c, next, store := open(t, one(), func(o *Options) { o.hotBytes = 1 })
 	ask(t, c, "GET", account)
 	store.Drop(account)
 	store.Drop(strings.ToLower(account))
@@ -541,7 +539,7 @@ func TestBounds(t *testing.T) {
 	for i := range 300 {
 		r.set(fmt.Sprint("/redfish/v1/x/", i), "", strings.Repeat("x", 100))
 	}
-	c, _, store := open(t, r, func(o *Options) { o.MaxEntries, o.HotBytes = 64, 2000 })
+	c, _, store := open(t, r, func(o *Options) { o.entries, o.hotBytes = 64, 2000 })
 	for i := range 400 {
 		ask(t, c, "GET", fmt.Sprint("/redfish/v1/x/", i)) // the last hundred are refused
 	}

@@ -37,27 +37,21 @@ func (c Class) String() string {
 	return classNames[c]
 }
 
-// Ages are the limits of a class.
-type Ages struct {
-	// Fresh is how long an answer is good after it was read, or after a sweep
+// ages are the limits of a class.
+type ages struct {
+	// fresh is how long an answer is good after it was read, or after a sweep
 	// found its resource listed with the same ETag.
-	Fresh time.Duration
-	// Max is how long it is good at most after it was read, whatever sweeps
+	fresh time.Duration
+	// most is how long it is good at most after it was read, whatever sweeps
 	// find: an iLO's ETag does not prove anything (ILO.md §6).
-	Max time.Duration
+	most time.Duration
 }
 
-// MaxVolatile is the longest that a volatile answer may be used.
-const MaxVolatile = 10 * time.Second
-
-// DefaultAges are the limits of the classes that are not Never.
-func DefaultAges() map[Class]Ages {
-	return map[Class]Ages{
-		Volatile:  {Fresh: MaxVolatile, Max: MaxVolatile},
-		Slow:      {Fresh: time.Minute, Max: 5 * time.Minute},
-		Static:    {Fresh: 2 * time.Minute, Max: 15 * time.Minute},
-		Immutable: {Fresh: 24 * time.Hour, Max: 24 * time.Hour},
-	}
+var agesOf = [classes]ages{
+	Volatile:  {fresh: 10 * time.Second, most: 10 * time.Second},
+	Slow:      {fresh: time.Minute, most: 5 * time.Minute},
+	Static:    {fresh: 2 * time.Minute, most: 15 * time.Minute},
+	Immutable: {fresh: 24 * time.Hour, most: 24 * time.Hour},
 }
 
 // negativeAge is how long a refusal is repeated without asking again.

@@ -66,9 +66,9 @@ func (c *Cache) join(ctx context.Context, key string, u *url.URL, age time.Durat
 
 func (c *Cache) fly(ctx context.Context, f *flight, u *url.URL) {
 	defer close(f.done)
-	ctx, cancel := context.WithTimeout(ctx, c.o.FetchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
+	defer context.AfterFunc(c.life, cancel)()
 	defer func() {
 		if p := recover(); p != nil { // the gateway's recover does not reach this goroutine
 			f.err = fmt.Errorf("read %s: panic: %v", f.path, p)

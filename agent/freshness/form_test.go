@@ -141,7 +141,7 @@ func TestWarmReadsNoMoreThanIsKept(t *testing.T) {
 	}
 	r.list(all...)
 	for most, want := range map[int]int{8: 8, 100: 15} {
-		c, next, _ := open(t, r, func(o *Options) { o.MaxEntries = most })
+		c, next, _ := open(t, r, func(o *Options) { o.entries = most })
 		last := 0
 		if err := c.Warm(t.Context(), func(done, total int) { last = total }); err != nil {
 			t.Error(err)

@@ -6,10 +6,10 @@ import (
 )
 
 // limits are the ages of a class now.
-func (c *Cache) limits(class Class) Ages {
-	a := c.ages[class]
+func (c *Cache) limits(class Class) ages {
+	a := agesOf[class]
 	if c.early && class > Slow {
-		a.Fresh, a.Max = min(a.Fresh, c.ages[Slow].Fresh), min(a.Max, c.ages[Slow].Max)
+		a.fresh, a.most = min(a.fresh, agesOf[Slow].fresh), min(a.most, agesOf[Slow].most)
 	}
 	return a
 }
@@ -29,10 +29,10 @@ func (c *Cache) ttl(e *entry, now time.Time) time.Duration {
 	}
 	l := c.limits(e.class)
 	if e.unsettled && e.class != Immutable {
-		v := c.ages[Volatile]
-		l.Fresh, l.Max = min(l.Fresh, v.Fresh), min(l.Max, v.Max)
+		v := agesOf[Volatile]
+		l.fresh, l.most = min(l.fresh, v.fresh), min(l.most, v.most)
 	}
-	return min(l.Fresh-now.Sub(e.validated), l.Max-age)
+	return min(l.fresh-now.Sub(e.validated), l.most-age)
 }
 
 // fromIndex answers from what is kept, if the directives allow that.
@@ -116,11 +116,11 @@ func (c *Cache) fetchStored(e *entry) *document {
 
 // heat keeps a document in memory, and lets go of those used least lately.
 func (c *Cache) heat(e *entry, d *document) {
-	if len(d.body) > c.o.HotBytes/4 {
+	if len(d.body) > c.o.hotBytes/4 {
 		return
 	}
 	e.doc, e.place = d, c.hot.PushFront(e)
-	for c.hotBytes += len(d.body); c.hotBytes > c.o.HotBytes; {
+	for c.hotBytes += len(d.body); c.hotBytes > c.o.hotBytes; {
 		c.cool(c.hot.Back().Value.(*entry))
 	}
 }

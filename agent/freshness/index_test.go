@@ -29,7 +29,7 @@ func TestMemoryKeepsWhatIsUsedAndSmall(t *testing.T) {
 		r.set("/redfish/v1/"+uri, "", strings.Repeat("x", n))
 	}
 	store := &reads{newMemory(), map[string]int{}}
-	c := New(Options{Next: &ilo{handler: r}, Store: store, HotBytes: 800})
+	c := New(Options{Next: &ilo{handler: r}, Store: store, hotBytes: 800})
 	defer c.Close()
 	for _, uri := range []string{"a", "b", "c", "d", "a", "e", "large", "a", "large", "b"} {
 		ask(t, c, "GET", "/redfish/v1/"+uri)
@@ -48,7 +48,7 @@ func TestMemoryKeepsWhatIsUsedAndSmall(t *testing.T) {
 func TestWhatTheStoreGivesIsWhatTheIndexHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := one()
-		c, _, store := open(t, r, func(o *Options) { o.HotBytes = 1 })
+		c, _, store := open(t, r, func(o *Options) { o.hotBytes = 1 })
 		ask(t, c, "GET", account)
 		key := strings.ToLower(account)
 		old, _ := store.Get(key)

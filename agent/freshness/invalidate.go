@@ -81,7 +81,7 @@ func (c *Cache) load() {
 			continue
 		}
 		e, _, err := decode(key, value, false)
-		if err != nil || e.epoch != c.epoch || len(c.entries) >= c.o.MaxEntries {
+		if err != nil || e.epoch != c.epoch || len(c.entries) >= c.o.entries {
 			useless = append(useless, key)
 			continue
 		}

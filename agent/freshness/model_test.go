@@ -120,7 +120,7 @@ func runModel(t *testing.T, rng *rand.Rand) {
 	collect()
 
 	next, store := &ilo{handler: h, latency: modelLatency}, newMemory()
-	options := Options{Next: next, Store: store, HotBytes: 200}
+	options := Options{Next: next, Store: store, hotBytes: 200}
 	c := New(options)
 	defer func() { c.Close() }()
 	notBefore := map[string]time.Time{} // of what a write through the cache touched
@@ -138,9 +138,9 @@ func runModel(t *testing.T, rng *rand.Rand) {
 		}
 		path, query, _ := strings.Cut(uri, "?")
 		class, _ := classify(strings.ToLower(path))
-		limit := DefaultAges()[class].Max
+		limit := agesOf[class].most
 		if query != "" {
-			limit = DefaultAges()[class].Fresh // no sweep renews it
+			limit = agesOf[class].fresh // no sweep renews it
 		}
 		var header []string
 		stale := time.Duration(0)

@@ -21,7 +21,7 @@ func TestEachRequestIsCountedByWhatItCameTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := one()
 		r.list(account)
-		c, _, _ := open(t, r, func(o *Options) { o.HotBytes = 120 }) // for the small one alone
+		c, _, _ := open(t, r, func(o *Options) { o.hotBytes = 120 }) // for the small one alone
 		large := "/redfish/v1/AccountService/Accounts/2"
 		r.set(large, `W/"L"`, strings.Repeat("x", 100))
 		before := c.Stats()
@@ -285,11 +285,7 @@ func TestAnErrorOfTheILOLeavesWhatIsKept(t *testing.T) {
 // What nobody has set is what architecture and README say.
 func TestDefaults(t *testing.T) {
 	c, _, _ := open(t, one())
-	if o := c.o; o.FetchTimeout != 2*time.Minute || o.HotBytes != 2097152 || o.MaxEntries != 8192 || o.Workers != 4 || o.Now == nil || o.Log == nil {
-		t.Errorf("%+v", o)
-	}
-	own, _, _ := open(t, one(), func(o *Options) { o.FetchTimeout, o.HotBytes, o.MaxEntries, o.Workers = 1, 1, 1, 1 })
-	if o := own.o; o.FetchTimeout != 1 || o.HotBytes != 1 || o.MaxEntries != 1 || o.Workers != 1 {
+	if o := c.o; fetchTimeout != 2*time.Minute || o.hotBytes != 2097152 || o.entries != 8192 || warmReads != 4 || o.Now == nil || o.Log == nil {
 		t.Errorf("%+v", o)
 	}
 	if maxRefusal != 65536 || maxRefusalBytes != 524288 || maxRefusals != 256 || maxFailures != 3 {

@@ -106,7 +106,7 @@ func TestRefusalsMakeRoomFirst(t *testing.T) {
 		for n := range 64 {
 			r.set(uri(n), "", `{}`)
 		}
-		c, next, _ := open(t, r, func(o *Options) { o.MaxEntries = 32 })
+		c, next, _ := open(t, r, func(o *Options) { o.entries = 32 })
 		for n := range 30 {
 			ask(t, c, "GET", uri(n))
 			time.Sleep(time.Millisecond)

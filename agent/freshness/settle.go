@@ -112,7 +112,7 @@ func (c *Cache) enter(f *flight, e *entry, keep bool) (replaced bool, evicted []
 // makeRoom takes the oldest entries out of a full index, refusals first, and
 // returns their keys; the caller holds mu.
 func (c *Cache) makeRoom() (keys []string) {
-	if len(c.entries) < c.o.MaxEntries {
+	if len(c.entries) < c.o.entries {
 		return nil
 	}
 	all := make([]*entry, 0, len(c.entries))
@@ -128,7 +128,7 @@ func (c *Cache) makeRoom() (keys []string) {
 		}
 		return a.fetched.Compare(b.fetched)
 	})
-	for _, e := range all[:len(all)-c.o.MaxEntries*15/16] {
+	for _, e := range all[:len(all)-c.o.entries*15/16] {
 		c.forget(e)
 		keys = append(keys, e.key)
 	}

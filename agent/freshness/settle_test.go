@@ -79,7 +79,7 @@ func TestAWriteDropsAllInOneGo(t *testing.T) {
 		_ = store.Put("/redfish/v1/a", []byte("rubbish"))
 		_ = store.Put("/redfish/v1/b", []byte("rubbish"))
 		store.drops = 0
-		if c = New(Options{Next: next, Store: store, MaxEntries: 160}); store.drops != 1 || len(store.keys()) != 161 {
+		if c = New(Options{Next: next, Store: store, entries: 160}); store.drops != 1 || len(store.keys()) != 161 {
 			t.Errorf("a start: %d calls, left %d", store.drops, len(store.keys()))
 		}
 		r.set("/redfish/v1/y", "", "{}")

@@ -27,7 +27,7 @@ func TestAnswersShareOneCopy(t *testing.T) {
 					r.header[registry] = http.Header{"Content-Encoding": {encoding}}
 				}
 				r.set(registry, `"1"`, body)
-				c, _, store := open(t, r, func(o *Options) { o.HotBytes = hot })
+				c, _, store := open(t, r, func(o *Options) { o.hotBytes = hot })
 				ask(t, c, "GET", registry)
 				var mu sync.Mutex
 				var wg sync.WaitGroup

@@ -2,8 +2,6 @@ package freshness
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -31,38 +29,6 @@ func (c *Cache) Stats() Stats {
 	st := c.stats
 	st.Entries, st.HotBytes, st.Epoch, st.LastSweep = len(c.entries), c.hotBytes, c.epoch, c.dir.asked
 	return st
-}
-
-// Entry describes one answer that is kept.
-type Entry struct {
-	Key      string        `json:"key"` // canonical path, a slash if asked for with one, and query
-	Class    string        `json:"class"`
-	Status   int           `json:"status"`
-	ETag     string        `json:"etag,omitempty"`
-	Age      time.Duration `json:"ageNs"`
-	TTL      time.Duration `json:"ttlNs"` // negative: too old
-	Outdated bool          `json:"outdated,omitempty"`
-	Listed   bool          `json:"listed"` // the ResourceDirectory lists it
-}
-
-// Entries returns what is kept, by key.
-func (c *Cache) Entries() []Entry {
-	now := c.o.Now()
-	c.mu.Lock()
-	all := make([]Entry, 0, len(c.entries))
-	for _, e := range c.entries {
-		x := Entry{
-			Key: e.key, Class: e.class.String(), Status: e.status, ETag: e.etag, Listed: e.listed,
-			Age: now.Sub(e.fetched), TTL: c.ttl(e, now), Outdated: e.epoch != c.epoch,
-		}
-		if x.TTL == -forever {
-			x.TTL = -x.Age
-		}
-		all = append(all, x)
-	}
-	c.mu.Unlock()
-	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
-	return all
 }
 
 // Clear drops everything that is kept.

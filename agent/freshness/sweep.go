@@ -40,7 +40,7 @@ type sweep struct {
 
 // Sweep asks for the ResourceDirectory, one request, and holds it against all
 // that is kept. What is listed with the ETag that it had is good again, within
-// its class's Max; what has another one, or left the directory, is dropped, and
+// its class's longest age; what has another one, or left the directory, is dropped, and
 // so is a collection whose members are not the listed ones. Simultaneous calls
 // share one sweep, which goes on when they have left.
 //
@@ -181,7 +181,7 @@ func (d *directory) judge(e *entry) {
 
 // couldRenew tells whether a sweep could make an old entry good again.
 func (c *Cache) couldRenew(e *entry, now time.Time) bool {
-	return e.renewable && !e.unsettled && e.epoch == c.epoch && now.Sub(e.fetched) <= c.limits(e.class).Max
+	return e.renewable && !e.unsettled && e.epoch == c.epoch && now.Sub(e.fetched) <= c.limits(e.class).most
 }
 
 // watched are the resources that tell of another firmware or a booting host;

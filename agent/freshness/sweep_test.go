@@ -122,7 +122,7 @@ func TestSweepDrops(t *testing.T) {
 						if restart && dropped && stored {
 							// It is not known any more what was listed before: it may
 							// live as long as it is fresh, but is not renewed.
-							time.Sleep(DefaultAges()[Static].Fresh)
+							time.Sleep(agesOf[Static].fresh)
 							if k := kept(t, c, uri); k != "no" {
 								t.Errorf("%s was renewed: %s", uri, k)
 							}

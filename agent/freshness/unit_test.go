@@ -111,8 +111,8 @@ func TestClassify(t *testing.T) {
 			t.Errorf("pattern %q is not canonical", r.pattern)
 		}
 	}
-	for class, a := range DefaultAges() {
-		if a.Fresh > a.Max || a.Fresh <= 0 {
+	for class, a := range agesOf {
+		if Class(class) != Never && (a.fresh > a.most || a.fresh <= 0) {
 			t.Errorf("%v: %+v", class, a)
 		}
 	}

@@ -48,7 +48,7 @@ func (c *Cache) Warm(ctx context.Context, progress func(done, total int)) error 
 	}
 	defer context.AfterFunc(ctx, func() { w.stop(context.Cause(ctx)) })()
 	var wg sync.WaitGroup
-	for range c.o.Workers {
+	for range warmReads {
 		wg.Go(func() {
 			if err := guard.Panics(w.work); err != nil {
 				w.stop(err)
@@ -85,7 +85,7 @@ func (w *warmer) add(all []string) {
 	for _, link := range all {
 		path := pathOfLink(link)
 		class, _ := classify(path)
-		if path == "" || class == Never || class == Immutable || w.seen[path] || len(w.seen) >= w.c.o.MaxEntries ||
+		if path == "" || class == Never || class == Immutable || w.seen[path] || len(w.seen) >= w.c.o.entries ||
 			strings.Contains(path, "/logservices/") && strings.Contains(path, "/entries/") {
 			continue
 		}

@@ -80,7 +80,7 @@ func TestWarmGivesUp(t *testing.T) {
 		fails := 2 // in a row do not matter
 		var classes []schedule.Class
 		var mu sync.Mutex // an exchange may outlast its request
-		c := New(Options{Workers: 1, Store: newMemory(), Next: roundTripper(func(req *http.Request) (*http.Response, error) {
+		c := New(Options{Store: newMemory(), Next: roundTripper(func(req *http.Request) (*http.Response, error) {
 			class, _ := schedule.ClassOf(req.Context())
 			mu.Lock()
 			classes = append(classes, class)
