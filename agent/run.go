@@ -99,7 +99,7 @@ func Run(ctx context.Context, o Options) error {
 
 func (e *Engine) serve(ctx context.Context) error {
 	connections := gateway.NewConnections(e.o.Serving.Peer, e.rooms.gateway.Role, e.log)
-	server := gateway.NewServer(e.handler, nil, e.log)
+	server := gateway.NewServer(e.handler, e.log)
 	connections.Attach(server)
 	l := &listeners{e: e, server: server, connections: connections}
 	e.listeners.Store(l)

@@ -39,7 +39,7 @@ func (p *pipes) connect(user Peer, n int) (clients []net.Conn) {
 
 func serveCounted(t *testing.T, g *Gateway) (l *pipes, server *http.Server, all *Connections) {
 	all = NewConnections(func(c net.Conn) (Peer, error) { return c.(as).Peer, nil }, g.Role, g.log)
-	server = NewServer(g, nil, g.log)
+	server = NewServer(g, g.log)
 	all.Attach(server)
 	l = newPipes()
 	done := make(chan error)

@@ -41,9 +41,6 @@ type Options struct {
 	// Accounts may log in on a connection without a Peer, which is the TLS
 	// listener. Without any, such connections are refused whatever they ask.
 	Accounts []Account
-	// Hosts are names for that listener in the Host header, in addition to
-	// localhost and the loopback addresses.
-	Hosts []string
 	// Budget bounds the memory of all bodies; nil: one of the defaults. Requests
 	// to Next have their Purse in the context.
 	Budget *budget.Budget
@@ -73,8 +70,6 @@ type Options struct {
 	Transactions *transaction.Manager
 
 	Log logrus.FieldLogger // nil discards
-	// LookupGroup finds the id of a group; nil asks the system's files.
-	LookupGroup func(name string) (gid uint32, err error)
 }
 
 // Gateway is the http.Handler. It is safe for concurrent use, owns no goroutine
@@ -83,7 +78,6 @@ type Gateway struct {
 	next     http.RoundTripper
 	roles    *roles
 	accounts []account
-	hosts    map[string]bool
 	o        Options
 	clients  *clients.Registry
 	log      logrus.FieldLogger
@@ -111,10 +105,7 @@ func New(o Options) (*Gateway, error) {
 	if o.Budget == nil {
 		o.Budget = budget.New(budget.DefaultTotal, budget.DefaultReserve, budget.DefaultShare)
 	}
-	if o.LookupGroup == nil {
-		o.LookupGroup = lookupGroup
-	}
-	roles, err := o.Roles.compile(o.LookupGroup)
+	roles, err := o.Roles.compile(lookupGroup)
 	if err != nil {
 		return nil, err
 	}
@@ -123,15 +114,10 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	o.Accounts = nil // only hashes of the passwords are kept
-	g := &Gateway{
+	return &Gateway{
 		next: o.Next, roles: roles, accounts: accounts, o: o, log: o.Log,
-		hosts:   map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true},
 		clients: o.Clients, budget: o.Budget, parsing: make(chan struct{}, 2),
-	}
-	for _, host := range o.Hosts {
-		g.hosts[strings.ToLower(host)] = true
-	}
-	return g, nil
+	}, nil
 }
 
 // lookupGroup asks the system.

@@ -131,7 +131,8 @@ func serveUnix(tb testing.TB, g http.Handler, p Peer) string {
 
 func serve(tb testing.TB, g http.Handler, l net.Listener, identify func(context.Context, net.Conn) context.Context) {
 	tb.Helper()
-	server := NewServer(g, identify, logrus.StandardLogger())
+	server := NewServer(g, logrus.StandardLogger())
+	server.ConnContext = identify
 	done := make(chan error)
 	go func() { done <- server.Serve(l) }()
 	tb.Cleanup(func() {

@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	stdlog "log"
-	"net"
 	"net/http"
 	"time"
 
@@ -24,17 +22,15 @@ const maxHeader = 16 << 10
 
 // NewServer returns a server for h with limits in time and size, so that no
 // client can hold anything for ever: neither one that sends no request or half
-// of one, nor one that does not read the answer. connContext puts the Peer into
-// the context of a connection; nil for the TLS listener, which has none. What
-// net/http has to say goes to log.
+// of one, nor one that does not read the answer. What net/http has to say goes to
+// log.
 //
 // HTTP/1.1 alone is spoken.
-func NewServer(h http.Handler, connContext func(context.Context, net.Conn) context.Context, log logrus.FieldLogger) *http.Server {
+func NewServer(h http.Handler, log logrus.FieldLogger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler:                      h,
-		ConnContext:                  connContext,
 		ReadHeaderTimeout:            headerTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,

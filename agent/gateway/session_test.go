@@ -468,7 +468,7 @@ func TestGofish(t *testing.T) {
 	service, rt := simulated(t)
 	g := newGateway(t, Options{Next: rt, Accounts: testAccounts})
 	secure := httptest.NewUnstartedServer(g)
-	secure.Config = NewServer(g, nil, g.log)
+	secure.Config = NewServer(g, g.log)
 	secure.StartTLS()
 	defer secure.Close()
 	path := serveUnix(t, g, reader)

@@ -20,8 +20,17 @@ func (g *Gateway) spoil(c *call, why string) {
 	if g.o.Transactions == nil || !knownMethods[c.Method] || isRead(c.Method) || c.Header.Get(transactionHeader) == "immediate" {
 		return
 	}
-	if ilopath.Within(c.path, ownPath) && !ilopath.Within(c.path, activePath) {
-		return // no write that a transaction could have
+	path := c.path
+	switch {
+	case path == "":
+		path = c.URL.Path
+		if ilopath.Within(ilopath.Canonical(path), ownPath) {
+			return // no write that a transaction could have
+		}
+	case ilopath.Within(path, activePath):
+		path = "." + strings.TrimPrefix(path, activePath)
+	case ilopath.Within(path, ownPath):
+		return
 	}
 	// A stale handle names its client session as well as a good one. One that is not
 	// genuine, or is somebody else's, names none.
@@ -31,13 +40,6 @@ func (g *Gateway) spoil(c *call, why string) {
 			return // nobody knows whose transaction it was for
 		}
 		session = c.session.ID
-	}
-	path := c.path
-	switch {
-	case path == "":
-		path = c.URL.Path
-	case ilopath.Within(path, activePath):
-		path = "." + strings.TrimPrefix(path, activePath)
 	}
 	g.o.Transactions.Spoil(context.WithoutCancel(c.Context()), session, c.Method, path, why)
 }

@@ -57,7 +57,8 @@ type failingReader struct{ err error }
 
 func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
 
-// Without transactions, and with a method that nobody knows, there is nothing to spoil.
+// Without transactions there is nothing to spoil. A method that nobody knows, and a
+// write to the agent itself, however it is spelled, spoil nothing.
 func TestNothingIsSpoiltWithoutATransaction(t *testing.T) {
 	if w := ask(newGateway(t, Options{}), &operator, "PATCH", "/redfish/v1/Managers/1", "{}"); w.Code != 403 {
 		t.Errorf("%d", w.Code)
@@ -66,10 +67,11 @@ func TestNothingIsSpoiltWithoutATransaction(t *testing.T) {
 		method := map[bool]string{true: "GET", false: "POST"}[len(target) < 6]
 		wantFailure(t, ask(newGateway(t, Options{}), &operator, method, "/ilod/v1/transaction"+target, ""), 404, "ResourceMissingAtURI")
 	}
-	for _, method := range []string{"BREW", "OPTIONS"} {
+	for _, refused := range [][2]string{{"BREW", "/nothing/here"}, {"OPTIONS", "/nothing/here"}, {"DELETE", "/ilod/v1/cache"}, {"DELETE", "/ilod/v1%2fcache"}} {
+		method := refused[0]
 		g, _, _ := newTransacting(t, &next{})
 		ask(g, &operator, "POST", "/ilod/v1/transaction", "")
-		ask(g, &operator, method, "/nothing/here", "{}")
+		ask(g, &operator, method, refused[1], "{}")
 		if w := ask(g, &operator, "GET", "/ilod/v1/transaction", ""); !strings.Contains(w.Body.String(), `"State":"open"`) {
 			t.Errorf("%s: %s", method, w.Body)
 		}

@@ -45,7 +45,7 @@ func (g *Gateway) checkHeaders(c *call) *failure {
 	if version, given := c.Header["Odata-Version"]; given && !slices.Equal(version, []string{"4.0"}) {
 		return &failure{status: http.StatusPreconditionFailed, key: "HeaderInvalid", args: []string{"OData-Version"}}
 	}
-	if c.who.peer == nil && !g.hosts[hostName(c.Host)] {
+	if c.who.peer == nil && !tlsHosts[hostName(c.Host)] {
 		return &failure{status: http.StatusMisdirectedRequest, key: "HeaderInvalid", args: []string{"Host"}, text: "This listener does not serve that host."}
 	}
 	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
@@ -80,6 +80,9 @@ func checkQuery(c *call) *failure {
 	}
 	return nil
 }
+
+// tlsHosts are the names of the TLS listener in the Host header.
+var tlsHosts = map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true}
 
 // hostName is a Host header without port and brackets, in lower case.
 func hostName(host string) string {

@@ -91,7 +91,7 @@ func (m *Manager) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // apart are paths whose writes take no part in transactions.
 func apart(key string) bool {
-	return ilopath.Within(key, "/redfish/v1/sessionservice/sessions") || ilopath.Within(key, "/redfish/v1/sessions") || ilopath.Within(key, "/ilod")
+	return ilopath.Within(key, "/redfish/v1/sessionservice/sessions") || ilopath.Within(key, "/redfish/v1/sessions")
 }
 
 // heldFor is how long a write waits for a commit that is about its resource.

@@ -67,11 +67,10 @@ func TestTheAnswerToAStagedWriteIsHTTP(t *testing.T) {
 	}
 }
 
-// TestWhatTheAgentServesIsNoPartOfATransaction: nor are sessions.
-func TestWhatTheAgentServesIsNoPartOfATransaction(t *testing.T) {
+func TestSessionsAreNoPartOfATransaction(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
 	f.begin()
-	for _, path := range []string{"/ilod/v1/cache", "/redfish/v1/Sessions/1", "/rest/v1/SessionService/Sessions/1/"} {
+	for _, path := range []string{"/redfish/v1/Sessions/1", "/rest/v1/SessionService/Sessions/1/"} {
 		f.ilo.requests()
 		if _, err := f.send("s", "DELETE", path, ""); err != nil {
 			t.Error(err)
