@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/agent/gateway"
+	"github.com/ilod/ilod/agent/pause"
 )
 
 // listeners are those of an engine that serves.
@@ -65,7 +66,7 @@ func (l *listeners) open(ctx context.Context) error {
 	}
 	if l.openTLS(ctx, forTLS) != nil {
 		l.e.life.spawn("TLS listener", func(ctx context.Context) error {
-			for wait(ctx, tlsPause) {
+			for pause.For(ctx, tlsPause) {
 				if l.openTLS(ctx, forTLS) == nil {
 					return nil
 				}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ilod/ilod/agent/pause"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -31,15 +32,15 @@ func (n *neighbour) live(ctx context.Context) {
 		begun := time.Now()
 		token, location := n.logIn()
 		if token == "" { // the table is full, or the iLO is being reset
-			wait(ctx, 100*time.Millisecond)
+			pause.For(ctx, 100*time.Millisecond)
 			continue
 		}
 		n.logins++
-		wait(context.WithoutCancel(ctx), time.Second) // the iLO's times are whole seconds
+		pause.For(context.WithoutCancel(ctx), time.Second) // the iLO's times are whole seconds
 		n.ask(http.MethodGet, "/redfish/v1/Managers/1/", token, "")
-		for time.Since(begun) < idleFor && n.there() && wait(ctx, 100*time.Millisecond) {
+		for time.Since(begun) < idleFor && n.there() && pause.For(ctx, 100*time.Millisecond) {
 		}
-		for gone := time.Now(); !n.there() && n.resets.since(begun) == 0; wait(context.WithoutCancel(ctx), 100*time.Millisecond) {
+		for gone := time.Now(); !n.there() && n.resets.since(begun) == 0; pause.For(context.WithoutCancel(ctx), 100*time.Millisecond) {
 			if time.Since(gone) > 10*time.Second {
 				n.t.Errorf("the session %v of another program is gone without a reset", n.id.Load())
 				break

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/guard"
+	"github.com/ilod/ilod/agent/pause"
 )
 
 // Times of the stop. Their sum, and that of a log-out (20 s), is what a service
@@ -168,7 +169,7 @@ func (e *Engine) recoverAll(ctx context.Context) error {
 	if err := e.Recover(ctx); err != nil && ctx.Err() == nil {
 		e.log.WithError(err).Warn("what an earlier run left cannot be put in order yet")
 	}
-	for wait(ctx, recoverPause) && e.rooms.journal.Recover(ctx) != nil {
+	for pause.For(ctx, recoverPause) && e.rooms.journal.Recover(ctx) != nil {
 	}
 	return nil
 }
@@ -179,7 +180,7 @@ const recoverPause = time.Minute
 // sweep compares the cached tree with the iLO's now and then, but only while
 // somebody uses the agent: an unused session is to end.
 func (e *Engine) sweep(ctx context.Context) error {
-	for wait(ctx, time.Duration(e.o.Config.Cache.SweepInterval)) {
+	for pause.For(ctx, time.Duration(e.o.Config.Cache.SweepInterval)) {
 		if !e.used.Swap(false) {
 			continue
 		}
@@ -197,23 +198,11 @@ func (e *Engine) feedWatchdog(ctx context.Context) error {
 	if every <= 0 {
 		return nil
 	}
-	for told := ""; wait(ctx, every); e.o.Serving.Manager.Alive() {
+	for told := ""; pause.For(ctx, every); e.o.Serving.Manager.Alive() {
 		if text := e.rooms.status().text(); text != told {
 			e.o.Serving.Manager.Status(text)
 			told = text
 		}
 	}
 	return nil
-}
-
-// wait pauses; it reports false if ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/gateway"
+	"github.com/ilod/ilod/agent/pause"
 	"github.com/ilod/ilod/agent/schedule"
 	"github.com/ilod/ilod/agent/server/health"
 )
@@ -58,7 +59,7 @@ func (h *healthWatch) run(ctx context.Context) error {
 			h.report = &report
 		}
 		h.mu.Unlock()
-		if !wait(ctx, healthPause) {
+		if !pause.For(ctx, healthPause) {
 			return nil
 		}
 	}

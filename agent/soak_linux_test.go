@@ -28,6 +28,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.uber.org/goleak"
 
+	"github.com/ilod/ilod/agent/pause"
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
@@ -366,7 +367,7 @@ func (s *soak) spoil(ctx context.Context, r *rand.Rand) {
 			return
 		}
 		for n := 0; n < 40 && len(s.server.Faults().Rules) > 0; n++ {
-			wait(ctx, 10*time.Millisecond)
+			pause.For(ctx, 10*time.Millisecond)
 		}
 		if mute {
 			s.server.Reset(time.Duration(r.IntN(50)) * time.Millisecond)

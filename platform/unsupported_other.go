@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"time"
 )
 
 func unsupported(what string) error {
@@ -36,6 +37,9 @@ func BootID() (string, error) { return "", unsupported("boot id") }
 
 // Machine knows nothing.
 func Machine() (serial, product string) { return "", "" }
+
+// Uptime fails with errors.ErrUnsupported.
+func Uptime() (time.Duration, error) { return 0, unsupported("uptime") }
 
 // DiskSpace fails with errors.ErrUnsupported.
 func DiskSpace(string) (free, total uint64, err error) { return 0, 0, unsupported("disk space") }

@@ -194,7 +194,7 @@ func statusLine(code int) string {
 
 // acceptsGzip reads an Accept-Encoding (RFC 9110 §12.5.3).
 func acceptsGzip(values []string) bool {
-	any := false
+	rest := false // that the header accepts what it does not name
 	for _, v := range values {
 		for one := range strings.SplitSeq(v, ",") {
 			coding, weight, _ := strings.Cut(strings.TrimSpace(one), ";")
@@ -205,11 +205,11 @@ func acceptsGzip(values []string) bool {
 			case "gzip", "x-gzip":
 				return accepted
 			case "*":
-				any = accepted
+				rest = accepted
 			}
 		}
 	}
-	return any
+	return rest
 }
 
 var errEnvelope = errors.New("not an entry of this cache")

@@ -207,7 +207,7 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 			return bad
 		}
 	}
-	if !route.free() {
+	if !route.sessionless() {
 		if bad := g.useDefault(c); bad != nil && route.need > Anyone {
 			return bad
 		}
@@ -232,7 +232,7 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 func (g *Gateway) judge(w http.ResponseWriter, c *call, invalid *failure) (*route, *failure) {
 	route, exists := find(c.path, c.Method)
 	switch {
-	case invalid != nil && (route == nil || !route.free()):
+	case invalid != nil && (route == nil || !route.sessionless()):
 		return nil, invalid
 	case !c.who.known && (route == nil || route.need > Anyone || len(g.accounts) == 0):
 		return nil, noValidSession()

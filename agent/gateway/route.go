@@ -116,9 +116,9 @@ const (
 // path to which the active path leads.
 func (r *route) relative() bool { return r.pattern == activePattern }
 
-// free reports a route whose requests need no client session, so that a handle
+// sessionless reports a route whose requests need no client session, so that a handle
 // which is not good is no reason to refuse them.
-func (r *route) free() bool {
+func (r *route) sessionless() bool {
 	return r.methods == http.MethodPost && (r.need == Anyone || r.pattern == sessionsPattern || r.pattern == handlePattern)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/agent/guard"
+	"github.com/ilod/ilod/agent/pause"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -21,8 +22,8 @@ type change struct {
 	err  error // set before done is closed
 }
 
-// refused is what the last login ended with, if it failed.
-type refused struct {
+// failedLogin is what the last login ended with, if it failed.
+type failedLogin struct {
 	err         error
 	until       time.Time
 	pause       time.Duration
@@ -43,9 +44,9 @@ func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
 		c := k.change
 		if c == nil {
 			if err := k.mayLogin(use, others); err != nil {
-				pause := k.refusal.until.Sub(k.now())
+				wait := k.refusal.until.Sub(k.now())
 				k.mu.Unlock()
-				if patience -= pause; !use || patience < 0 || !k.sleep(ctx, pause) {
+				if patience -= wait; !use || patience < 0 || !k.sleep(ctx, wait) {
 					return nil, err
 				}
 				continue
@@ -61,26 +62,21 @@ func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
 			}
 		case <-ctx.Done():
 			return nil, fmt.Errorf("wait for a login: %w", context.Cause(ctx))
-		case <-k.readsCtx.Done(): // also for a write, of which nothing was sent
+		case <-k.readLife.Done(): // also for a write, of which nothing was sent
 			return nil, ErrClosed
 		}
 	}
 }
 
 // sleep reports false, at once if possible, if ctx or the Keeper ends first.
-func (k *Keeper) sleep(ctx context.Context, pause time.Duration) bool {
-	if end, ok := ctx.Deadline(); ok && time.Until(end) <= pause {
+func (k *Keeper) sleep(ctx context.Context, d time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
 		return false
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-	case <-k.readsCtx.Done():
-	}
-	return false
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(k.readLife, cancel)()
+	return pause.For(ctx, d)
 }
 
 // release ends the use of a session; worked tells that the iLO took its token.
@@ -91,7 +87,7 @@ func (k *Keeper) release(h *held, use, worked bool) {
 		close(h.idle)
 	}
 	if worked {
-		h.worked, k.refusal = true, refused{}
+		h.worked, k.refusal = true, failedLogin{}
 	}
 	h.lastTraffic = k.now()
 	if use {
@@ -170,7 +166,7 @@ func (k *Keeper) credentials() (*Credentials, error) {
 
 // login makes a session the current one. It is one half of a change.
 func (k *Keeper) login() error {
-	ctx, cancel := context.WithTimeout(k.ctx, loginTimeout)
+	ctx, cancel := context.WithTimeout(k.life, loginTimeout)
 	defer cancel()
 	h, c, err := k.attempt(ctx)
 	full := errors.Is(err, ErrSessionLimit)
@@ -194,7 +190,7 @@ func (k *Keeper) login() error {
 	}
 	now := k.now()
 	k.mu.Lock()
-	k.refusal = refused{pause: k.refusal.pause} // until it has worked
+	k.refusal = failedLogin{pause: k.refusal.pause} // until it has worked
 	k.loginError = ""
 	k.hold(h)
 	k.retry.soon(now) // there may be entries that only now can be dealt with
@@ -217,10 +213,10 @@ func (k *Keeper) refuse(c *Credentials, err error) {
 	k.counts.Refusals++
 	k.loginError = err.Error()
 	first, longest := refusedPause, refusedPauseMax
-	r := refused{err: err}
+	r := failedLogin{err: err}
 	switch {
-	case k.o.NotSent != nil && k.o.NotSent(err), k.ctx.Err() != nil:
-		k.refusal = refused{}
+	case k.o.NotSent != nil && k.o.NotSent(err), k.life.Err() != nil:
+		k.refusal = failedLogin{}
 		return
 	case errors.Is(err, ErrCredentials):
 		first, longest = credentialsPause, credentialsPauseMax
@@ -247,7 +243,7 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 		e.User = credentials.UserName
 	}
 	k.mu.Lock()
-	e.Before, e.Guardian = k.known, k.only != nil
+	e.Before, e.Guardian = k.known, k.wards != nil
 	k.owned[e.Nonce] = true
 	k.attempts++
 	k.mu.Unlock()

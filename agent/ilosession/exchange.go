@@ -51,7 +51,7 @@ func (l lent) send(req *http.Request) (*http.Response, error) {
 // exchange sends a request in the session, and again if the session proves to be
 // dead. use tells that somebody uses the session by it.
 func (k *Keeper) exchange(req *http.Request, use bool) (*http.Response, error) {
-	if k.needsNone(req) {
+	if k.needsNoSession(req) {
 		return k.o.Next.RoundTrip(req)
 	}
 	send, again, err := replayable(req)
@@ -94,8 +94,8 @@ func (k *Keeper) exchange(req *http.Request, use bool) (*http.Response, error) {
 	}
 }
 
-// needsNone reports a request for the service root while there is no session.
-func (k *Keeper) needsNone(req *http.Request) bool {
+// needsNoSession reports a request for the service root while there is no session.
+func (k *Keeper) needsNoSession(req *http.Request) bool {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead || req.URL.RawQuery != "" {
 		return false
 	}

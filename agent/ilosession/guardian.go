@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/pause"
 )
 
 const (
@@ -254,16 +256,12 @@ func (w wards) rescue(ctx context.Context, o GuardianOptions) (err error) {
 	})
 	k.setWards(w.entries)
 	defer func() { err = errors.Join(err, k.Close(ctx)) }()
-	for pause := guardianPause; ; pause = min(2*pause, guardianPauseMax) {
+	for next := guardianPause; ; next = min(2*next, guardianPauseMax) {
 		err := k.Recover(ctx)
 		if len(k.unsettled()) == 0 {
 			return err
 		}
-		timer := time.NewTimer(min(pause, k.untilRetry()))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause.For(ctx, min(next, k.untilRetry())) {
 			return errors.Join(err, fmt.Errorf("guardian: %w", context.Cause(ctx)))
 		}
 	}
@@ -278,12 +276,12 @@ func (k *Keeper) untilRetry() time.Duration {
 
 // setWards limits Recover to entries, which the ledger's files need not have.
 func (k *Keeper) setWards(entries map[string]entry) {
-	only := map[string]bool{}
+	wards := map[string]bool{}
 	for nonce, e := range entries {
-		only[nonce] = true
+		wards[nonce] = true
 		k.o.Ledger.remember(e)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.only = only
+	k.wards = wards
 }

@@ -45,9 +45,6 @@ type KeeperOptions struct {
 	// shortest timeout that an iLO has. Then it is a third of that timeout, and never
 	// if there is none.
 	KeepAlive time.Duration
-	// Resume makes Recover take over a session whose token still works instead of
-	// deleting it.
-	Resume bool
 	// ReapForeign, if not 0, ends in-band REST sessions of other programs that
 	// were idle for so long, as long as there is a session here.
 	ReapForeign time.Duration
@@ -107,9 +104,9 @@ type Keeper struct {
 	log logrus.FieldLogger
 	now func() time.Time
 
-	ctx        context.Context // ends with Close
+	life       context.Context // ends with Close
 	cancel     context.CancelFunc
-	readsCtx   context.Context // ends when Close no longer waits for reads
+	readLife   context.Context // ends when Close no longer waits for reads
 	cutReads   context.CancelFunc
 	requests   sync.WaitGroup // in flight
 	background sync.WaitGroup // run and change
@@ -126,9 +123,9 @@ type Keeper struct {
 	owned    map[string]bool
 	identity Identity
 	known    []string        // ids last seen in the iLO's table
-	only     map[string]bool // nonces that Recover is limited to; nil: all
-	refusal  refused
-	retry    schedule // of Recover
+	wards    map[string]bool // nonces that Recover is limited to; nil: all
+	refusal  failedLogin
+	retry    retryTimer // of Recover
 	reapAt   time.Time
 	told     time.Duration // the idle timeout that KeepAlive was said to exceed
 	counts   Status
@@ -182,8 +179,8 @@ func NewKeeper(o KeeperOptions) *Keeper {
 		wake: make(chan struct{}, 1), recovering: make(chan struct{}, 1),
 	}
 	o.Ledger.setWarn(func(msg string, err error) { k.log.WithError(err).Warn(msg) })
-	k.ctx, k.cancel = context.WithCancel(context.Background())
-	k.readsCtx, k.cutReads = context.WithCancel(context.Background())
+	k.life, k.cancel = context.WithCancel(context.Background())
+	k.readLife, k.cutReads = context.WithCancel(context.Background())
 	k.background.Go(k.run)
 	return k
 }
@@ -218,7 +215,7 @@ func (k *Keeper) inFlight(req *http.Request, send func(*http.Request) (*http.Res
 	if req.Method == http.MethodGet || req.Method == http.MethodHead {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
-		defer context.AfterFunc(k.readsCtx, cancel)()
+		defer context.AfterFunc(k.readLife, cancel)()
 		req = req.WithContext(ctx)
 	}
 	return send(req)

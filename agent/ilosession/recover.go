@@ -29,23 +29,22 @@ const (
 	maxLoginPause = 24 * time.Hour
 )
 
-// schedule is when to try again; the zero value is never.
-type schedule struct {
+// retryTimer is when to try again; the zero value is never.
+type retryTimer struct {
 	at    time.Time
 	pause time.Duration
 }
 
-func (s *schedule) soon(now time.Time) { s.at = now }
+func (t *retryTimer) soon(now time.Time) { t.at = now }
 
-func (s *schedule) later(now time.Time, longest time.Duration) {
-	s.pause = min(max(2*s.pause, retryPause), longest)
-	s.at = now.Add(s.pause)
+func (t *retryTimer) later(now time.Time, longest time.Duration) {
+	t.pause = min(max(2*t.pause, retryPause), longest)
+	t.at = now.Add(t.pause)
 }
 
 // Recover deals with the sessions that earlier processes left: those in the
 // ledger, and those of logins that ended unnoticed. It deletes each, with its own
-// token if the ledger has it, else from a session of its own; or, with
-// KeeperOptions.Resume, takes over one whose token still works. Without entries
+// token if the ledger has it, else from a session of its own. Without entries
 // it sends nothing, unless KeeperOptions.Uptime is set.
 //
 // What it cannot deal with now stays in the ledger; the Keeper tries again by
@@ -60,11 +59,11 @@ func (k *Keeper) Recover(ctx context.Context) error {
 	defer leave()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(k.readsCtx, cancel)()
-	return k.recover(ctx, k.o.Resume)
+	defer context.AfterFunc(k.readLife, cancel)()
+	return k.recover(ctx)
 }
 
-func (k *Keeper) recover(ctx context.Context, resume bool) error {
+func (k *Keeper) recover(ctx context.Context) error {
 	select {
 	case k.recovering <- struct{}{}:
 		defer func() { <-k.recovering }()
@@ -75,7 +74,7 @@ func (k *Keeper) recover(ctx context.Context, resume bool) error {
 	k.retry.at = time.Time{} // an event from now on asks for another round
 	attempts := k.attempts
 	k.mu.Unlock()
-	again, err := k.settle(ctx, resume)
+	again, err := k.settle(ctx)
 	err = errors.Join(err, k.reapBeforeBoot(ctx))
 	left, now := k.unsettled(), k.now()
 	k.mu.Lock()
@@ -99,9 +98,9 @@ func (k *Keeper) recover(ctx context.Context, resume bool) error {
 			k.retry.at = again
 		}
 	case len(left) > 0:
-		k.retry = schedule{at: again}
+		k.retry = retryTimer{at: again}
 	case k.retry.at.IsZero():
-		k.retry = schedule{}
+		k.retry = retryTimer{}
 	}
 	if k.leftError = ""; err != nil {
 		k.leftError = err.Error()
@@ -119,13 +118,13 @@ func (k *Keeper) unsettled() []entry {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.DeleteFunc(entries, func(e entry) bool {
-		return k.owned[e.Nonce] || k.only != nil && !k.only[e.Nonce] || !e.Identity.is(k.identity)
+		return k.owned[e.Nonce] || k.wards != nil && !k.wards[e.Nonce] || !e.Identity.is(k.identity)
 	})
 }
 
 // settle makes one attempt at each entry. It returns when another one will get
 // further, if that is known.
-func (k *Keeper) settle(ctx context.Context, resume bool) (again time.Time, err error) {
+func (k *Keeper) settle(ctx context.Context) (again time.Time, err error) {
 	if len(k.unsettled()) == 0 {
 		return again, nil
 	}
@@ -135,9 +134,6 @@ func (k *Keeper) settle(ctx context.Context, resume bool) (again time.Time, err 
 		return again, fmt.Errorf("sessions of earlier processes: %w", err)
 	}
 	k.ageOut()
-	if resume {
-		k.resume(ctx)
-	}
 	var errs []error
 	var intents, records []entry
 	now := k.now()
@@ -208,7 +204,7 @@ func (k *Keeper) mayLogInAgain() (at time.Time) {
 // alive beside us, and a guardian's wards are dead.
 func (k *Keeper) noteEnds() {
 	for _, e := range k.unsettled() {
-		if e.Path == "" && e.End.IsZero() && (k.only != nil || !e.Guardian) {
+		if e.Path == "" && e.End.IsZero() && (k.wards != nil || !e.Guardian) {
 			e.End = k.now()
 			k.o.Ledger.amend(e)
 		}
@@ -240,23 +236,6 @@ func (k *Keeper) ageOut() {
 			k.log.WithField("session", e.Path).Info("a session on another iLO is forgotten")
 			k.o.Ledger.remove(e.Nonce)
 		}
-	}
-}
-
-// resume takes over a session if there is none.
-func (k *Keeper) resume(ctx context.Context) {
-	k.mu.Lock()
-	if k.current != nil || k.change != nil {
-		k.mu.Unlock()
-		return
-	}
-	c := k.begin()
-	k.mu.Unlock()
-	defer k.end(c, nil)
-	if h := k.adopt(ctx); h != nil {
-		k.mu.Lock()
-		k.hold(h)
-		k.mu.Unlock()
 	}
 }
 

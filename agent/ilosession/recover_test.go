@@ -116,14 +116,12 @@ func TestKilledAnywhere(t *testing.T) {
 	type world struct {
 		deep      bool // vary the second life as well
 		options   redfish.Options
-		resume    bool
 		powerLoss bool // the runtime directory goes with the process
 		nocache   bool // no state directory
 		other     bool // a program logs in when the first process is dead, and takes its time
 	}
 	worlds := map[string]world{
 		"plain":                 {deep: true},
-		"resume":                {resume: true},
 		"another program":       {deep: true, other: true},
 		"power loss":            {deep: true, powerLoss: true},
 		"nocache":               {nocache: true},
@@ -149,9 +147,8 @@ func TestKilledAnywhere(t *testing.T) {
 							if w.nocache {
 								m.state = ""
 							}
-							set := func(o *KeeperOptions) { o.Resume = w.resume }
 							for _, l := range []*life{first, second} {
-								m.process(l, set, func(k *Keeper) { f(m, k) })
+								m.process(l, nil, func(k *Keeper) { f(m, k) })
 								if w.powerLoss {
 									_ = os.RemoveAll(m.runtime)
 								}
@@ -159,7 +156,7 @@ func TestKilledAnywhere(t *testing.T) {
 									defer m.slow()()
 								}
 							}
-							m.clean(set)
+							m.clean()
 						})
 						if runs++; t.Failed() || n > 200 || n2 > 200 {
 							t.Fatalf("killed after %d steps, then after %d", n, n2)
@@ -242,23 +239,21 @@ func TestFaultAnywhere(t *testing.T) {
 // The session table is full of sessions that are not ours, but for the one that
 // the last process left: its token is the only way in.
 func TestRecoverTableFull(t *testing.T) {
-	for _, resume := range []bool{false, true} {
-		bubble(t, fmt.Sprintf("resume %v", resume), func(t *testing.T) {
-			m := newMachine(t, redfish.Options{Foreign: redfish.EveryKind(), MaxSessions: 7})
-			m.process(&life{left: 9}, nil, m.get1)
-			m.expect(1, 0, 7)
-			k := m.keeper(func(o *KeeperOptions) { o.Resume = resume })
-			if err := k.Recover(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			m.get(k)
-			if got := m.service.Stats().RefusedLogins; got != 0 {
-				t.Errorf("%d refusals", got)
-			}
-			m.expect(map[bool]int{false: 2, true: 1}[resume], map[bool]int{false: 1, true: 0}[resume], 7)
-			closeKeeper(t, k)
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{Foreign: redfish.EveryKind(), MaxSessions: 7})
+		m.process(&life{left: 9}, nil, m.get1)
+		m.expect(1, 0, 7)
+		k := m.keeper()
+		if err := k.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m.get(k)
+		if got := m.service.Stats().RefusedLogins; got != 0 {
+			t.Errorf("%d refusals", got)
+		}
+		m.expect(2, 1, 7)
+		closeKeeper(t, k)
+	})
 }
 
 func (m *machine) get1(k *Keeper) { _, _ = do(m.t.Context(), k, "GET", system, "") }
@@ -567,7 +562,7 @@ func TestRecoverOtherILO(t *testing.T) {
 		for _, c := range []struct{ days, left int }{{0, 3}, {9, 3}, {2, 2}, {18, 2}, {2, 0}, {60, 0}} {
 			time.Sleep(time.Duration(c.days) * 24 * time.Hour)
 			m.service.ForgiveExpired()
-			k := m.keeper(func(o *KeeperOptions) { o.Resume = true })
+			k := m.keeper()
 			if err := k.Recover(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -628,34 +623,43 @@ func TestRecoverPrivilegeMissing(t *testing.T) {
 	})
 }
 
-// Resume takes a session over without a login, and only one that is the token's.
-func TestRecoverResume(t *testing.T) {
+// A login for which the table has no room takes the session over that an earlier
+// process left, if its token works, and is that session's.
+func TestAFullTableIsEnteredWithTheSessionThatWasLeft(t *testing.T) {
 	for name, c := range map[string]struct {
-		spoil           func(m *machine)
-		logins, deletes int
+		spoil  func(m *machine)
+		enters bool
 	}{
-		"works":    {func(m *machine) {}, 1, 0},
-		"no token": {func(m *machine) { _ = os.RemoveAll(m.runtime) }, 2, 1},
-		"reset":    {func(m *machine) { m.service.Reset() }, 2, 0},
+		"works":    {func(m *machine) {}, true},
+		"no token": {func(m *machine) { _ = os.RemoveAll(m.runtime) }, false},
 		"another's": {func(m *machine) {
 			l := openLedger(m.t, m.state, m.runtime)
 			e := l.entries()[0]
 			s := m.other()
 			l.put(entry{Nonce: e.Nonce, Identity: e.Identity, Time: e.Time, User: e.User, Path: e.Path, authorize: s.authorize})
 			m.t.Cleanup(func() { _ = s.Close(context.Background()) })
-		}, 3, 1},
+		}, false},
 	} {
 		bubble(t, name, func(t *testing.T) {
-			m := newMachine(t, redfish.Options{Foreign: redfish.EveryKind()})
+			full := map[bool]int{false: 7, true: 8}[name == "another's"]
+			m := newMachine(t, redfish.Options{Foreign: redfish.EveryKind(), MaxSessions: full})
 			m.leave(untilRecorded)
 			c.spoil(m)
-			k := m.keeper(func(o *KeeperOptions) { o.Resume = true })
-			if err := k.Recover(t.Context()); err != nil {
+			before := m.service.Stats()
+			k := m.keeper()
+			if c.enters {
+				m.get(k)
+			} else if _, err := do(t.Context(), k, "GET", system, ""); !errors.Is(err, ErrSessionLimit) {
 				t.Error(err)
 			}
-			m.get(k)
-			if s := m.service.Stats(); s.Logins != c.logins || s.Deletes != c.deletes {
-				t.Errorf("%d logins, %d deletes", s.Logins, s.Deletes)
+			if s := m.service.Stats(); s.Logins != before.Logins || s.Deletes != before.Deletes {
+				t.Errorf("%d logins, %d deletes", s.Logins-before.Logins, s.Deletes-before.Deletes)
+			}
+			if !c.enters { // until there is room again
+				time.Sleep(time.Hour)
+				m.service.ForgiveExpired()
+				m.get(k)
+				synctest.Wait()
 			}
 			closeKeeper(t, k)
 		})

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ilod/ilod/agent/pause"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -95,7 +96,7 @@ func (s *Session) Close(ctx context.Context) error {
 	defer cancel()
 	var err error
 	for try := range logoutTries {
-		if try > 0 && !pause(ctx) {
+		if try > 0 && !pause.For(ctx, logoutPause) {
 			break
 		}
 		var again bool
@@ -127,16 +128,4 @@ func (s *Session) delete(ctx context.Context) (again bool, err error) {
 		return false, nil
 	}
 	return resp.StatusCode >= 500, redfisherror.FromResponse(resp)
-}
-
-// pause waits between two attempts; it reports false when ctx ended first.
-func pause(ctx context.Context) bool {
-	timer := time.NewTimer(logoutPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -40,7 +40,7 @@ func (k *Keeper) Terminate(ctx context.Context, id string, o TerminateOptions) (
 	}
 	k.mu.Lock()
 	if errors.Is(k.refusal.err, ErrSessionLimit) {
-		k.refusal = refused{} // there is room now
+		k.refusal = failedLogin{} // there is room now
 	}
 	k.mu.Unlock()
 	if o.Login {

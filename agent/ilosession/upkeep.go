@@ -15,7 +15,7 @@ func (k *Keeper) run() {
 	defer timer.Stop()
 	for {
 		select {
-		case <-k.ctx.Done():
+		case <-k.life.Done():
 			return
 		case <-k.wake:
 		case <-timer.C:
@@ -57,17 +57,17 @@ func (k *Keeper) due() (next time.Time) {
 	}
 	left = !k.retry.at.IsZero() && plan(k.retry.at)
 	k.mu.Unlock()
-	ctx, cancel := context.WithTimeout(k.ctx, workTimeout)
+	ctx, cancel := context.WithTimeout(k.life, workTimeout)
 	defer cancel()
 	switch {
 	case left:
-		if err := k.recover(ctx, false); err != nil && k.ctx.Err() == nil {
+		if err := k.recover(ctx); err != nil && k.life.Err() == nil {
 			k.log.WithError(err).Warn("an iLO session may be left; it will be looked for again")
 		}
 	case alive:
 		k.refresh(ctx, h)
 	case reap:
-		if err := k.reap(ctx, lent{k, h}); err != nil && k.ctx.Err() == nil {
+		if err := k.reap(ctx, lent{k, h}); err != nil && k.life.Err() == nil {
 			k.log.WithError(err).Warn("reap foreign iLO sessions")
 		}
 		k.mu.Lock()
@@ -82,7 +82,7 @@ func (k *Keeper) due() (next time.Time) {
 // linger deletes a session if nobody has used it until there is a turn for that,
 // which is the only error.
 func (k *Keeper) linger(h *held) error {
-	ctx, cancel := context.WithTimeout(k.ctx, workTimeout)
+	ctx, cancel := context.WithTimeout(k.life, workTimeout)
 	defer cancel()
 	return k.turn(ctx, http.MethodDelete, func() error {
 		k.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/agent/ilopath"
+	"github.com/ilod/ilod/agent/pause"
 )
 
 // maxLooks is how often a write must not show before it counts as one that had
@@ -41,14 +42,7 @@ func (c *commit) decide(ctx context.Context, s *step) Outcome {
 // pause waits before another try, longer each time; it reports false if ctx has
 // ended.
 func (c *commit) pause(ctx context.Context, tries int) bool {
-	timer := time.NewTimer(c.m.o.Pause << min(tries, 4))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
+	return pause.For(ctx, c.m.o.Pause<<min(tries, 4))
 }
 
 // look compares what a step is about with what it was to become: Applied,

@@ -54,8 +54,8 @@ func TestResetIsWhatTheMessageSays(t *testing.T) {
 	}
 	for id := range resets {
 		found := false
-		for name, any := range seen {
-			found = found || any && strings.EqualFold(name, id)
+		for name, reset := range seen {
+			found = found || reset && strings.EqualFold(name, id)
 		}
 		if !found {
 			t.Errorf("no registry has %s", id)
