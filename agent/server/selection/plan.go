@@ -13,7 +13,7 @@ import (
 type Patch struct {
 	Path   string
 	Body   map[string]any
-	Needed bool // the resource, or its settings if it has some, is not so already
+	Needed bool // false: the iLO has all of it already
 }
 
 // Plan makes the assignments in each resource that has the properties. If none has, it
