@@ -10,10 +10,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ilod/ilod/agent/jsonpointer"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
-
-var unescaper = strings.NewReplacer("~1", "/", "~0", "~")
 
 // Errors of Property and Properties, for errors.Is.
 var (
@@ -43,7 +42,7 @@ func (c *Checker) Property(ctx context.Context, path, pointer string) (Info, err
 	}
 	readOnly := false
 	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		name := unescaper.Replace(part)
+		name := jsonpointer.Unescape(part)
 		if i, err := strconv.ParseUint(name, 10, 16); err == nil && at.current.kind() == array {
 			items := at.node.copy().items
 			at = at.element(int(i), &crowd{list: at.current.elements()})

@@ -3,6 +3,8 @@ package schema
 import (
 	"strconv"
 	"strings"
+
+	"github.com/ilod/ilod/agent/jsonpointer"
 )
 
 // maxShown bounds what messages quote of a body, in bytes of one name or value.
@@ -45,10 +47,5 @@ func (t *trail) tell(name func(string) string) string {
 	case t.index >= 0:
 		return t.up.tell(name) + "/" + strconv.Itoa(t.index)
 	}
-	return t.up.tell(name) + "/" + escape(name(t.name))
+	return t.up.tell(name) + "/" + jsonpointer.Escape(name(t.name))
 }
-
-var escaper = strings.NewReplacer("~", "~0", "/", "~1")
-
-// escape makes a name a part of a JSON pointer.
-func escape(name string) string { return escaper.Replace(name) }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/jsonpointer"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -79,12 +80,12 @@ func collect(v any, at string, f func(of string, i info)) {
 		for name, inner := range v {
 			property, annotates := strings.CutSuffix(name, extendedInfo)
 			if !annotates {
-				collect(inner, at+"/"+escape.Replace(name), f)
+				collect(inner, at+"/"+jsonpointer.Escape(name), f)
 				continue
 			}
 			of := ""
 			if property != "" {
-				of = at + "/" + escape.Replace(property)
+				of = at + "/" + jsonpointer.Escape(property)
 			}
 			var list []info
 			_ = json.Unmarshal(encode(inner), &list) // what has another form says nothing

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/ilod/ilod/agent/jsonpointer"
 )
 
 // decode reads a JSON value as the iLO sends it. That nothing follows it, exchange
@@ -58,21 +60,15 @@ func eachLeaf(before, change any, pointer string, visit func(pointer string, to 
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(c)) {
-		eachLeaf(b[name], c[name], pointer+"/"+escape.Replace(name), visit)
+		eachLeaf(b[name], c[name], pointer+"/"+jsonpointer.Escape(name), visit)
 	}
 }
-
-// What JSON pointers escape (RFC 6901 §3).
-var (
-	escape   = strings.NewReplacer("~", "~0", "/", "~1")
-	unescape = strings.NewReplacer("~1", "/", "~0", "~")
-)
 
 // names are those on the way that a pointer leads.
 func names(pointer string) []string {
 	all := strings.Split(pointer, "/")[1:]
 	for i := range all {
-		all[i] = unescape.Replace(all[i])
+		all[i] = jsonpointer.Unescape(all[i])
 	}
 	return all
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ilod/ilod/agent/jsonpointer"
 	"github.com/ilod/ilod/agent/schema"
 )
 
@@ -49,12 +50,10 @@ func (x *Resource) Pointer(path string) (pointer string, value any) {
 		default:
 			value = nil
 		}
-		pointer += "/" + escaper.Replace(names[i])
+		pointer += "/" + jsonpointer.Escape(names[i])
 	}
 	return pointer, value
 }
-
-var escaper = strings.NewReplacer("~", "~0", "/", "~1")
 
 // Change is a PATCH that makes the assignments. Values are read as the type of the
 // property wants it, and those that are counted in whatever letter case. It is

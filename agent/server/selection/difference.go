@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ilod/ilod/agent/equal"
+	"github.com/ilod/ilod/agent/jsonpointer"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -27,7 +28,7 @@ func Differences(current, settings map[string]any) []Difference {
 			continue
 		}
 		if v, both := current[name]; both {
-			all = differences(all, escaper.Replace(name), v, settings[name])
+			all = differences(all, jsonpointer.Escape(name), v, settings[name])
 		}
 	}
 	return all
@@ -39,7 +40,7 @@ func differences(all []Difference, at string, current, pending any) []Difference
 	if isObject && alike {
 		for _, name := range slices.Sorted(maps.Keys(will)) {
 			if v, both := was[name]; both && !strings.Contains(name, "@") {
-				all = differences(all, at+"/"+escaper.Replace(name), v, will[name])
+				all = differences(all, at+"/"+jsonpointer.Escape(name), v, will[name])
 			}
 		}
 		return all

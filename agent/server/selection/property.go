@@ -9,17 +9,16 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ilod/ilod/agent/jsonpointer"
 	"github.com/ilod/ilod/agent/schema"
 )
-
-var unescaper = strings.NewReplacer("~1", "/", "~0", "~")
 
 // split are the names in a property path such as "Oem/Hpe/PostState", a JSON
 // pointer without its first slash.
 func split(path string) []string {
 	names := strings.Split(strings.Trim(path, "/"), "/")
 	for i := range names {
-		names[i] = unescaper.Replace(names[i])
+		names[i] = jsonpointer.Unescape(names[i])
 	}
 	return names
 }
@@ -127,7 +126,7 @@ func (x *Resource) Values(path string) ([]any, error) {
 func Part(body []byte, pointer string) (json.RawMessage, error) {
 	part := json.RawMessage(body)
 	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		name = unescaper.Replace(name)
+		name = jsonpointer.Unescape(name)
 		var object map[string]json.RawMessage
 		var array []json.RawMessage
 		switch i, err := strconv.Atoi(name); {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/jsonpointer"
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
@@ -266,7 +267,7 @@ func TestRealTrees(t *testing.T) {
 			}
 			for _, x := range found {
 				for name := range x.Shown() {
-					if parts, err := Project([]*Resource{x}, []string{escaper.Replace(strings.ToLower(name))}); len(err) > 0 || len(parts) != 1 {
+					if parts, err := Project([]*Resource{x}, []string{jsonpointer.Escape(strings.ToLower(name))}); len(err) > 0 || len(parts) != 1 {
 						t.Errorf("%s: %s: %v", x.Path, name, err)
 					}
 				}
