@@ -38,7 +38,7 @@ for ARCH in "$@"; do
 	for format in deb rpm; do
 		$NFPM package -f packaging/nfpm.yaml -p $format -t $out/
 	done
-	# The same files for everybody else, from the root directory on.
+	# A tar.gz with the same files, relative to the root directory.
 	root=$out/$ARCH/root
 	mkdir "$root"
 	dpkg-deb --fsys-tarfile $out/ilod_"$VERSION"-1_"$ARCH".deb |

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes msi and zip in build/windows, or in OUT, from build/dist/ilod-windows-amd64.exe.
+# Makes the msi and the zip in build/windows, or in OUT, from build/dist/ilod-windows-amd64.exe.
 # usage: build.sh VERSION
-# With SIGN_CERT, a file with a certificate and those that it needs, and SIGN_KEY, that
-# of its key, program and msi are signed; SIGN_PASS is a file with the key's password,
-# SIGN_TS the address of a time stamp authority.
+# It signs the program and the msi if SIGN_CERT and SIGN_KEY are set. SIGN_CERT is a file
+# with the certificate and its chain, SIGN_KEY a file with its key, SIGN_PASS a file with
+# the key's password, SIGN_TS the address of a time stamp authority.
 set -eu
 [ $# -eq 1 ] || {
 	sed -n '3s/^# //p' "$0" >&2
@@ -20,7 +20,7 @@ fi
 export TZ=UTC
 umask 022
 
-# Installers compare three numbers; what is no release has the number of its commit.
+# Installers compare three numbers. A build without a release has its commit's number.
 number=${version%%[-+~]*}
 case $number in
 0.0.0) number=0.0.$(git rev-list --count HEAD) ;;
@@ -38,7 +38,7 @@ sign() {
 		${SIGN_PASS:+-readpass "$SIGN_PASS"} ${SIGN_TS:+-ts "$SIGN_TS"} -in "$1" -out "$1.signed" >/dev/null
 	mv "$1.signed" "$1"
 }
-# text copies a text as Windows has them.
+# text copies a text file and gives it CRLF line ends.
 text() { sed 's/\r*$/\r/' "$1" >"$2"; }
 
 out=${OUT:-build/windows}
@@ -65,7 +65,7 @@ done
 find "$files" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 (cd "$out" && find "${files##*/}" -type f | LC_ALL=C sort | zip -q -X "${files##*/}.zip" -@)
 
-# wixl takes the names of files as relative to the description.
+# wixl looks for files in the directory of the description.
 cp packaging/windows/ilod.wxs "$files/"
 wixl -a x64 -D "Version=$number" -D "Next=$next" -o "$out/ilod.msi" "$files/ilod.wxs"
 printf 'Environment\tName\tValue\tComponent_\r\ns72\tl255\tL255\ts72\r\nEnvironment\tEnvironment\r\nPath\t=-*PATH\t[~];[INSTALLDIR]\tProgram\r\n' >"$out/Environment.idt"

@@ -1,4 +1,4 @@
-# The differences of Windows in packaging/ilod.toml.
+# Changes packaging/ilod.toml for Windows.
 s|See ilod(1)\.|See CONFIGURATION.md.\n# ilod reads C:\\ProgramData\\ilod\\ilod.toml, which only administrators may own.|
 s|"/var/lib/ilod"|'C:\\ProgramData\\ilod\\state'|
 s|"/run/ilod"|'C:\\ProgramData\\ilod\\run'|

@@ -1,7 +1,7 @@
 @echo off
 rem Runs a file of ilod's commands in one session on the iLO.
 rem usage: ilod-batch.cmd [FILE]     default: deploy.ilod beside this script
-rem The exit code is that of 'ilod batch'.
+rem It returns the exit code of 'ilod batch'.
 setlocal
 set "ilod=%~dp0"
 set "batch=%~1"
@@ -11,7 +11,7 @@ set tries=0
 :batch
 "%ilod%ilod.exe" batch "%batch%"
 set code=%errorlevel%
-rem 34: no channel, so that nothing was sent. The device may still be on its way.
+rem 34: no channel, so nothing was sent. The device may still appear.
 set /a tries=tries+1
 if not %code%==34 exit /b %code%
 if %tries%==10 exit /b %code%

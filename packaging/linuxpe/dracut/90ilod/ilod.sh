@@ -1,3 +1,3 @@
 #!/bin/sh
-# Runs the batch of ilod.batch=FILE; boot goes on whatever becomes of it.
+# Runs the batch of ilod.batch=FILE. The boot continues even if the batch fails.
 ilod-pe cmdline || warn "ilod: exit status $?"

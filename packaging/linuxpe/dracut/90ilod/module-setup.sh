@@ -11,7 +11,7 @@ depends() {
 }
 
 installkernel() {
-    # Else it would be left out where the image is made on another machine.
+    # Otherwise dracut leaves it out when another machine makes the image.
     hostonly='' instmods hpilo
 }
 
