@@ -13,13 +13,13 @@ import (
 // and the goroutines that run meanwhile.
 type lifecycle struct {
 	stops []stop
-	// ctx ends when a goroutine has failed, with its error as the cause, or
+	// running ends when a goroutine has failed, with its error as the cause, or
 	// when the goroutines are stopped.
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	tasks  sync.WaitGroup
-	mu     sync.Mutex
-	failed error
+	running context.Context
+	cancel  context.CancelCauseFunc
+	tasks   sync.WaitGroup
+	mu      sync.Mutex
+	failed  error
 }
 
 type stop struct {
@@ -32,18 +32,18 @@ var errStopping = errors.New("the agent stops")
 
 func newLifecycle(ctx context.Context) *lifecycle {
 	l := &lifecycle{}
-	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	l.running, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	return l
 }
 
 // onStop adds what is to be done before everything that was added earlier.
 func (l *lifecycle) onStop(what string, do func() error) { l.stops = append(l.stops, stop{what, do}) }
 
-// spawn runs a goroutine. If it fails or panics, ctx ends.
+// spawn runs a goroutine. If it fails or panics, running ends.
 func (l *lifecycle) spawn(what string, f func(context.Context) error) {
 	l.tasks.Go(func() {
-		err := guard.Do(what, func() error { return f(l.ctx) })
-		if err == nil || context.Cause(l.ctx) == errStopping {
+		err := guard.Do(what, func() error { return f(l.running) })
+		if err == nil || context.Cause(l.running) == errStopping {
 			return
 		}
 		l.mu.Lock()

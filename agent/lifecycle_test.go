@@ -49,8 +49,8 @@ func TestSpawn(t *testing.T) {
 				return context.Cause(ctx) // no failure of its own
 			})
 			l.spawn("task", f)
-			<-l.ctx.Done()
-			if cause := context.Cause(l.ctx); !strings.Contains(cause.Error(), "bad luck") {
+			<-l.running.Done()
+			if cause := context.Cause(l.running); !strings.Contains(cause.Error(), "bad luck") {
 				t.Errorf("cause %v", cause)
 			}
 			if err := l.stopTasks(); err == nil || !strings.Contains(err.Error(), "task: ") || !strings.Contains(err.Error(), "bad luck") {

@@ -118,8 +118,8 @@ func (e *Engine) serve(ctx context.Context) error {
 	case <-ctx.Done():
 		e.log.WithField("cause", context.Cause(ctx)).Info("stopping")
 		return nil
-	case <-e.life.ctx.Done(): // stopTasks returns the error
-		e.log.WithError(context.Cause(e.life.ctx)).Error("stopping")
+	case <-e.life.running.Done(): // stopTasks returns the error
+		e.log.WithError(context.Cause(e.life.running)).Error("stopping")
 		return nil
 	}
 }

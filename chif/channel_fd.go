@@ -80,7 +80,7 @@ func (c *fdChannel) signal() {
 // wait is one use of the channel under a context.
 type wait struct {
 	c      *fdChannel
-	ctx    context.Context
+	life   context.Context
 	unhook func() bool
 }
 
@@ -90,10 +90,10 @@ func (w *wait) slice(longest time.Duration) (ms int, err error) {
 	if w.c.closed.Load() {
 		return 0, ErrClosed
 	}
-	if err := w.ctx.Err(); err != nil {
+	if err := w.life.Err(); err != nil {
 		return 0, contextError(err)
 	}
-	if deadline, ok := w.ctx.Deadline(); ok {
+	if deadline, ok := w.life.Deadline(); ok {
 		left := time.Until(deadline)
 		if left <= 0 {
 			return 0, contextError(context.DeadlineExceeded)
@@ -105,11 +105,11 @@ func (w *wait) slice(longest time.Duration) (ms int, err error) {
 
 // hook makes the end of the context end the polls that follow.
 func (w *wait) hook() {
-	if w.unhook != nil || w.ctx.Done() == nil {
+	if w.unhook != nil || w.life.Done() == nil {
 		return
 	}
 	c, done := w.c, make(chan struct{}) // not w: a wait that needs no hook stays off the heap
-	stop := context.AfterFunc(w.ctx, func() { defer close(done); c.signal() })
+	stop := context.AfterFunc(w.life, func() { defer close(done); c.signal() })
 	w.unhook = func() bool {
 		if stop() {
 			return true
@@ -146,7 +146,7 @@ func (c *fdChannel) poll(events int16, ms int) (revents int16, err error) {
 func (c *fdChannel) Send(ctx context.Context, packet []byte) error {
 	c.use.Lock()
 	defer c.use.Unlock()
-	w := wait{c: c, ctx: ctx}
+	w := wait{c: c, life: ctx}
 	defer w.end()
 	var giveUp time.Time
 	for {
@@ -188,7 +188,7 @@ func (c *fdChannel) Send(ctx context.Context, packet []byte) error {
 func (c *fdChannel) Receive(ctx context.Context, buf []byte) (int, error) {
 	c.use.Lock()
 	defer c.use.Unlock()
-	w := wait{c: c, ctx: ctx}
+	w := wait{c: c, life: ctx}
 	defer w.end()
 	for longest := quickSlice; ; longest = c.slice {
 		ms, err := w.slice(longest)

@@ -22,7 +22,6 @@ const (
 type delivery struct {
 	*lease   // nil: none could be had for the answer
 	pool     *pool
-	ctx      context.Context // the caller's
 	patience *patience
 	message  *message
 	fate     fate
@@ -36,17 +35,17 @@ func (t *Transport) attempt(ctx context.Context, m *message) (*http.Response, fa
 	if err != nil {
 		return nil, unsent, err
 	}
-	d := &delivery{lease: l, pool: t.pool, ctx: ctx, patience: newPatience(ctx), message: m, answer: newBlobName()}
-	resp, err := d.run()
+	d := &delivery{lease: l, pool: t.pool, patience: newPatience(ctx), message: m, answer: newBlobName()}
+	resp, err := d.run(ctx)
 	d.patience.stop()
-	t.discardLater(d.discard())
+	t.discardLater(d.discard(ctx))
 	if d.lease != nil {
 		t.pool.put(d.lease)
 	}
 	return resp, d.fate, err
 }
 
-func (d *delivery) run() (*http.Response, error) {
+func (d *delivery) run(ctx context.Context) (*http.Response, error) {
 	packet, err := d.store(d.message.bytes())
 	if err != nil {
 		return nil, d.refusal(err)
@@ -57,7 +56,7 @@ func (d *delivery) run() (*http.Response, error) {
 		return nil, err
 	case a.inBlob:
 		d.left = append(d.left, leftover{name: d.answer})
-		return d.fetch()
+		return d.fetch(ctx)
 	}
 	return d.message.parseAnswer(a.inline)
 }
@@ -105,18 +104,18 @@ func (d *delivery) rest(packet []byte) (restAnswer, error) {
 // fetch reads the answer that the iLO has stored. A channel that breaks is
 // replaced, because the answer still lies in the iLO; a reset of the iLO takes it
 // away.
-func (d *delivery) fetch() (*http.Response, error) {
+func (d *delivery) fetch(ctx context.Context) (*http.Response, error) {
 	for tries := 0; ; tries++ {
 		resp, err := d.readAnswer()
-		if err == nil || d.dead == nil || errors.Is(d.dead, ErrReset) || tries == maxRetries || d.ctx.Err() != nil {
+		if err == nil || d.dead == nil || errors.Is(d.dead, ErrReset) || tries == maxRetries || ctx.Err() != nil {
 			return resp, err
 		}
 		d.pool.put(d.lease)
 		d.patience.stop()
-		if d.lease, err = d.pool.get(d.ctx); err != nil {
+		if d.lease, err = d.pool.get(ctx); err != nil {
 			return nil, err
 		}
-		d.patience = newPatience(d.ctx)
+		d.patience = newPatience(ctx)
 	}
 }
 
@@ -137,11 +136,11 @@ func (d *delivery) readAnswer() (*http.Response, error) {
 // discard deletes the attempt's blobs on its channel, and returns those that may
 // still be there, or may come yet. A caller who has left does not end it: that
 // would cost a good channel.
-func (d *delivery) discard() (left []leftover) {
+func (d *delivery) discard(ctx context.Context) (left []leftover) {
 	if len(d.left) == 0 || d.lease == nil {
 		return d.left
 	}
-	p := newPatience(context.WithoutCancel(d.ctx))
+	p := newPatience(context.WithoutCancel(ctx))
 	defer p.stop()
 	for _, blob := range d.left {
 		if d.dead == nil {

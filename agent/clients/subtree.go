@@ -40,7 +40,6 @@ const overhead = 512
 // gathering is a recursive read under way.
 type gathering struct {
 	*Stage
-	ctx   context.Context
 	form  func(string) string // of links; nil: as they are
 	purse *budget.Purse
 	first *url.URL
@@ -64,7 +63,7 @@ func (s *Stage) subtree(r *http.Request) (*http.Response, error) {
 	if class, _ := schedule.ClassOf(ctx); class == schedule.Interactive {
 		ctx = schedule.WithClass(ctx, schedule.Bulk)
 	}
-	g := &gathering{Stage: s, ctx: ctx, purse: budget.Of(ctx), first: r.URL, seen: map[string]bool{}}
+	g := &gathering{Stage: s, purse: budget.Of(ctx), first: r.URL, seen: map[string]bool{}}
 	g.form, _ = ctx.Value(formKey{}).(func(string) string)
 	g.all = []*resource{{key: pathKey(r.URL), url: r.URL}}
 	g.seen[g.all[0].key] = true
@@ -76,7 +75,7 @@ func (s *Stage) subtree(r *http.Request) (*http.Response, error) {
 				return nil, err
 			}
 		}
-		switch err := g.take(g.all[i], resp); {
+		switch err := g.take(ctx, g.all[i], resp); {
 		case errors.Is(err, errTooLarge):
 			return nil, fmt.Errorf("%w: over %d MiB", ErrSubtree, maxSubtree>>20)
 		case errors.Is(err, ErrSubtree), errors.Is(err, budget.ErrFull), err != nil && i == 0:
@@ -89,7 +88,7 @@ func (s *Stage) subtree(r *http.Request) (*http.Response, error) {
 
 // take adds what an answer has to what was found: the resource, or else its
 // error, which it returns too, and what the resource leads to.
-func (g *gathering) take(at *resource, resp *http.Response) error {
+func (g *gathering) take(ctx context.Context, at *resource, resp *http.Response) error {
 	working := resp.ContentLength + overhead
 	if err := g.purse.Take(working); err != nil {
 		_ = resp.Body.Close()
@@ -102,7 +101,7 @@ func (g *gathering) take(at *resource, resp *http.Response) error {
 	}
 	g.size += len(body)
 	if err == nil {
-		if err := g.follow(body); err != nil {
+		if err := g.follow(ctx, body); err != nil {
 			return err
 		}
 	}
@@ -117,7 +116,7 @@ func (g *gathering) take(at *resource, resp *http.Response) error {
 }
 
 // follow adds the resources that a body leads to.
-func (g *gathering) follow(body []byte) error {
+func (g *gathering) follow(ctx context.Context, body []byte) error {
 	start := g.all[0].key
 	for l := range links(body) {
 		u, err := url.Parse(unquote(body[l.start:l.end]))
@@ -127,7 +126,7 @@ func (g *gathering) follow(body []byte) error {
 		u.Fragment, u.RawFragment = "", ""
 		key := pathKey(u)
 		more := l.next && strings.HasPrefix(key, start+"?") // members of the first
-		if g.seen[key] || !more && !strings.HasPrefix(key, start+"/") || private(key) || !g.allowed(g.ctx, u) {
+		if g.seen[key] || !more && !strings.HasPrefix(key, start+"/") || private(key) || !g.allowed(ctx, u) {
 			continue
 		}
 		if len(g.all) == maxResources {

@@ -31,7 +31,7 @@ func (c *Cache) Warm(ctx context.Context, progress func(done, total int)) error 
 	if _, ok := schedule.ClassOf(ctx); !ok {
 		ctx = schedule.WithClass(ctx, schedule.Background)
 	}
-	w := &warmer{c: c, ctx: ctx, progress: progress, seen: map[string]bool{}}
+	w := &warmer{c: c, progress: progress, seen: map[string]bool{}}
 	w.more.L = &w.mu
 	err := c.Sweep(ctx)
 	c.mu.Lock()
@@ -50,13 +50,13 @@ func (c *Cache) Warm(ctx context.Context, progress func(done, total int)) error 
 	var wg sync.WaitGroup
 	for range warmReads {
 		wg.Go(func() {
-			if err := guard.Panics(w.work); err != nil {
+			if err := guard.Panics(func() error { return w.work(ctx) }); err != nil {
 				w.stop(err)
 			}
 		})
 	}
 	wg.Wait()
-	if err := w.outcome(); err != nil {
+	if err := w.outcome(ctx); err != nil {
 		return fmt.Errorf("warm: %w", err)
 	}
 	return nil
@@ -64,7 +64,6 @@ func (c *Cache) Warm(ctx context.Context, progress func(done, total int)) error 
 
 type warmer struct {
 	c        *Cache
-	ctx      context.Context
 	progress func(done, total int)
 	follow   bool // links, because there is no directory
 
@@ -98,7 +97,7 @@ func (w *warmer) add(all []string) {
 	}
 }
 
-func (w *warmer) work() error {
+func (w *warmer) work(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.more.Broadcast()
@@ -115,7 +114,7 @@ func (w *warmer) work() error {
 		w.mu.Unlock()
 		var found []string
 		err := guard.Panics(func() (err error) {
-			found, err = w.visit(u)
+			found, err = w.visit(ctx, u)
 			return err
 		})
 		w.mu.Lock()
@@ -135,14 +134,14 @@ func (w *warmer) work() error {
 }
 
 // outcome is why Warm has failed, if it has.
-func (w *warmer) outcome() error {
+func (w *warmer) outcome(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.err != nil:
 		return w.err
-	case w.ctx.Err() != nil:
-		return context.Cause(w.ctx)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case w.failures == w.done: // all of them
 		return w.last
 	}
@@ -160,7 +159,7 @@ func (w *warmer) stop(err error) {
 
 // visit reads one resource, and returns the links in it if they are to be
 // followed.
-func (w *warmer) visit(u *url.URL) ([]string, error) {
+func (w *warmer) visit(ctx context.Context, u *url.URL) ([]string, error) {
 	key, ok := appendKey(nil, u)
 	if !ok {
 		return nil, nil
@@ -169,7 +168,7 @@ func (w *warmer) visit(u *url.URL) ([]string, error) {
 	a, found := w.c.fromIndex(key, d)
 	if !found {
 		var err error
-		if a, err = w.c.read(w.ctx, string(key), u, d); err != nil {
+		if a, err = w.c.read(ctx, string(key), u, d); err != nil {
 			return nil, err
 		}
 	}

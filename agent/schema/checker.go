@@ -65,7 +65,7 @@ func (c *Checker) Check(ctx context.Context, w Write) ([]Violation, error) {
 	if w.Method == http.MethodPatch && len(body) > 0 && onlyOData(body) {
 		return []Violation{{Key: "NoOperation", Text: "the body has nothing but annotations of OData: there is nothing to change"}}, nil
 	}
-	j := &judge{ctx: ctx, c: c, method: w.Method}
+	j := &judge{life: ctx, c: c, method: w.Method}
 	if err := j.write(w, body); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (j *judge) write(w Write, body map[string]any) error {
 	resource := present(bytes.TrimSpace(w.Current))
 	if len(resource) == 0 {
 		var err error
-		if resource, err = j.c.resource(j.ctx, path); err != nil {
+		if resource, err = j.c.resource(j.life, path); err != nil {
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ func (j *judge) write(w Write, body map[string]any) error {
 			return nil
 		}
 	}
-	d, err := j.c.schema(j.ctx, typ)
+	d, err := j.c.schema(j.life, typ)
 	switch {
 	case err != nil:
 		return err
@@ -113,7 +113,7 @@ func (j *judge) write(w Write, body map[string]any) error {
 		j.action(w.Path, resource, d, body)
 	case create:
 		at := place{node: j.root(d, nil)}
-		if at.current, err = j.c.capabilities(j.ctx, members); err != nil {
+		if at.current, err = j.c.capabilities(j.life, members); err != nil {
 			return err
 		}
 		j.required(at, body)
@@ -132,7 +132,7 @@ func (j *judge) root(d *document, members map[string]present) *node {
 	if d != nil {
 		n = j.resolve(d.root)
 	}
-	registry, err := j.c.registry(j.ctx, members["AttributeRegistry"].text())
+	registry, err := j.c.registry(j.life, members["AttributeRegistry"].text())
 	if err != nil {
 		j.err = err
 	}

@@ -35,7 +35,7 @@ type Info struct {
 // which a slash may begin. The error wraps ErrNoResource or ErrNoProperty, is the
 // iLO's refusal, or one of reading.
 func (c *Checker) Property(ctx context.Context, path, pointer string) (Info, error) {
-	j := &judge{ctx: ctx, c: c}
+	j := &judge{life: ctx, c: c}
 	at, err := j.open(path)
 	if err != nil {
 		return Info{}, err
@@ -66,7 +66,7 @@ func (c *Checker) Property(ctx context.Context, path, pointer string) (Info, err
 // has, and those that its schema says can be written. Of a property with parts,
 // the parts are described. Errors are as of Property.
 func (c *Checker) Properties(ctx context.Context, path string) ([]Info, error) {
-	j := &judge{ctx: ctx, c: c}
+	j := &judge{life: ctx, c: c}
 	at, err := j.open(path)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (c *Checker) Properties(ctx context.Context, path string) ([]Info, error) {
 
 // open is the place of a whole resource.
 func (j *judge) open(path string) (place, error) {
-	status, _, body, err := j.c.library.read(j.ctx, path, "")
+	status, _, body, err := j.c.library.read(j.life, path, "")
 	if err != nil {
 		return place{}, err
 	}
@@ -92,7 +92,7 @@ func (j *judge) open(path string) (place, error) {
 	case members == nil:
 		return place{}, fmt.Errorf("GET %s: the answer is not a JSON object", path)
 	}
-	d, err := j.c.schema(j.ctx, members["@odata.type"].text())
+	d, err := j.c.schema(j.life, members["@odata.type"].text())
 	if err != nil {
 		return place{}, err
 	}

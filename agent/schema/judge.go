@@ -21,7 +21,7 @@ const (
 
 // judge goes through a body.
 type judge struct {
-	ctx    context.Context
+	life   context.Context // of the judgement
 	c      *Checker
 	method string
 
@@ -46,7 +46,7 @@ type finding struct {
 
 // enough reports that nothing more is to be looked at.
 func (j *judge) enough() bool {
-	return len(j.findings) >= maxViolations || j.visits > maxVisits || j.err != nil || j.ctx.Err() != nil
+	return len(j.findings) >= maxViolations || j.visits > maxVisits || j.err != nil || j.life.Err() != nil
 }
 
 // violations are the findings, told.
@@ -206,7 +206,7 @@ func (j *judge) own(n *node, current map[string]present) *node {
 	if typ == "" {
 		return nil
 	}
-	d, err := j.c.schema(j.ctx, typ)
+	d, err := j.c.schema(j.life, typ)
 	if err != nil {
 		j.err = err
 	}
@@ -217,7 +217,7 @@ func (j *judge) own(n *node, current map[string]present) *node {
 }
 
 func (j *judge) resolve(n *node) *node {
-	n, err := j.c.resolve(j.ctx, n)
+	n, err := j.c.resolve(j.life, n)
 	if err != nil {
 		j.err = err
 	}
@@ -311,7 +311,7 @@ func (j *judge) alternatives(at place, v any) {
 		if n == nil {
 			return
 		}
-		one := &judge{ctx: j.ctx, c: j.c, method: j.method, top: j.top, attributes: j.attributes, registry: j.registry, visits: j.visits}
+		one := &judge{life: j.life, c: j.c, method: j.method, top: j.top, attributes: j.attributes, registry: j.registry, visits: j.visits}
 		merged := at
 		if merged.node = one.resolve(n); merged.node == nil {
 			j.err = one.err

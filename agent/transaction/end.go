@@ -27,7 +27,7 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 	c.owner = schedule.PeerOf(ctx).User
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(m.ctx, cancel)()
+	defer context.AfterFunc(m.life, cancel)()
 	err = c.run(running)
 	result := verdict(c.steps)
 	c.log(result)

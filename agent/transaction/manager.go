@@ -79,7 +79,7 @@ type Manager struct {
 	noting func()     // called before such a file is made; tests let it wait
 
 	wg      sync.WaitGroup  // commits; Add only while not closed
-	ctx     context.Context // ends when commits have to
+	life    context.Context // ends when commits have to
 	abandon context.CancelFunc
 }
 
@@ -123,7 +123,7 @@ func New(o Options) (*Manager, error) {
 	if err := m.readJournals(); err != nil {
 		return nil, err
 	}
-	m.ctx, m.abandon = context.WithCancel(context.Background())
+	m.life, m.abandon = context.WithCancel(context.Background())
 	return m, nil
 }
 

@@ -56,7 +56,7 @@ func (s *Server) exchange(p *Port, packet []byte) {
 	}
 	if reset {
 		s.wg.Go(func() {
-			if sleep(s.ctx, s.options.ResetDelay) == nil {
+			if sleep(s.life, s.options.ResetDelay) == nil {
 				s.Reset(s.options.ResetDown)
 			}
 		})

@@ -26,7 +26,7 @@ type Port struct {
 	out    chan []byte
 
 	boot   context.Context // ends with an iLO reset or the server
-	ctx    context.Context // ends, in addition, when the host closes the channel
+	life   context.Context // ends, in addition, when the host closes the channel
 	cancel context.CancelFunc
 	reset  chan struct{}
 	close  sync.Once
@@ -53,7 +53,7 @@ func (p *Port) Number() int { return p.number }
 // are waiting for their answers and syscall.ENODEV after a reset (PROTOCOL.md
 // §5).
 func (p *Port) Submit(packet []byte) error {
-	if p.ctx.Err() != nil {
+	if p.life.Err() != nil {
 		return syscall.ENODEV
 	}
 	packet = packet[:min(len(packet), chif.MaxPacket)]
@@ -113,7 +113,7 @@ func (p *Port) run() {
 		select {
 		case packet := <-p.in:
 			p.answer(packet)
-		case <-p.ctx.Done():
+		case <-p.life.Done():
 			for p.boot.Err() == nil {
 				select {
 				case packet := <-p.in:
@@ -137,11 +137,11 @@ func (p *Port) answer(packet []byte) {
 // What was on its way when the host closed the channel, the channel's next owner
 // gets: whether an iLO does so is not known, and a host must bear it.
 func (p *Port) send(packet []byte) {
-	if p.ctx.Err() == nil {
+	if p.life.Err() == nil {
 		select {
 		case p.out <- packet:
 			return
-		case <-p.ctx.Done():
+		case <-p.life.Done():
 		}
 	}
 	if p.boot.Err() != nil {

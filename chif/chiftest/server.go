@@ -64,7 +64,7 @@ type Server struct {
 	blobs   *blobStore
 	faults  faultTable
 
-	ctx       context.Context // ends with Close
+	life      context.Context // ends with Close
 	cancel    context.CancelFunc
 	wg        sync.WaitGroup
 	resetting atomic.Bool   // a Manager.Reset action was answered
@@ -149,8 +149,8 @@ func NewServer(o Options) (*Server, error) {
 		late:     map[int][][]byte{},
 		offences: offences{},
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.boot, s.bootCancel = context.WithCancel(s.ctx)
+	s.life, s.cancel = context.WithCancel(context.Background())
+	s.boot, s.bootCancel = context.WithCancel(s.life)
 	if svc, ok := o.Handler.(service); ok {
 		s.redfish = svc
 		svc.OnReset(func() { s.resetting.Store(true) })
@@ -216,7 +216,7 @@ func (s *Server) openPort(n int, l line) (*Port, error) {
 		p.out <- answer
 	}
 	delete(s.late, n)
-	p.ctx, p.cancel = context.WithCancel(s.boot)
+	p.life, p.cancel = context.WithCancel(s.boot)
 	s.ports[n] = p
 	s.maxOpen = max(s.maxOpen, len(s.ports))
 	s.wg.Go(p.run)
@@ -229,7 +229,7 @@ func (s *Server) Reset(down time.Duration) {
 	s.mu.Lock()
 	s.downUntil = time.Now().Add(down)
 	s.endPorts()
-	s.boot, s.bootCancel = context.WithCancel(s.ctx)
+	s.boot, s.bootCancel = context.WithCancel(s.life)
 	s.blobs.reset()
 	clear(s.late)
 	if s.redfish != nil {

@@ -41,7 +41,7 @@ func (s *Server) accept(next func() (packetConn, error)) {
 	for {
 		c, err := next()
 		if err != nil { // closed, or out of descriptors for the moment
-			if sleep(s.ctx, submitRetry) != nil {
+			if sleep(s.life, submitRetry) != nil {
 				return
 			}
 			continue
@@ -129,7 +129,7 @@ func takeRequests(c packetConn, p *Port) {
 	buf := make([]byte, chif.MaxPacket)
 	for {
 		n, err := c.Read(buf)
-		if err != nil || p.submitWait(p.ctx, buf[:n]) != nil {
+		if err != nil || p.submitWait(p.life, buf[:n]) != nil {
 			return
 		}
 	}
@@ -140,7 +140,7 @@ func takeRequests(c packetConn, p *Port) {
 // sign into ECONNRESET at the other end.
 func (s *Server) refuse(c packetConn) {
 	defer c.Close()
-	defer context.AfterFunc(s.ctx, func() { c.Close() })()
+	defer context.AfterFunc(s.life, func() { c.Close() })()
 	c.Write(socketBusy)
 	c.CloseWrite()
 	io.Copy(io.Discard, c)
@@ -156,7 +156,7 @@ func sendAnswers(c packetConn, p *Port) {
 			if _, err := c.Write(packet); err != nil {
 				return
 			}
-		case <-p.ctx.Done():
+		case <-p.life.Done():
 			return
 		}
 	}
