@@ -77,9 +77,8 @@ func (h *healthWatch) metrics(now time.Time) []gateway.Metric {
 	if report == nil && !failed {
 		return nil // nothing was read yet
 	}
-	var success gauges
-	success.add("ilod_server_report_success", "1 if the last reading of the server's health succeeded.").set(boolean(!failed))
-	all := success.metrics()
+	var all gauges
+	all.set("ilod_server_report_success", "1 if the last reading of the server's health succeeded.", boolean(!failed))
 	if report != nil && now.Sub(report.Time) < healthGood {
 		all = append(all, serverMetrics(report)...)
 	}

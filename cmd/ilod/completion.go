@@ -155,7 +155,7 @@ func (a *app) completeType(cmd *cobra.Command, args []string, word string) ([]co
 		return a.completePath(cmd, args, word)
 	}
 	return a.fromCache(func(ctx context.Context, rt http.RoundTripper) (found []string, err error) {
-		body, err := get(ctx, rt, &url.URL{Scheme: "http", Host: "ilo", Path: directoryPath})
+		body, err := get(ctx, rt, &url.URL{Scheme: "http", Host: "ilo", Path: selection.Directory})
 		for odataType := range values(body, "@odata.type") {
 			if name := selection.Name(odataType) + "."; len(name) >= len(word) && strings.EqualFold(name[:len(word)], word) && plainPath.MatchString(name) {
 				found = append(found, name)
@@ -198,7 +198,7 @@ func (a *app) segments(ctx context.Context, rt http.RoundTripper, word string) (
 		p = p[:strings.LastIndexByte(strings.TrimSuffix(p, "/"), '/')+1]
 		sources = append(sources, p)
 	}
-	for _, source := range append(sources, directoryPath) {
+	for _, source := range append(sources, selection.Directory) {
 		u, err := parsePath(source)
 		if err != nil {
 			return nil, err
@@ -221,9 +221,6 @@ func (a *app) segments(ctx context.Context, rt http.RoundTripper, word string) (
 	}
 	return found, nil
 }
-
-// directoryPath is that of HPE's list of all resources with their types.
-const directoryPath = "/redfish/v1/ResourceDirectory/"
 
 // plainPath matches what means nothing to any shell.
 var plainPath = regexp.MustCompile(`^[A-Za-z0-9._~%:@/-]+$`)

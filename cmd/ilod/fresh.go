@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/server/selection"
 )
 
 // errNotCached: --offline, and the cache has nothing.
@@ -64,4 +69,62 @@ func (w withHeader) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.RequestURI(), errNotCached)
 	}
 	return resp, err
+}
+
+// directly reads resources as they are, whatever the variables of the client session.
+func directly(rt http.RoundTripper, cacheControl ...string) withHeader {
+	header := http.Header{clients.RecursiveHeader: {"false"}, clients.ReturnedPathHeader: {"full"}}
+	if len(cacheControl) > 0 {
+		header["Cache-Control"] = cacheControl
+	}
+	return withHeader{rt, header}
+}
+
+// currently reads what the iLO has now.
+func currently(rt http.RoundTripper) *selection.Reader {
+	return &selection.Reader{Next: directly(rt, "no-cache")}
+}
+
+// cached reads what the cache has, however old.
+func cached(rt http.RoundTripper) *selection.Reader {
+	return &selection.Reader{Next: directly(rt, "only-if-cached, max-stale")}
+}
+
+// reader reads what is as old as it may be.
+func (r *reading) reader(rt http.RoundTripper) (*selection.Reader, error) {
+	header, err := r.header()
+	return &selection.Reader{Next: directly(rt, header["Cache-Control"]...)}, err
+}
+
+// readerCommand is a command without arguments that reads something of the server and
+// prints it.
+func readerCommand[T any](a *app, use, short string, read func(*selection.Reader, context.Context) (T, error), print func(T) error) *cobra.Command {
+	var age reading
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := age.header(); err != nil {
+				return err
+			}
+			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				reader, err := age.reader(rt)
+				if err != nil {
+					return err
+				}
+				progress := newProgress(a.stderr)
+				reader.Progress = progress.show
+				found, err := read(reader, ctx)
+				progress.end()
+				if err == nil {
+					err = print(found)
+				}
+				if err != nil && (len(reader.Unread()) == 0 || !errors.Is(err, errNoChanges)) {
+					return err
+				}
+				return partly(reader)
+			})
+		},
+	}
+	age.flags(cmd.Flags())
+	return cmd
 }

@@ -52,45 +52,50 @@ printed, and the exit code is 104.`,
 			if len(args) == 0 || selects || !slices.ContainsFunc(args, isPath) {
 				return a.getProperties(cmd, &s, args, recursive, writable)
 			}
-			paths := make([]*url.URL, len(args))
-			for i, arg := range args {
-				var err error
-				if !isPath(arg) {
-					return &usageError{fmt.Sprintf("%q is a property, and the others are paths", arg), "ilod get " + arg + " --select PATH"}
-				}
-				if paths[i], err = parsePath(arg); err != nil {
-					return err
-				}
-			}
-			header, err := s.header()
-			if err != nil {
-				return err
-			}
-			if recursive {
-				header.Set(clients.RecursiveHeader, "true")
-			}
-			formGiven := cmd.Flags().Changed("json")
-			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				for i, path := range paths {
-					if paths[i], err = a.climb(ctx, rt, http.MethodGet, path); err != nil {
-						return err
-					}
-				}
-				if recursive {
-					defer a.watchReads(ctx, rt, paths)()
-				}
-				rt = withHeader{rt, header}
-				if !formGiven {
-					rt = outputForm{rt, a}
-				}
-				return a.getAll(ctx, rt, paths)
-			})
+			return a.getPaths(cmd, &s.reading, args, recursive)
 		},
 	}
 	s.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&recursive, "recursive", false, "print each resource together with all below it")
 	cmd.Flags().BoolVar(&writable, "noreadonly", false, "print only properties that can be written")
 	return cmd
+}
+
+// getPaths prints the resources at paths, and those below if it is recursive.
+func (a *app) getPaths(cmd *cobra.Command, age *reading, args []string, recursive bool) error {
+	paths := make([]*url.URL, len(args))
+	for i, arg := range args {
+		var err error
+		if !isPath(arg) {
+			return &usageError{fmt.Sprintf("%q is a property, and the others are paths", arg), "ilod get " + arg + " --select PATH"}
+		}
+		if paths[i], err = parsePath(arg); err != nil {
+			return err
+		}
+	}
+	header, err := age.header()
+	if err != nil {
+		return err
+	}
+	if recursive {
+		header.Set(clients.RecursiveHeader, "true")
+	}
+	formGiven := cmd.Flags().Changed("json")
+	return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+		for i, path := range paths {
+			if paths[i], err = a.climb(ctx, rt, http.MethodGet, path); err != nil {
+				return err
+			}
+		}
+		if recursive {
+			defer a.watchReads(ctx, rt, paths)()
+		}
+		rt = withHeader{rt, header}
+		if !formGiven {
+			rt = outputForm{rt, a}
+		}
+		return a.getAll(ctx, rt, paths)
+	})
 }
 
 // watchReads shows on a terminal, unless that is where the resources go, how many of
@@ -233,10 +238,7 @@ func get(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, erro
 		return nil, err
 	}
 	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without (agent/ILO.md §5)
-	resp, body, err := exchange(rt, req)
-	if err == nil && !isSuccess(resp) {
-		err = newRefusal(resp, body)
-	}
+	_, body, err := accepted(rt, req)
 	return body, err
 }
 

@@ -61,19 +61,10 @@ or no report. Colours are for terminals, and not with NO_COLOR.`,
 			err = a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				return h.show(ctx, withHeader{rt, header}, watch)
 			})
-			if !exitCode {
-				return err
+			if exitCode {
+				return h.exit(err)
 			}
-			if _, reported := err.(reportedError); err != nil && !reported {
-				a.report(err)
-			}
-			if err != nil {
-				h.state = health.Unknown
-			}
-			if code := h.state.Severity(); code != 0 {
-				return reportedError{code}
-			}
-			return nil
+			return err
 		},
 	}
 	reading.flags(cmd.Flags())
@@ -89,6 +80,20 @@ type healthView struct {
 	*app
 	timeout time.Duration // of one report
 	state   health.State  // of the last report
+}
+
+// exit reports an error, and makes the exit code that of the state.
+func (h *healthView) exit(err error) error {
+	if _, reported := err.(reportedError); err != nil && !reported {
+		h.report(err)
+	}
+	if err != nil {
+		h.state = health.Unknown
+	}
+	if code := h.state.Severity(); code != 0 {
+		return reportedError{code}
+	}
+	return nil
 }
 
 // show makes one report, or one in each interval until ctx ends.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -61,33 +60,29 @@ func (a *app) printInfo(ctx context.Context, s *selection.Selected, paths []stri
 		if len(all) == 1 {
 			v = all[0]
 		}
-		_, err := io.WriteString(a.stdout, selection.JSON(v, "  "))
-		return err
+		return a.printJSON(v)
 	}
 	for i, info := range all {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}
-		if err := a.printDescription(info); err != nil {
-			return err
-		}
+		a.printDescription(info)
 	}
 	return nil
 }
 
-func (a *app) printDescription(info schema.Info) error {
+func (a *app) printDescription(info schema.Info) {
 	access := "writable"
 	if info.ReadOnly {
 		access = "read-only"
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s\n", oneLine(strings.TrimPrefix(info.Pointer, "/")))
+	fmt.Fprintln(a.stdout, oneLine(strings.TrimPrefix(info.Pointer, "/")))
 	for _, line := range [][2]string{
 		{"Type", info.Type}, {"Access", access}, {"Possible values", strings.Join(info.Allowed, ", ")}, {"Default", info.Default},
 		{"Least", info.Min}, {"Most", info.Max}, {"Help", info.Help},
 	} {
-		if line[1] != "" && err == nil {
-			_, err = fmt.Fprintf(a.stdout, "  %s: %s\n", line[0], oneLine(line[1]))
+		if line[1] != "" {
+			fmt.Fprintf(a.stdout, "  %s: %s\n", line[0], oneLine(line[1]))
 		}
 	}
-	return err
 }

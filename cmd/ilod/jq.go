@@ -108,10 +108,10 @@ func (q *query) print(w io.Writer, results gojq.Iter) error {
 			text.WriteString(s)
 		} else {
 			compact, err := gojq.Marshal(v)
-			if err != nil {
-				return fmt.Errorf("--jq %s: %w", q.text, err)
+			if err == nil {
+				err = json.Indent(&text, compact, "", "  ")
 			}
-			if err := json.Indent(&text, compact, "", "  "); err != nil {
+			if err != nil {
 				return fmt.Errorf("--jq %s: %w", q.text, err)
 			}
 		}

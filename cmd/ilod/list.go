@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -85,25 +84,20 @@ func (a *app) noteWaiting(ctx context.Context, s *selection.Selected, paths []st
 // printObjects prints one object, or several apart from each other; as JSON, with a
 // null for each that could not be read.
 func (a *app) printObjects(objects []map[string]any, reader *selection.Reader) error {
-	text := ""
 	if a.json {
 		objects = append(objects, make([]map[string]any, len(reader.Unread()))...)
-	}
-	switch {
-	case a.json && len(objects) == 1:
-		text = selection.JSON(objects[0], "  ")
-	case a.json:
-		text = selection.JSON(objects, "  ")
-	default:
-		for i, o := range objects {
-			if i > 0 {
-				text += "\n"
-			}
-			text += selection.Text(o)
+		if len(objects) == 1 {
+			return a.printJSON(objects[0])
 		}
+		return a.printJSON(objects)
 	}
-	_, err := io.WriteString(a.stdout, text)
-	return err
+	for i, o := range objects {
+		if i > 0 {
+			fmt.Fprintln(a.stdout)
+		}
+		fmt.Fprint(a.stdout, selection.Text(o))
+	}
+	return nil
 }
 
 // printList prints one text to a line, or an array of them.
@@ -112,9 +106,7 @@ func (a *app) printList(list []string) error {
 		return json.NewEncoder(a.stdout).Encode(list)
 	}
 	for _, item := range list {
-		if _, err := fmt.Fprintln(a.stdout, oneLine(item)); err != nil {
-			return err
-		}
+		fmt.Fprintln(a.stdout, oneLine(item))
 	}
 	return nil
 }

@@ -3,11 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 
 	"golang.org/x/term"
 
+	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/plaintext"
+	"github.com/ilod/ilod/agent/server/selection"
 )
 
 // output is the standard output, or on the way there. It remembers its first
@@ -40,4 +43,24 @@ func (o *output) Write(p []byte) (int, error) {
 		o.err = fmt.Errorf("standard output: %w", err)
 	}
 	return n, o.err
+}
+
+// outputForm has errors and arrays in JSON if the client session is set so.
+type outputForm struct {
+	http.RoundTripper
+	a *app
+}
+
+func (o outputForm) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := o.RoundTripper.RoundTrip(req)
+	if err == nil && resp.Header.Get(clients.OutputHeader) == "json" {
+		o.a.json = true
+	}
+	return resp, err
+}
+
+// printJSON prints a value in JSON, indented for people.
+func (a *app) printJSON(v any) error {
+	_, err := io.WriteString(a.stdout, selection.JSON(v, "  "))
+	return err
 }

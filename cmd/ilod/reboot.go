@@ -110,10 +110,7 @@ func (a *app) act(ctx context.Context, rt http.RoundTripper, odataType string, t
 		return err
 	}
 	setBody(req, data)
-	resp, body, err := exchange(rt, req.WithContext(ctx))
-	if err == nil && !isSuccess(resp) {
-		err = newRefusal(resp, body)
-	}
+	_, _, err = accepted(rt, req.WithContext(ctx))
 	if err == nil {
 		fmt.Fprintf(a.stderr, "%s: %s\n", t.action, t.name)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -11,14 +10,7 @@ import (
 )
 
 func (a *app) resultsCommand() *cobra.Command {
-	return a.readerCommand("results", "Print what became of BIOS and other settings at the last reset of the server",
-		func(ctx context.Context, reader *selection.Reader) error {
-			results, err := reader.Results(ctx)
-			if err != nil {
-				return err
-			}
-			return a.printResults(results)
-		})
+	return readerCommand(a, "results", "Print what became of BIOS and other settings at the last reset of the server", (*selection.Reader).Results, a.printResults)
 }
 
 func (a *app) printResults(results []selection.Applied) error {
@@ -26,17 +18,12 @@ func (a *app) printResults(results []selection.Applied) error {
 		return fmt.Errorf("%w: the server tells of none at its last reset", errNoChanges)
 	}
 	if a.json {
-		_, err := a.stdout.Write([]byte(selection.JSON(results, "  ")))
-		return err
+		return a.printJSON(results)
 	}
 	for _, r := range results {
-		if _, err := fmt.Fprintf(a.stdout, "%s (%s)\n", oneLine(strings.TrimPrefix(r.Type, "#")), oneLine(join(", ", r.Path, r.Time))); err != nil {
-			return err
-		}
+		fmt.Fprintf(a.stdout, "%s (%s)\n", oneLine(strings.TrimPrefix(r.Type, "#")), oneLine(join(", ", r.Path, r.Time)))
 		for _, m := range r.Messages {
-			if _, err := fmt.Fprintf(a.stdout, "\t%s\n", oneLine(m.String())); err != nil {
-				return err
-			}
+			fmt.Fprintf(a.stdout, "\t%s\n", oneLine(m.String()))
 		}
 	}
 	return nil

@@ -60,17 +60,23 @@ func (s *selecting) check() error {
 	if _, err := s.header(); err != nil {
 		return err
 	}
-	selector := selection.Selector{}
+	text := s.text
+	if text == "" || isRelative(text) { // what it means is not known yet
+		text = "/"
+	}
+	_, err := s.selector(text)
+	return err
+}
+
+// selector is what a text and the filters select.
+func (s *selecting) selector(text string) (selector selection.Selector, err error) {
+	selector, err = selection.Parse(text)
 	for _, f := range s.filters {
-		if err := selector.Filter(f); err != nil {
-			return err
+		if err == nil {
+			err = selector.Filter(f)
 		}
 	}
-	if s.text == "" || isRelative(s.text) {
-		return nil
-	}
-	_, err := selection.Parse(s.text)
-	return err
+	return selector, err
 }
 
 // withSelected runs f with the resources that are selected by flags, else in the
@@ -111,14 +117,9 @@ func (s *selecting) find(ctx context.Context, a *app, rt http.RoundTripper) (*se
 			return nil, err
 		}
 	}
-	selector, err := selection.Parse(text)
+	selector, err := s.selector(text)
 	if err != nil {
 		return nil, err
-	}
-	for _, f := range s.filters {
-		if err := selector.Filter(f); err != nil {
-			return nil, err
-		}
 	}
 	progress := newProgress(a.stderr)
 	defer progress.end()

@@ -3,8 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,46 +12,19 @@ import (
 )
 
 func (a *app) serverInfoCommand() *cobra.Command {
-	var r reading
 	var absent bool
 	wanted := map[string]*bool{}
-	cmd := &cobra.Command{
-		Use: "serverinfo", Short: "Print what the server consists of", Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var names []string
-			for _, name := range selection.Sections() {
-				if *wanted[name] {
-					names = append(names, name)
-				}
-			}
-			if names == nil {
-				names = selection.Sections()
-			}
-			s := selecting{reading: r}
-			if err := s.check(); err != nil {
-				return err
-			}
-			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				reader, err := s.reader(rt)
-				if err != nil {
-					return err
-				}
-				inventory, err := reader.Inventory(ctx, names, absent)
-				if err != nil {
-					return err
-				}
-				if err := a.printInventory(inventory); err != nil {
-					return err
-				}
-				return partly(reader)
-			})
-		},
-	}
+	cmd := readerCommand(a, "serverinfo", "Print what the server consists of", func(reader *selection.Reader, ctx context.Context) ([]selection.Section, error) {
+		names := slices.DeleteFunc(selection.Sections(), func(name string) bool { return !*wanted[name] })
+		if len(names) == 0 {
+			names = selection.Sections()
+		}
+		return reader.Inventory(ctx, names, absent)
+	}, a.printInventory)
 	for _, name := range selection.Sections() {
 		wanted[name] = cmd.Flags().Bool(name, false, "only this, and what else is named so")
 	}
 	cmd.Flags().BoolVar(&absent, "showabsent", false, "tell of absent components, too")
-	r.flags(cmd.Flags())
 	return cmd
 }
 
@@ -62,8 +34,7 @@ func (a *app) printInventory(inventory []selection.Section) error {
 		for _, s := range inventory {
 			byName[s.Name] = s.Components
 		}
-		_, err := io.WriteString(a.stdout, selection.JSON(byName, "  "))
-		return err
+		return a.printJSON(byName)
 	}
 	for i, s := range inventory {
 		if i > 0 {

@@ -46,22 +46,22 @@ are written as in JSON.`,
 			if err := s.check(); err != nil {
 				return err
 			}
-			if commit {
-				return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-					if _, err := a.set(ctx, rt, &s, assignments); err != nil {
-						return err
-					}
-					return a.commitAndReboot(ctx, rt, reboot)
-				})
+			with := a.withILO
+			if !commit {
+				with = a.withAgent
 			}
-			err := a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+			err := with(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				staged, err := a.set(ctx, rt, &s, assignments)
-				if err == nil {
-					_, err = fmt.Fprintf(a.stderr, "%d path(s) to be modified by 'ilod commit'\n", staged)
+				if err != nil {
+					return err
 				}
+				if commit {
+					return a.commitAndReboot(ctx, rt, reboot)
+				}
+				_, err = fmt.Fprintf(a.stderr, "%d path(s) to be modified by 'ilod commit'\n", staged)
 				return err
 			})
-			if errors.Is(err, errNoAgent) {
+			if !commit && errors.Is(err, errNoAgent) {
 				return fmt.Errorf("%w, and without one nothing is kept until a commit: give --commit", err)
 			}
 			return err

@@ -71,13 +71,9 @@ func (a *app) printChanges(ctx context.Context, rt http.RoundTripper, body []byt
 					title += " (Currently selected)"
 				}
 			}
-			if _, err := fmt.Fprintln(a.stdout, title); err != nil {
-				return err
-			}
+			fmt.Fprintln(a.stdout, title)
 		}
-		if _, err := fmt.Fprintf(a.stdout, "\t%s=%s\n", oneLine(strings.TrimPrefix(c.Property, "/")), selection.Scalar(c.To)); err != nil {
-			return err
-		}
+		fmt.Fprintf(a.stdout, "\t%s=%s\n", oneLine(strings.TrimPrefix(c.Property, "/")), selection.Scalar(c.To))
 	}
 	return nil
 }

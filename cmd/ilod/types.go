@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -11,11 +10,7 @@ import (
 
 func (a *app) typesCommand() *cobra.Command {
 	var full bool
-	cmd := a.readerCommand("types", "Print the types that can be selected", func(ctx context.Context, reader *selection.Reader) error {
-		entries, err := reader.Entries(ctx)
-		if err != nil {
-			return err
-		}
+	cmd := readerCommand(a, "types", "Print the types that can be selected", (*selection.Reader).Entries, func(entries []selection.Entry) error {
 		types := make([]string, len(entries))
 		for i, e := range entries {
 			if types[i] = e.Type; !full {

@@ -68,7 +68,7 @@ const three = `{"Instances":[{"@odata.id":"/1","@odata.type":"#A.v1.A"},{"@odata
 // some.
 func TestPlanChangesWhatHasTheProperty(t *testing.T) {
 	known := bodies{
-		directory: three,
+		Directory: three,
 		"/1":      `{"@odata.type":"#A.v1.A","Tag":"old","In":{"X":1}}`,
 		"/2":      `{"@odata.type":"#A.v1.A","Tag":"new"}`,
 		"/3":      `{"@odata.type":"#A.v1.A","Mode":"a","@Redfish.Settings":{"SettingsObject":{"@odata.id":"/3/settings"}}}`,
@@ -109,7 +109,7 @@ func TestPlanChangesWhatHasTheProperty(t *testing.T) {
 // TestPlanLeavesNothingAsItIsUnnoticed fails if a selected resource cannot be read, or
 // none may have the property.
 func TestPlanLeavesNothingAsItIsUnnoticed(t *testing.T) {
-	next := bodies{directory: three, "/1": `{"@odata.type":"#A.v1.A","Tag":"old"}`, "/2": "garbage"}
+	next := bodies{Directory: three, "/1": `{"@odata.type":"#A.v1.A","Tag":"old"}`, "/2": "garbage"}
 	if patches, err := selected(t, "A.", next, next).Plan(t.Context(), []Assignment{{"Tag", "new"}}); !errors.Is(err, errNoObject) || patches != nil {
 		t.Errorf("%s, %v", planned(patches), err)
 	}

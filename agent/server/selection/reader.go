@@ -18,8 +18,8 @@ import (
 	"github.com/ilod/ilod/agent/schema"
 )
 
-// directory is the iLO's list of its resources.
-const directory = "/redfish/v1/ResourceDirectory/"
+// Directory is the path of HPE's list of all resources with their types.
+const Directory = "/redfish/v1/ResourceDirectory/"
 
 // Reader reads resources through Next, which should be a cache.
 type Reader struct {
@@ -104,13 +104,13 @@ func (r *Reader) Entries(ctx context.Context) ([]Entry, error) {
 	if r.entries != nil {
 		return r.entries, nil
 	}
-	raw, err := r.get(ctx, directory)
+	raw, err := r.get(ctx, Directory)
 	if err != nil {
 		return nil, err
 	}
 	var list struct{ Instances []Entry }
 	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fmt.Errorf("%s: %w", directory, err)
+		return nil, fmt.Errorf("%s: %w", Directory, err)
 	}
 	r.entries = slices.DeleteFunc(list.Instances, func(e Entry) bool { return !strings.HasPrefix(e.Path, "/") })
 	return r.entries, nil

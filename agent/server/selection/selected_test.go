@@ -25,7 +25,7 @@ func TestBelow(t *testing.T) {
 // resource has it still otherwise.
 func TestSettingsAreAsTheyWillBe(t *testing.T) {
 	next := bodies{
-		directory:     three,
+		Directory:     three,
 		"/1":          `{"@odata.type":"#A.v1.A","Id":"1","Mode":"a","@Redfish.Settings":{"SettingsObject":{"@odata.id":"/1/settings"}}}`,
 		"/1/settings": `{"Id":"settings","Mode":"b"}`,
 		"/2":          `{"@odata.type":"#A.v1.A","Id":"2"}`,
@@ -101,7 +101,7 @@ func TestWaitingOfSomeProperties(t *testing.T) {
 // TestOriginNamesTheServer, and what could not be read of it.
 func TestOriginNamesTheServer(t *testing.T) {
 	next := bodies{
-		directory: `{"Instances":[{"@odata.id":"/1","@odata.type":"#ComputerSystem.v1.ComputerSystem"},{"@odata.id":"/3","@odata.type":"#ComputerSystem.v1.ComputerSystem"}]}`,
+		Directory: `{"Instances":[{"@odata.id":"/1","@odata.type":"#ComputerSystem.v1.ComputerSystem"},{"@odata.id":"/3","@odata.type":"#ComputerSystem.v1.ComputerSystem"}]}`,
 		"/1":      `{"@odata.type":"#ComputerSystem.v1.ComputerSystem","Model":"DL","SerialNumber":"S","BiosVersion":7,"AssetTag":"x"}`,
 		"/3":      `{"@odata.type":"#ComputerSystem.v1.ComputerSystem","Model":"other"}`,
 	}
@@ -134,7 +134,7 @@ func TestPart(t *testing.T) {
 // TestFindGoesByTheTypeOfTheResource, whatever the directory says of it, and takes a part
 // of a type if none begins so.
 func TestFindGoesByTheTypeOfTheResource(t *testing.T) {
-	next := bodies{directory: three, "/1": `{"@odata.type":"#A.v1.A"}`, "/2": `{"@odata.type":"#B.v1.B"}`, "/3": `{"@odata.type":"#A.v2.A"}`}
+	next := bodies{Directory: three, "/1": `{"@odata.type":"#A.v1.A"}`, "/2": `{"@odata.type":"#B.v1.B"}`, "/3": `{"@odata.type":"#A.v2.A"}`}
 	for text, want := range map[string]string{"A": "/1 /3", "A.v1": "/1", "v1.": "/1 /2", "B": "", "/2": "/2"} {
 		found, err := (&Reader{Next: next}).Find(t.Context(), map[bool]Selector{true: {Path: text}, false: {Type: text}}[text[0] == '/'])
 		var paths []string

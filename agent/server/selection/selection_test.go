@@ -226,7 +226,7 @@ func TestOfAnILO4(t *testing.T) {
 		"/rest/v1/systems/1/bios": bios, "/rest/v1/systems/1/bios/Settings": sample("get_bios_pending_settings.json"),
 		"/rest/v1/both": append([]byte(`{"@Redfish.Settings":{"SettingsObject":{"@odata.id":"/rest/v1/systems/1/bios/Settings"},`+
 			`"Messages":[{"MessageId":"Base.1.0.Success"}],"Time":"2015-03-09T17:50:09+00:00"},`), bios[1:]...),
-		directory: []byte(`{"Instances":[{"href":"/rest/v1/systems/1/bios","Type":"HpBios.1.1.0"},{"href":"/rest/v1/both","Type":"HpBios.1.1.0"},null,7,{"href":""}]}`),
+		Directory: []byte(`{"Instances":[{"href":"/rest/v1/systems/1/bios","Type":"HpBios.1.1.0"},{"href":"/rest/v1/both","Type":"HpBios.1.1.0"},null,7,{"href":""}]}`),
 	}
 	r := &Reader{Next: roundTripper(func(r *http.Request) (*http.Response, error) {
 		body, there := all[r.URL.Path]

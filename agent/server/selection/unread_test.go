@@ -138,7 +138,7 @@ func TestOneBadResourceDoesNotHideTheRest(t *testing.T) {
 				t.Fatalf("%s: %s: %v, %v", name, task, whole, err)
 			}
 			asked := m.asked
-			delete(asked, ilopath.Canonical(directory)) // without which nothing is known
+			delete(asked, ilopath.Canonical(Directory)) // without which nothing is known
 			for _, path := range slices.Sorted(maps.Keys(asked)) {
 				for range 3 {
 					turn++

@@ -3,12 +3,45 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/ilod/ilod/agent/redfisherror"
 )
+
+// exchange sends a request and reads the whole answer.
+func exchange(rt http.RoundTripper, req *http.Request) (*http.Response, []byte, error) {
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := readBody(req, resp)
+	return resp, body, err
+}
+
+// accepted is exchange, with an error for an answer that is not a success.
+func accepted(rt http.RoundTripper, req *http.Request) (*http.Response, []byte, error) {
+	resp, body, err := exchange(rt, req)
+	if err == nil && !isSuccess(resp) {
+		err = newRefusal(resp, body)
+	}
+	return resp, body, err
+}
+
+// readBody reads the whole body of an answer and closes it.
+func readBody(req *http.Request, resp *http.Response) ([]byte, error) {
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.RequestURI(), err)
+	}
+	return body, nil
+}
+
+func isSuccess(resp *http.Response) bool { return resp.StatusCode/100 == 2 }
 
 // refusal is an answer with an error status and what the agent has put beside
 // its messages.
