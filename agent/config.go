@@ -1,5 +1,11 @@
-// Package agent is the engine of ilod: it stacks the rooms through which a
-// request goes to the iLO, and owns their start and their stop.
+// Package agent is the engine of ilod. It stacks the rooms that a request passes on
+// its way to the iLO, and it starts and stops them.
+//
+// Each room is an http.RoundTripper over the next one. The packages, in the order of
+// a request: gateway (who may do what), clients (client sessions), transaction (staged
+// writes), freshness (the cached tree), schedule (who is next), ilosession (the one
+// session on the iLO), and package chif, outside of the agent, down to the device. The
+// answer comes back the same way. ARCHITECTURE.md draws it.
 package agent
 
 import (

@@ -1,10 +1,10 @@
-// Package cache keeps values by key: on disk in BadgerDB, or in bounded memory.
-// It knows nothing of what they mean.
+// Package cache keeps values by key: on disk in BadgerDB, or in bounded memory. It
+// does not know what they mean. Package agent/freshness keeps the tree in it.
 //
-// Nothing but speed is lost when the cache is. Half of the ways in which
-// BadgerDB fails kill the process (tried with v4.9), so that every kind of damage
-// has the same cure: the files are removed, at the latest by the next Open. A
-// store whose directory is of no use, at Open or later, goes on in memory.
+// A lost cache costs only speed. Half of the ways in which BadgerDB fails kill the
+// process (tried with v4.9). So every kind of damage has the same cure: the store
+// removes the files, at the latest in the next Open. If a directory is unusable, at
+// Open or later, its store goes on in memory.
 package cache
 
 import (

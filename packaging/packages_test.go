@@ -1,5 +1,6 @@
-// Package packaging tests what is in its directories: packages, units, and what uses
-// ilod from Puppet, Chef, Ansible and Windows PE. Each tier is a target of make.
+// Package packaging tests the contents of its directories: packages, units, and the
+// files that use ilod from Puppet, Chef, Ansible and Windows PE. Each tier is a target
+// of make.
 package packaging
 
 import (

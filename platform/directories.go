@@ -1,4 +1,6 @@
-// Package platform holds what differs from one operating system to another.
+// Package platform holds the differences between operating systems: peers of sockets,
+// locks, services, directories. Package agent does not import it: cmd/ilod passes
+// these functions in.
 package platform
 
 import "errors"

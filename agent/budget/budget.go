@@ -1,5 +1,5 @@
-// Package budget bounds the memory that the bodies of requests and answers take,
-// in total and for each user.
+// Package budget bounds the memory that the bodies of requests and answers take, in
+// total and for each user. Package gateway uses it.
 package budget
 
 import (

@@ -1,6 +1,6 @@
-// Package clients keeps the client sessions, which are those of local clients
-// with the agent and cost the iLO nothing, and is the room in
-// which their variables shape requests and answers.
+// Package clients keeps the client sessions: sessions of local clients with the
+// agent, which cost the iLO nothing. Their variables shape requests and answers here,
+// between package gateway above and package transaction below.
 package clients
 
 import (

@@ -1,6 +1,5 @@
-// Package equal says when a value of an iLO is what somebody has asked for. It
-// is the one definition: set, load, tx run --needed and the result of a commit
-// ask it.
+// Package equal says when a value of an iLO is the value that somebody asked for. It
+// is the only definition: set, load, tx run --needed and the result of a commit use it.
 package equal
 
 import (

@@ -1,10 +1,10 @@
-// Package freshness answers reads of the Redfish tree from what was read before,
-// as long as that is good enough.
+// Package freshness answers reads of the Redfish tree from its cache, while the
+// cached answer is fresh enough. Otherwise it sends the read to package schedule below.
 //
-// An iLO's ETag does not prove that a body is unchanged (ILO.md §6), so
-// how long an answer is good depends on the class of its resource. Every answer
-// that could come from memory says in Age how long ago the iLO was asked for it,
-// and in Cache-Status (RFC 9211) where it came from.
+// An iLO's ETag does not prove that a body is unchanged (ILO.md §6). So the class of a
+// resource says how long an answer stays fresh. The Age of each answer that may come
+// from memory says how long ago the iLO was asked. Its Cache-Status (RFC 9211) says
+// where it came from.
 package freshness
 
 import (

@@ -1,12 +1,11 @@
-// Package gateway serves Redfish to the tools of this host: an http.Handler in
-// front of the rooms of package agent that knows who asks and what that one may
-// do, hands requests for the iLO on, and answers for itself what the iLO never
-// sees: client sessions, refusals, errors, and the agent's own resources under
-// /ilod/v1/.
+// Package gateway serves Redfish to the tools of this host. It is the first room of
+// the agent: an http.Handler that knows the client and what the client may do.
 //
-// What the gateway answers itself follows the protocol clauses of the Redfish
-// specification (DSP0266); what the iLO answers passes unchanged, except that
-// its token never leaves, and that links in the header have no host.
+// It passes requests for the iLO on to package clients. It answers the rest itself:
+// client sessions, refusals, errors, and the agent's own resources under /ilod/v1/.
+// These answers follow the protocol clauses of the Redfish specification (DSP0266).
+// The iLO's answers pass unchanged, with two exceptions: the iLO's token never leaves,
+// and links in the header have no host.
 package gateway
 
 import (

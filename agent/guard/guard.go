@@ -1,5 +1,5 @@
-// Package guard keeps a panic from ending the process: what must be done at its
-// end, such as the deletion of the session on the iLO, is done.
+// Package guard turns a panic into an error. So the process does not die, and still
+// does its last duties, such as deleting the session on the iLO.
 package guard
 
 import (

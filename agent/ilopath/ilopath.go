@@ -1,10 +1,10 @@
 // Package ilopath compares paths of an iLO's resources.
 //
-// An iLO takes many spellings of a path for the same resource: letter case,
-// repeated slashes, percent-encoding and a slash at the end do not count, and
-// /rest/v1, the tree of an iLO 4 before Redfish, shows the same resources as
-// /redfish/v1. Whoever asks whether two paths are of one resource compares their
-// canonical forms; nobody else in the program does so.
+// An iLO accepts many spellings of the path of one resource. Letter case, repeated
+// slashes, percent-encoding and a slash at the end do not count. /rest/v1, the tree of
+// an iLO 4 before Redfish, shows the same resources as /redfish/v1. To find out whether
+// two paths name one resource, compare their canonical forms from this package. No
+// other package makes such a form.
 package ilopath
 
 import (

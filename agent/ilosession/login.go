@@ -1,5 +1,8 @@
-// Package ilosession logs in to an iLO and out of it. It knows the iLO only as
-// an http.RoundTripper, so that any channel to it will do.
+// Package ilosession keeps the one session on the iLO: it logs in, adds the token to
+// requests, and logs out. After a crash it deletes the session that was left.
+//
+// It sends requests to any http.RoundTripper that leads to an iLO; the program uses
+// package chif.
 package ilosession
 
 import (

@@ -1,6 +1,6 @@
-// Package plaintext reads files that people and their tools have written, in the
-// encodings that these choose by themselves: Windows PowerShell writes UTF-16 with
-// a byte order mark, and editors put one before UTF-8.
+// Package plaintext reads files from people and their tools, whatever encoding these
+// use: Windows PowerShell writes UTF-16 with a byte order mark, and some editors put a
+// byte order mark before UTF-8.
 package plaintext
 
 import (

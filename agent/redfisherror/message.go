@@ -1,5 +1,5 @@
-// Package redfisherror reads what a Redfish service says about a request: the
-// messages of an extended-info body, and a refused request as a Go error.
+// Package redfisherror reads the answers of a Redfish service to a request: the
+// messages of an extended-info body, and a refusal as a Go error.
 package redfisherror
 
 import (

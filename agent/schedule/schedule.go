@@ -1,4 +1,5 @@
-// Package schedule decides which request may use the iLO's few channels next.
+// Package schedule decides which request may use the iLO's few channels next. Each
+// request waits here for its turn, and then goes to package ilosession below.
 package schedule
 
 import (

@@ -1,8 +1,8 @@
-// Package schema knows what the iLO's JSON Schemas and registries allow to be
-// written, and tells it before a write is sent.
+// Package schema checks a write before ilod sends it. It knows which writes the iLO's
+// JSON Schemas and registries allow.
 //
-// It refuses only what these documents forbid beyond doubt. Whatever they leave
-// open, and all that they do not describe, is for the iLO to judge.
+// It refuses only what these documents forbid beyond doubt. If they leave something
+// open, or do not describe it, the iLO decides.
 package schema
 
 import (

@@ -1,5 +1,5 @@
-// Package secret knows which properties of an iLO hold secrets. It is the one
-// list: what hides values in logs, errors, journals and answers asks it.
+// Package secret knows which properties of an iLO hold secrets. It has the only list:
+// all code that hides values in logs, errors, journals and answers uses it.
 package secret
 
 import "strings"

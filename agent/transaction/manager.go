@@ -1,10 +1,12 @@
-// Package transaction keeps the writes of a client session until it commits them
-// together: all of them are applied, or what was applied is put back as far as
-// an iLO lets it, and the result says truthfully which.
+// Package transaction keeps the writes of a client session until a commit sends them
+// together. Either the commit applies all of them, or it undoes what it has applied, as
+// far as the iLO lets it. The result says which. The package sends reads and writes
+// through package freshness below.
 //
-// An iLO knows no transactions. These are made of fresh reads, If-Match, a
-// journal, and writes that put former values back where the present one is still
-// ours. Reads take no part: they run at once and do not see what is staged.
+// An iLO knows no transactions. A commit makes one from fresh reads, If-Match, a
+// journal, and undo writes. An undo restores a former value only while the present
+// value is still ours. Reads take no part: they run at once and do not see what is
+// staged.
 package transaction
 
 import (

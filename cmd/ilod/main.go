@@ -1,4 +1,9 @@
 // Command ilod talks to the local iLO of an HPE server.
+//
+// This package parses flags, writes output and sets exit codes. A command first looks
+// for the socket of an agent, and becomes a client of that agent. If there is none, the
+// command makes the agent's rooms in its own process. To follow a request to the iLO
+// and back, start at package agent.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command ilosim is a simulated iLO: CHIF channels on a packet socket, and
-// behind them the Redfish service of an iLO 4, 5 or 6.
+// Command ilosim simulates an iLO: CHIF channels on a packet socket, and behind them
+// the Redfish service of an iLO 4, 5 or 6.
 package main
 
 import (

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package linuxpe tests the files with which deployment images run ilod.
+// Package linuxpe tests the files that run ilod in deployment images.
 package linuxpe
 
 import (

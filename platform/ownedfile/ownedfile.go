@@ -1,10 +1,10 @@
-// Package ownedfile makes, opens, replaces and removes files in directories that
-// may belong to another user: root's commands work in the directories of the user
-// ilod, who runs the service. Whoever owns a directory can put anything there, under
-// any name and at any time. So nothing here follows a link of his, writes to a file
-// that has a second name elsewhere, or waits for the other end of a pipe.
+// Package ownedfile makes, opens, replaces and removes files in directories that may
+// belong to another user: root's commands work in the directories of the user ilod, who
+// runs the service. The owner of a directory can put anything there, under any name and
+// at any time. So this package follows no link of that user, writes to no file that has
+// a second name elsewhere, and does not wait for the other end of a pipe.
 //
-// Each package of the module may import this one, which imports none of them.
+// Each package of the module may import this one; this one imports none of them.
 package ownedfile
 
 import (

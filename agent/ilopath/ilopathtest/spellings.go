@@ -1,5 +1,5 @@
-// Package ilopathtest has the spellings of paths by which everybody who compares
-// paths is tested.
+// Package ilopathtest has spellings of paths for tests: each package that compares
+// paths must pass them.
 package ilopathtest
 
 // Spelling is one way to write a path.

@@ -1,8 +1,8 @@
 // Package health makes one report of a server's state from its Redfish tree.
 //
-// It follows links and knows no names of members, so that it works for every
-// generation of iLO. Each part degrades alone: what cannot be read is listed, and
-// its part is Unknown, while the others are told as they are.
+// It follows links and assumes no names of members, so it works for every generation
+// of iLO. Each part fails alone: the report lists what could not be read and calls
+// that part Unknown, and still shows the others.
 package health
 
 import (

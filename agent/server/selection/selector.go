@@ -1,5 +1,5 @@
-// Package selection finds resources by their type and properties in resources,
-// named as in HPE's ilorest, and makes of assignments what changes them.
+// Package selection finds resources by their type, and properties in resources, with
+// the names of HPE's ilorest. It turns assignments into writes.
 package selection
 
 import (

@@ -1,5 +1,6 @@
-// Package need skips a test on a machine that lacks what it needs, and fails it there
-// if ILOD_TEST_STRICT is 1, as in CI: no evidence is left out without a word.
+// Package need skips a test on a machine that lacks what the test needs. If
+// ILOD_TEST_STRICT is 1, as in CI, it fails the test instead, so no test is left out
+// unnoticed.
 package need
 
 import (

@@ -1,6 +1,6 @@
-// Package tree holds Redfish trees: captured from real servers or generated.
+// Package tree holds Redfish trees: captured from real servers, or generated.
 //
-// A body is kept byte for byte as it was given; nothing here re-encodes JSON.
+// It keeps each body byte for byte and never encodes JSON again.
 package tree
 
 import (

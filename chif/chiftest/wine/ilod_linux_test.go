@@ -1,6 +1,6 @@
-// Package wine runs ilod.exe under Wine: on a stand-in for HPE's library and,
-// behind that, a simulated iLO on Linux. The script with prepares Wine for these
-// tests, and run is for those of the other packages: 'make test-windows'.
+// Package wine runs ilod.exe under Wine, on a stand-in for HPE's library and a
+// simulated iLO on Linux. The script with prepares Wine for these tests, and the script
+// run is for the tests of other packages: 'make test-windows'.
 package wine
 
 import (

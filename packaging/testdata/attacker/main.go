@@ -1,10 +1,10 @@
-// Command attacker does what a local user without much right can do to an agent. It
-// goes on until it is killed, except for body.
+// Command attacker attacks an agent with the rights of an ordinary local user. It
+// runs until it is killed, except for body.
 //
-//	attacker unread N PATH [HEADER]   N requests whose answers it does not take
+//	attacker unread N PATH [HEADER]   N requests whose answers it does not read
 //	attacker sessions N               N client sessions that read without pause
 //	attacker idle N                   N connections without a request
-//	attacker body BYTES               stages a body of so many bytes, and prints the status
+//	attacker body BYTES               stages a body of this size, and prints the status
 package main
 
 import (

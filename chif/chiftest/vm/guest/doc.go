@@ -1,3 +1,3 @@
-// Package guest holds the tests that run inside the virtual machine of package
-// vm, where its test binary is process 1. Started anywhere else they skip.
+// Package guest holds the tests that run inside the virtual machine of package vm.
+// There its test binary is process 1. Anywhere else the tests skip.
 package guest
