@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -167,7 +168,7 @@ func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL
 		return a.writeBody(body)
 	}
 	var first error
-	begun := false
+	between := "[" // before the next element
 	progress := newProgress(a.stderr)
 	if a.stdout.terminal { // where the resources show how far it is
 		progress.w = nil
@@ -189,26 +190,18 @@ func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL
 			}
 			body = nil
 		}
-		before, after := "", "\n"
 		if a.json {
-			before, after, body = "[", "", jsonElement(body)
-			if begun {
-				before = ","
-			}
+			body, between = append([]byte(between), jsonElement(body)...), ","
+		} else {
+			body = append(body, '\n')
 		}
-		begun = true
-		if _, err := fmt.Fprintf(a.stdout, "%s%s%s", before, body, after); err != nil {
+		if _, err := a.stdout.Write(body); err != nil {
 			return err
 		}
 	}
 	if a.json {
-		last := "]\n"
-		if !begun {
-			last = "[]\n"
-		}
-		if _, err := io.WriteString(a.stdout, last); err != nil {
-			return err
-		}
+		_, err := io.WriteString(a.stdout, strings.TrimPrefix(between, ",")+"]\n")
+		return cmp.Or(err, first)
 	}
 	return first
 }

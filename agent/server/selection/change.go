@@ -28,10 +28,10 @@ func ParseAssignment(text string) (Assignment, error) {
 	return Assignment{property, value}, nil
 }
 
-// Pointer is the JSON pointer of a property path in the body, with the letter case
+// pointer is the JSON pointer of a property path in the body, with the letter case
 // that the body has, and the value there. A property that is not there has the
 // spelling of the path.
-func (x *Resource) Pointer(path string) (pointer string, value any) {
+func (x *Resource) pointer(path string) (pointer string, value any) {
 	names := x.shownPath(path)
 	if _, own := member(x.Body, names[0]); !own && x.hasAttributes() {
 		names = slices.Insert(names, 0, attributes)
@@ -55,14 +55,14 @@ func (x *Resource) Pointer(path string) (pointer string, value any) {
 	return pointer, value
 }
 
-// Change is a PATCH that makes the assignments. Values are read as the type of the
+// change is a PATCH that makes the assignments. Values are read as the type of the
 // property wants it, and those that are counted in whatever letter case. It is
 // checked as far as the checker can; an error wraps ErrValue, and for a property
 // that there is not schema.ErrNoProperty, or is one of reading.
-func (x *Resource) Change(ctx context.Context, checker *schema.Checker, assignments []Assignment) (map[string]any, error) {
+func (x *Resource) change(ctx context.Context, checker *schema.Checker, assignments []Assignment) (map[string]any, error) {
 	change := map[string]any{}
 	for _, a := range assignments {
-		pointer, now := x.Pointer(a.Property)
+		pointer, now := x.pointer(a.Property)
 		if strings.Contains(pointer, "/@odata.") {
 			return nil, fmt.Errorf("%w: %s: %s is read-only", ErrValue, x.Path, pointer)
 		}
@@ -77,7 +77,7 @@ func (x *Resource) Change(ctx context.Context, checker *schema.Checker, assignme
 			return nil, fmt.Errorf("%w: %s: %w", ErrValue, a.Property, err)
 		}
 	}
-	return change, x.Check(ctx, checker, change)
+	return change, x.check(ctx, checker, change)
 }
 
 // untilArray ends a path at the first array, which can only be written as a whole.
@@ -93,9 +93,14 @@ func (x *Resource) untilArray(names []string) []string {
 	return names
 }
 
-// Check fails with ErrValue if the iLO would refuse a PATCH.
-func (x *Resource) Check(ctx context.Context, checker *schema.Checker, change map[string]any) error {
-	violations, err := checker.Check(ctx, schema.Write{Method: http.MethodPatch, Path: x.Path, Body: []byte(JSON(change, "")), Current: x.Raw})
+// violations are the reasons for which the iLO would refuse a PATCH.
+func (x *Resource) violations(ctx context.Context, checker *schema.Checker, change map[string]any) ([]schema.Violation, error) {
+	return checker.Check(ctx, schema.Write{Method: http.MethodPatch, Path: x.Path, Body: []byte(JSON(change, "")), Current: x.Raw})
+}
+
+// check fails with ErrValue if the iLO would refuse a PATCH.
+func (x *Resource) check(ctx context.Context, checker *schema.Checker, change map[string]any) error {
+	violations, err := x.violations(ctx, checker, change)
 	if err != nil || len(violations) == 0 {
 		return err
 	}
@@ -107,8 +112,8 @@ func (x *Resource) Check(ctx context.Context, checker *schema.Checker, change ma
 	return fmt.Errorf("%w: %s: %s", ErrValue, x.Path, text)
 }
 
-// Writable are the properties that are not known to be read-only.
-func (x *Resource) Writable(ctx context.Context, checker *schema.Checker) (map[string]any, error) {
+// writable are the properties that are not known to be read-only.
+func (x *Resource) writable(ctx context.Context, checker *schema.Checker) (map[string]any, error) {
 	all, err := checker.Properties(ctx, x.Path)
 	if err != nil {
 		return nil, err
@@ -116,7 +121,7 @@ func (x *Resource) Writable(ctx context.Context, checker *schema.Checker) (map[s
 	writable := map[string]any{}
 	for _, info := range all {
 		names := x.untilArray(split(info.Pointer))
-		_, now := x.Pointer(info.Pointer)
+		_, now := x.pointer(info.Pointer)
 		if info.ReadOnly || now == nil || isLink(now) || isReserved(names[0]) || slices.ContainsFunc(names, isAbout) {
 			continue
 		}

@@ -82,9 +82,9 @@ func (r *Reader) Waiting(ctx context.Context, x *Resource, paths []string) ([]Di
 	}
 	all := Differences(x.Shown(), will.Shown())
 	return slices.DeleteFunc(all, func(d Difference) bool {
-		at, _ := x.Pointer(d.Property)
+		at, _ := x.pointer(d.Property)
 		return len(paths) > 0 && !slices.ContainsFunc(paths, func(path string) bool {
-			pointer, _ := x.Pointer(path)
+			pointer, _ := x.pointer(path)
 			return strings.HasPrefix(at+"/", pointer+"/")
 		})
 	}), nil

@@ -1,6 +1,7 @@
 package selection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -17,8 +18,10 @@ type Patch struct {
 }
 
 // Plan makes the assignments in each resource that has the properties. If none has, it
-// makes them in each that may have them. The error is one of Change, or of a resource
-// that could not be read and so would be left as it is.
+// makes them in each that may have them. An error wraps ErrValue if the iLO would refuse
+// the change, also schema.ErrNoProperty if no resource may have a property. Other errors
+// are of reading. It fails if a selected resource could not be read, since that would be
+// left as it is.
 func (s *Selected) Plan(ctx context.Context, assignments []Assignment) (all []Patch, err error) {
 	if unread := s.Reader.Unread(); len(unread) > 0 {
 		return nil, unread[0].Err
@@ -28,18 +31,16 @@ func (s *Selected) Plan(ctx context.Context, assignments []Assignment) (all []Pa
 		assignments[i].Property = s.Below([]string{a.Property})[0]
 	}
 	found := slices.DeleteFunc(slices.Clone(s.Found), func(x *Resource) bool {
-		return slices.ContainsFunc(assignments, func(a Assignment) bool { return !x.Has(a.Property) })
+		return slices.ContainsFunc(assignments, func(a Assignment) bool { return !x.has(a.Property) })
 	})
 	if len(found) == 0 {
 		found = s.Found
 	}
 	var unknown error
 	for _, x := range found {
-		body, err := x.Change(ctx, s.Checker, assignments)
+		body, err := x.change(ctx, s.Checker, assignments)
 		if errors.Is(err, schema.ErrNoProperty) {
-			if unknown == nil {
-				unknown = err
-			}
+			unknown = cmp.Or(unknown, err)
 			continue
 		}
 		if err != nil {
@@ -84,15 +85,15 @@ func (r *Reader) Restore(ctx context.Context, checker *schema.Checker, all []Sav
 		r.show(i, len(all))
 		var change map[string]any
 		var pointers []string
-		x, now, err := r.ReadSettled(ctx, s.Path)
+		x, now, err := r.readSettled(ctx, s.Path)
 		if err == nil {
-			change, pointers, err = x.Restore(ctx, checker, now, s)
+			change, pointers, err = x.restore(ctx, checker, now, s)
 		}
 		if errors.Is(err, ErrValue) {
 			return nil, left, err
 		}
 		if err != nil {
-			if err := r.Miss(ctx, s.Path, err); err != nil {
+			if err := r.miss(ctx, s.Path, err); err != nil {
 				return nil, left, err
 			}
 			continue

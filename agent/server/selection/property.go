@@ -35,10 +35,10 @@ func (x *Resource) hasAttributes() bool {
 
 // Shown is the resource as it is shown: with its attributes among its
 // properties.
-func (x *Resource) Shown() map[string]any { return x.Show(x.Body) }
+func (x *Resource) Shown() map[string]any { return x.show(x.Body) }
 
-// Show is Shown of a part of the body.
-func (x *Resource) Show(part map[string]any) map[string]any {
+// show is Shown of a part of the body.
+func (x *Resource) show(part map[string]any) map[string]any {
 	inner, has := part[attributes].(map[string]any)
 	if !has || !x.hasAttributes() {
 		return part
@@ -106,14 +106,14 @@ func Project(found []*Resource, paths []string) (parts []map[string]any, missing
 	return slices.DeleteFunc(all, func(part map[string]any) bool { return part == nil }), missing
 }
 
-// Has reports whether a property path leads to something.
-func (x *Resource) Has(path string) bool {
+// has reports whether a property path leads to something.
+func (x *Resource) has(path string) bool {
 	_, missing := project(x.Shown(), x.shownPath(path))
 	return missing == nil
 }
 
-// Values are what a property path leads to.
-func (x *Resource) Values(path string) ([]any, error) {
+// values are what a property path leads to.
+func (x *Resource) values(path string) ([]any, error) {
 	part, missing := project(x.Shown(), x.shownPath(path))
 	if missing != nil {
 		return nil, x.lacks(path, missing)

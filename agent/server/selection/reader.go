@@ -48,9 +48,9 @@ type Unread struct {
 // could not be.
 func (r *Reader) Unread() []Unread { return r.unread }
 
-// Miss leaves a resource out. It returns the error if that is the end of all
+// miss leaves a resource out. It returns the error if that is the end of all
 // reading, because ctx has ended.
-func (r *Reader) Miss(ctx context.Context, path string, err error) error {
+func (r *Reader) miss(ctx context.Context, path string, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (r *Reader) readAll(ctx context.Context, paths []string, matches func(odata
 		}
 		if err != nil {
 			failed = err
-			if err := r.Miss(ctx, path, err); err != nil {
+			if err := r.miss(ctx, path, err); err != nil {
 				return nil, err
 			}
 			continue
@@ -221,7 +221,7 @@ func (r *Reader) readAll(ctx context.Context, paths []string, matches func(odata
 		return found, nil
 	}
 	if lost != "" {
-		return nil, cmp.Or(r.Miss(ctx, lost, failed), failed)
+		return nil, cmp.Or(r.miss(ctx, lost, failed), failed)
 	}
 	return nil, failed
 }
@@ -283,9 +283,9 @@ func (r *Reader) Read(ctx context.Context, path string) (*Resource, error) {
 	return x, nil
 }
 
-// ReadSettled reads a resource, and what will be changed if it is changed: its
+// readSettled reads a resource, and what will be changed if it is changed: its
 // settings if it has some, else itself.
-func (r *Reader) ReadSettled(ctx context.Context, path string) (x, now *Resource, err error) {
+func (r *Reader) readSettled(ctx context.Context, path string) (x, now *Resource, err error) {
 	if x, err = r.Read(ctx, path); err != nil || x.Settings() == "" {
 		return x, x, err
 	}
@@ -333,7 +333,7 @@ func (x *Resource) Settings() string {
 func (f Filter) of(found []*Resource) (matching []*Resource, err error) {
 	known := false
 	for _, x := range found {
-		values, property := x.Values(f.Property)
+		values, property := x.values(f.Property)
 		if property == nil {
 			known = true
 		}

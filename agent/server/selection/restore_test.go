@@ -36,7 +36,7 @@ func TestRestoreComparesWithWhatWillBe(t *testing.T) {
 		`{"Gaps":["a",null,"b"]}`: `{}`,
 		`{"Gaps":["a","b"]}`:      `{"Gaps":["a","b"]}`,
 	} {
-		change, left, err := owner.Restore(t.Context(), schema.NewChecker(nothing), twin, Saved{"", owner.Path, resource(t, saved).Body})
+		change, left, err := owner.restore(t.Context(), schema.NewChecker(nothing), twin, Saved{"", owner.Path, resource(t, saved).Body})
 		if change == nil {
 			change = map[string]any{}
 		}
@@ -76,13 +76,13 @@ func TestWhatIsReadOnlyInAListIsLeftOut(t *testing.T) {
 			`{"IPv4Addresses":[{},{},{"Address":"192.0.2.9"}]}`,
 			[]string{"/IPv4Addresses/0/AddressOrigin", "/IPv4Addresses/1/AddressOrigin", "/IPv4Addresses/1/Nonsense"}},
 	} {
-		change, left, err := x.Restore(t.Context(), schema.NewChecker(r.Next), x, Saved{x.Type, x.Path, resource(t, saved).Body})
+		change, left, err := x.restore(t.Context(), schema.NewChecker(r.Next), x, Saved{x.Type, x.Path, resource(t, saved).Body})
 		slices.Sort(left)
 		if got := strings.TrimSpace(JSON(change, "")); got != c.want || !slices.Equal(left, c.left) || err != nil {
 			t.Errorf("%s: %s, want %s; %v, want %v; %v", saved, got, c.want, left, c.left, err)
 		}
 	}
-	if _, _, err := x.Restore(t.Context(), schema.NewChecker(r.Next), x, Saved{x.Type, x.Path, map[string]any{"VLAN": map[string]any{"VLANId": "x"}}}); !errors.Is(err, ErrValue) {
+	if _, _, err := x.restore(t.Context(), schema.NewChecker(r.Next), x, Saved{x.Type, x.Path, map[string]any{"VLAN": map[string]any{"VLANId": "x"}}}); !errors.Is(err, ErrValue) {
 		t.Error(err)
 	}
 }
@@ -144,7 +144,7 @@ func TestSaveThenLoadOfAnILO4(t *testing.T) {
 			return (&remembered{all: map[string]answer{x.Path: {200, body}}, asked: map[string]bool{}}).RoundTrip(r)
 		})
 		checker := schema.NewChecker(next)
-		settings, err := x.Writable(t.Context(), checker)
+		settings, err := x.writable(t.Context(), checker)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 			continue
@@ -167,7 +167,7 @@ func TestSaveThenLoadOfAnILO4(t *testing.T) {
 			if err != nil || len(all) != 1 {
 				t.Fatalf("%s: %v, %v", file, all, err)
 			}
-			change, left, err := x.Restore(t.Context(), checker, now, all[0])
+			change, left, err := x.restore(t.Context(), checker, now, all[0])
 			if err != nil || len(change) > 0 || left != nil {
 				t.Errorf("%s: %v, %v, %v", filepath.Base(file), change, left, err)
 			}
@@ -183,7 +183,7 @@ func TestSaveThenLoadOfAnILO4(t *testing.T) {
 func TestWhatIsAboutAResourceIsNotLoaded(t *testing.T) {
 	x := resource(t, `{"Id":"1","Name":"a","Description":"b","DateTime":"2026-01-01T00:00:00Z","Links":{"A":1},"Actions":{"B":1},"In":{"Id":"2"},"A":1}`)
 	saved := resource(t, `{"@odata.id":"/x","Id":"7","Name":"x","Description":"y","DateTime":"2001-01-01T00:00:00Z","Links":{"A":2},"Actions":{"B":2},"In":{"Id":"3"},"A":2}`).Body
-	change, left, err := x.Restore(t.Context(), schema.NewChecker(nothing), x, Saved{"", x.Path, saved})
+	change, left, err := x.restore(t.Context(), schema.NewChecker(nothing), x, Saved{"", x.Path, saved})
 	if got := strings.TrimSpace(JSON(change, "")); got != `{"A":2,"In":{"Id":"3"}}` || left != nil || err != nil {
 		t.Errorf("%s, %v, %v", got, left, err)
 	}
@@ -204,7 +204,7 @@ func TestReadSettled(t *testing.T) {
 		return &http.Response{StatusCode: 200, Request: r, Body: io.NopCloser(strings.NewReader(body))}, nil
 	})}
 	for path, want := range map[string]string{"/plain": "/plain", "/owner": "/twin", "/lost": "", "/gone": ""} {
-		x, now, err := r.ReadSettled(t.Context(), path)
+		x, now, err := r.readSettled(t.Context(), path)
 		switch {
 		case want == "":
 			if err == nil {
@@ -229,7 +229,7 @@ func TestAttributesOfARegistryAreShownAlone(t *testing.T) {
 		}
 	}
 	x := resource(t, `{"AttributeRegistry":"r","Attributes":{"A":1},"B":2}`)
-	if got := strings.TrimSpace(JSON(x.Show(map[string]any{"B": 2}), "")); got != `{"B":2}` {
+	if got := strings.TrimSpace(JSON(x.show(map[string]any{"B": 2}), "")); got != `{"B":2}` {
 		t.Error(got)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,7 +72,7 @@ func (r *Reader) Origin(ctx context.Context, unread []Unread) (note map[string]a
 func Load(file []byte) (all []Saved, err error) {
 	d := json.NewDecoder(bytes.NewReader(file))
 	d.UseNumber()
-	var list []map[string]json.RawMessage
+	var list []map[string]any
 	if err := d.Decode(&list); err != nil {
 		if e, other := errors.AsType[*json.UnmarshalTypeError](err); other {
 			return nil, fmt.Errorf("%w: there is a JSON %s at byte %d, where a list of objects is wanted", ErrSaved, e.Value, e.Offset)
@@ -88,20 +87,16 @@ func Load(file []byte) (all []Saved, err error) {
 			if odataType == comments {
 				continue
 			}
-			var paths map[string]map[string]any
-			d := json.NewDecoder(bytes.NewReader(item[odataType]))
-			d.UseNumber()
-			if err := d.Decode(&paths); err != nil {
-				if e, other := errors.AsType[*json.UnmarshalTypeError](err); other {
-					return nil, fmt.Errorf("%w: %s: there is a JSON %s, where settings by path are wanted", ErrSaved, odataType, e.Value)
-				}
-				return nil, fmt.Errorf("%w: %s: %w", ErrSaved, odataType, err)
+			paths, isObject := item[odataType].(map[string]any)
+			if !isObject {
+				return nil, fmt.Errorf("%w: %s: there is a JSON %s, where settings by path are wanted", ErrSaved, odataType, typeOf(item[odataType]))
 			}
 			for _, path := range slices.Sorted(maps.Keys(paths)) {
-				if !strings.HasPrefix(path, "/") || paths[path] == nil {
+				settings, isObject := paths[path].(map[string]any)
+				if !strings.HasPrefix(path, "/") || !isObject {
 					return nil, fmt.Errorf("%w: %s: %q is no path with settings", ErrSaved, odataType, path)
 				}
-				all = append(all, Saved{odataType, path, paths[path]})
+				all = append(all, Saved{odataType, path, settings})
 			}
 		}
 	}
@@ -111,11 +106,11 @@ func Load(file []byte) (all []Saved, err error) {
 	return all, nil
 }
 
-// Restore is the PATCH that gives a resource saved settings, and the JSON pointers
+// restore is the PATCH that gives a resource saved settings, and the JSON pointers
 // of those that it has otherwise but does not let be written. now is what will be
 // changed: the resource, or what has its settings, which need not have all of its
 // properties. The error wraps ErrValue, or is one of reading.
-func (x *Resource) Restore(ctx context.Context, checker *schema.Checker, now *Resource, s Saved) (change map[string]any, left []string, err error) {
+func (x *Resource) restore(ctx context.Context, checker *schema.Checker, now *Resource, s Saved) (change map[string]any, left []string, err error) {
 	if !strings.EqualFold(Name(s.Type), Name(x.Type)) {
 		return nil, nil, fmt.Errorf("%w: %s is a %s here, not a %s", ErrValue, x.Path, Name(x.Type), Name(s.Type))
 	}
@@ -123,7 +118,7 @@ func (x *Resource) Restore(ctx context.Context, checker *schema.Checker, now *Re
 	change = minimal(will, s.Settings)
 	maps.DeleteFunc(change, func(name string, _ any) bool { return name == clock || isReserved(name) })
 	for len(change) > 0 {
-		violations, err := checker.Check(ctx, schema.Write{Method: http.MethodPatch, Path: x.Path, Body: []byte(JSON(change, "")), Current: x.Raw})
+		violations, err := x.violations(ctx, checker, change)
 		if err != nil || len(violations) == 0 {
 			return change, left, err
 		}

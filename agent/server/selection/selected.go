@@ -1,6 +1,7 @@
 package selection
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -38,7 +39,7 @@ func (s *Selected) each(ctx context.Context, f func(x *Resource) error) error {
 	for i, x := range s.Found {
 		s.Reader.show(i, len(s.Found))
 		if err := f(x); err != nil {
-			if err := s.Reader.Miss(ctx, x.Path, err); err != nil {
+			if err := s.Reader.miss(ctx, x.Path, err); err != nil {
 				return err
 			}
 		}
@@ -51,9 +52,9 @@ func (s *Selected) each(ctx context.Context, f func(x *Resource) error) error {
 // none can be.
 func (s *Selected) Writable(ctx context.Context) (parts []map[string]any, err error) {
 	err = s.each(ctx, func(x *Resource) error {
-		part, err := x.Writable(ctx, s.Checker)
+		part, err := x.writable(ctx, s.Checker)
 		if err == nil {
-			parts = append(parts, x.Show(part))
+			parts = append(parts, x.show(part))
 		}
 		return err
 	})
@@ -68,7 +69,7 @@ func (s *Selected) Writable(ctx context.Context) (parts []map[string]any, err er
 // out, and one that cannot be read, as Unread tells.
 func (s *Selected) Settings(ctx context.Context) (all []Saved, err error) {
 	err = s.each(ctx, func(x *Resource) error {
-		settings, err := x.Writable(ctx, s.Checker)
+		settings, err := x.writable(ctx, s.Checker)
 		if err == nil && x.Settings() != "" {
 			var will *Resource
 			if will, err = s.Reader.Read(ctx, x.Settings()); err == nil {
@@ -88,19 +89,16 @@ func (s *Selected) Settings(ctx context.Context) (all []Saved, err error) {
 func (s *Selected) Describe(ctx context.Context, paths []string) (all []schema.Info, err error) {
 	for _, path := range paths {
 		var first error
-		known := false
 		for _, x := range s.Found {
-			pointer, _ := x.Pointer(path)
+			pointer, _ := x.pointer(path)
 			info, err := s.Checker.Property(ctx, x.Path, pointer)
 			if err == nil {
-				all, known = append(all, info), true
+				all, first = append(all, info), nil
 				break
 			}
-			if first == nil {
-				first = err
-			}
+			first = cmp.Or(first, err)
 		}
-		if !known {
+		if first != nil {
 			return nil, first
 		}
 	}

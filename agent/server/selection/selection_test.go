@@ -125,7 +125,7 @@ func FuzzText(f *testing.F) {
 		}, Text(x.Shown())), "\n") != lines {
 			t.Error("a control character has got through")
 		}
-		pointer, v := x.Pointer(path)
+		pointer, v := x.pointer(path)
 		if parts, err := Project([]*Resource{x}, []string{path}); len(parts)+len(err) != 1 {
 			t.Errorf("%d parts", len(parts))
 		}
@@ -180,12 +180,12 @@ func TestChange(t *testing.T) {
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}
-	change, err := found[0].Change(t.Context(), checker, []Assignment{{"assettag", "x"}, {"Boot/BootSourceOverrideTarget", "pxe"}, {"boot/bootsourceoverrideenabled", "Once"}})
+	change, err := found[0].change(t.Context(), checker, []Assignment{{"assettag", "x"}, {"Boot/BootSourceOverrideTarget", "pxe"}, {"boot/bootsourceoverrideenabled", "Once"}})
 	if want := `{"AssetTag":"x","Boot":{"BootSourceOverrideEnabled":"Once","BootSourceOverrideTarget":"Pxe"}}` + "\n"; err != nil || JSON(change, "") != want {
 		t.Errorf("%s, %v", JSON(change, ""), err)
 	}
 	for _, a := range []Assignment{{"Nothing", "x"}, {"Boot/BootSourceOverrideTarget", "Floppy"}, {"@odata.id", "x"}, {"Boot/BootOrder/0", "x"}} {
-		if _, err := found[0].Change(t.Context(), checker, []Assignment{a}); !errors.Is(err, ErrValue) {
+		if _, err := found[0].change(t.Context(), checker, []Assignment{a}); !errors.Is(err, ErrValue) {
 			t.Errorf("%v: %v", a, err)
 		}
 	}
@@ -193,7 +193,7 @@ func TestChange(t *testing.T) {
 	if err != nil || len(bios) != 1 || bios[0].Settings() == "" {
 		t.Fatal(bios, err)
 	}
-	change, err = bios[0].Change(t.Context(), checker, []Assignment{{"bootmode", "legacybios"}})
+	change, err = bios[0].change(t.Context(), checker, []Assignment{{"bootmode", "legacybios"}})
 	if want := `{"Attributes":{"BootMode":"LegacyBios"}}` + "\n"; err != nil || JSON(change, "") != want {
 		t.Errorf("%s, %v", JSON(change, ""), err)
 	}
@@ -271,11 +271,11 @@ func TestRealTrees(t *testing.T) {
 						t.Errorf("%s: %s: %v", x.Path, name, err)
 					}
 				}
-				settings, err := x.Writable(t.Context(), checker)
+				settings, err := x.writable(t.Context(), checker)
 				if err != nil {
 					t.Error(err)
 				}
-				change, left, err := x.Restore(t.Context(), checker, x, Saved{x.Type, x.Path, settings})
+				change, left, err := x.restore(t.Context(), checker, x, Saved{x.Type, x.Path, settings})
 				if err != nil || len(change) > 0 || left != nil {
 					t.Errorf("%s: %v, %v, %v", x.Path, change, left, err)
 				}
@@ -325,7 +325,7 @@ func TestChangesAsksWhatIsEqual(t *testing.T) {
 func TestPointerIntoAList(t *testing.T) {
 	x := resource(t, `{"A":[{"B":"first"},{"B":"second"}]}`)
 	for path, want := range map[string]any{"a/0/b": "first", "A/1/B": "second", "A/2/B": nil, "A/-1/B": nil, "A/x": nil, "A/0/B/C": nil} {
-		if pointer, got := x.Pointer(path); got != want || strings.Count(pointer, "/") != strings.Count(path, "/")+1 {
+		if pointer, got := x.pointer(path); got != want || strings.Count(pointer, "/") != strings.Count(path, "/")+1 {
 			t.Errorf("%s: %s, %v, want %v", path, pointer, got, want)
 		}
 	}
@@ -345,13 +345,13 @@ func TestChangeNeedsToRead(t *testing.T) {
 		},
 	} {
 		checker := schema.NewChecker(next)
-		if change, err := x.Change(t.Context(), checker, []Assignment{{"A", "2"}}); !errors.Is(err, lost) || errors.Is(err, ErrValue) {
+		if change, err := x.change(t.Context(), checker, []Assignment{{"A", "2"}}); !errors.Is(err, lost) || errors.Is(err, ErrValue) {
 			t.Errorf("%s: %v, %v", name, change, err)
 		}
-		if _, err := x.Writable(t.Context(), checker); !errors.Is(err, lost) {
+		if _, err := x.writable(t.Context(), checker); !errors.Is(err, lost) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if change, left, err := x.Restore(t.Context(), checker, x, Saved{x.Type, x.Path, map[string]any{"A": "2"}}); !errors.Is(err, lost) || errors.Is(err, ErrValue) {
+		if change, left, err := x.restore(t.Context(), checker, x, Saved{x.Type, x.Path, map[string]any{"A": "2"}}); !errors.Is(err, lost) || errors.Is(err, ErrValue) {
 			t.Errorf("%s: %v, %v, %v", name, change, left, err)
 		}
 	}

@@ -54,7 +54,7 @@ func (r *Reader) eachWithSettings(ctx context.Context, f func(x *Resource) error
 			continue
 		}
 		failed = err
-		if err := r.Miss(ctx, path, err); err != nil {
+		if err := r.miss(ctx, path, err); err != nil {
 			return err
 		}
 	}
