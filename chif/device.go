@@ -12,16 +12,10 @@ const (
 	// NodeDirectory is where the hpilo driver's nodes d0ccb0, d0ccb1, … appear
 	// (hpilo.c ilo_probe; one iLO, so always d0).
 	NodeDirectory = "/dev/hpilo"
-	// DefaultSettle is how long a node is left alone after its open, so that the
+	// settle is how long a node is left alone after its open, so that the
 	// iLO takes note of it; HPE's library was seen to wait as long.
-	DefaultSettle = 100 * time.Millisecond
+	settle = 100 * time.Millisecond
 )
-
-// NodeDevice returns the device whose channels are the d0ccbN nodes in dir.
-// settle is the pause between the open of a node and its first packet; use
-// DefaultSettle on a real iLO. On anything but Linux it fails with
-// ErrUnsupportedPlatform.
-func NodeDevice(dir string, settle time.Duration) (Device, error) { return platformNodes(dir, settle) }
 
 // ParseDevice returns the device that addr names:
 //
@@ -45,7 +39,7 @@ func ParseDevice(addr string) (Device, error) {
 	case socket:
 		return platformSocket(path)
 	case strings.HasPrefix(addr, "/"):
-		return platformNodes(addr, DefaultSettle)
+		return platformNodes(addr)
 	}
 	if path, library := strings.CutPrefix(addr, "dll:"); library {
 		return platformLibrary(path)

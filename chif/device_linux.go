@@ -1,12 +1,10 @@
 package chif
 
-import "time"
-
 const maxRead = maxReadCount
 
-func platformDevice() (Device, error) { return platformNodes(NodeDirectory, DefaultSettle) }
+func platformDevice() (Device, error) { return platformNodes(NodeDirectory) }
 
-func platformNodes(dir string, settle time.Duration) (Device, error) {
+func platformNodes(dir string) (Device, error) {
 	return &nodeDevice{dir: dir, settle: settle, sys: "/sys", proc: "/proc", open: openNode}, nil
 }
 

@@ -2,13 +2,11 @@
 
 package chif
 
-import "time"
-
 const maxRead = maxReadCount
 
 func platformDevice() (Device, error) { return unsupported("auto") }
 
-func platformNodes(dir string, _ time.Duration) (Device, error) { return unsupported(dir) }
+func platformNodes(dir string) (Device, error) { return unsupported(dir) }
 
 func platformSocket(path string) (Device, error) { return unsupported("unix:" + path) }
 

@@ -3,7 +3,6 @@ package chif
 import (
 	"fmt"
 	"path/filepath"
-	"time"
 )
 
 // maxRead is what HPE's client for Windows asks for in one READ: a packet of 3996
@@ -19,6 +18,6 @@ func platformLibrary(path string) (Device, error) {
 	return libraryDevice{path}, nil
 }
 
-func platformNodes(dir string, _ time.Duration) (Device, error) { return unsupported(dir) }
+func platformNodes(dir string) (Device, error) { return unsupported(dir) }
 
 func platformSocket(path string) (Device, error) { return unsupported("unix:" + path) }

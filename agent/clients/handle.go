@@ -1,12 +1,11 @@
 package clients
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
-	"io"
 	"strconv"
 	"strings"
 )
@@ -25,12 +24,17 @@ const (
 )
 
 // newID makes the id of a session.
-func newID(random io.Reader) (string, error) {
+func newID() string {
 	var b [8]byte
-	if _, err := io.ReadFull(random, b[:]); err != nil {
-		return "", fmt.Errorf("client session: %w", err)
-	}
-	return idPrefix + hex.EncodeToString(b[:]), nil
+	_, _ = rand.Read(b[:]) // never fails
+	return idPrefix + hex.EncodeToString(b[:])
+}
+
+// newSecret makes a key that handles are signed with.
+func newSecret() []byte {
+	secret := make([]byte, keySize)
+	_, _ = rand.Read(secret) // never fails
+	return secret
 }
 
 // validID tells whether newID could have made it.

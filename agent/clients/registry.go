@@ -6,10 +6,8 @@ package clients
 import (
 	"cmp"
 	"container/list"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +17,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/silent"
 )
 
 // Options is what a Registry needs.
@@ -35,9 +35,8 @@ type Options struct {
 	// Ended is called when a session has ended, without any lock.
 	Ended func(id, why string)
 
-	Now    func() time.Time   // nil: time.Now
-	Random io.Reader          // nil: crypto/rand
-	Log    logrus.FieldLogger // nil: none
+	Now func() time.Time   // nil: time.Now
+	Log logrus.FieldLogger // nil: none
 }
 
 // Registry has all client sessions. It is safe for concurrent use and has no
@@ -85,20 +84,13 @@ const (
 )
 
 // Open makes a Registry of what survived in o.Dir. It fails if o.Limits are not
-// valid or there is no randomness. A directory that cannot be used is warned of,
+// valid. A directory that cannot be used is warned of,
 // and nothing survives then.
 func Open(o Options) (*Registry, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Random == nil {
-		o.Random = rand.Reader
-	}
-	if o.Log == nil {
-		l := logrus.New()
-		l.SetOutput(io.Discard)
-		o.Log = l
-	}
+	o.Log = silent.Unless(o.Log)
 	if o.Holds == nil {
 		o.Holds = func(string) string { return "" }
 	}
@@ -113,10 +105,7 @@ func Open(o Options) (*Registry, error) {
 		live: map[string]*session{}, defaults: map[string]*session{}, explicit: map[string]int{},
 	}
 	r.limits.Store(&o.Limits)
-	secret := make([]byte, keySize)
-	if _, err := io.ReadFull(o.Random, secret); err != nil {
-		return nil, fmt.Errorf("client sessions: %w", err)
-	}
+	secret := newSecret()
 	if o.Dir != "" {
 		if kept, err := r.restore(secret); err != nil {
 			o.Log.WithError(err).Warn("client sessions will not survive a restart")
@@ -247,10 +236,7 @@ func (r *Registry) Create(of Owner, q Request) (out Session, handle string, err 
 		return out, "", &ValueError{"Name", q.Name, fmt.Sprintf("is not plain text of at most %d bytes", maxName)}
 	}
 	r.locked(func(now time.Time) {
-		var id string
-		if id, err = r.newID(); err != nil {
-			return
-		}
+		id := r.newID()
 		if err = r.makeRoom(of, q); err != nil {
 			r.stats.Refused++
 			return
@@ -270,12 +256,12 @@ func (r *Registry) Create(of Owner, q Request) (out Session, handle string, err 
 }
 
 // newID makes an id that no session has or had.
-func (r *Registry) newID() (string, error) {
-	id, err := newID(r.o.Random)
-	if err == nil && (r.live[id] != nil || r.terminated.has(id)) {
-		err = errors.New("client session: the random source repeats itself")
+func (r *Registry) newID() string {
+	for {
+		if id := newID(); r.live[id] == nil && !r.terminated.has(id) {
+			return id
+		}
 	}
-	return id, err
 }
 
 // find runs f with a live session. It fails with ErrNoSession.

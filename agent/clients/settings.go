@@ -2,7 +2,6 @@ package clients
 
 import (
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -11,15 +10,9 @@ import (
 // RotateKey makes every handle invalid; the sessions stay. If the new key cannot
 // be kept for the next start, it fails and all stays as it was.
 func (r *Registry) RotateKey() error {
-	secret := make([]byte, keySize)
+	secret := newSecret()
 	r.disk.Lock()
 	defer r.disk.Unlock()
-	r.mu.Lock()
-	_, err := io.ReadFull(r.o.Random, secret)
-	r.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("client sessions: %w", err)
-	}
 	if r.journal != nil {
 		if err := r.journal.replace(keyFile, secret, true); err != nil {
 			return fmt.Errorf("key of the client sessions: %w", err)

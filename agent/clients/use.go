@@ -60,11 +60,7 @@ func (r *Registry) Default(of Owner) (l *Lease, err error) {
 		}
 		s := r.defaults[of.Key]
 		if s == nil || r.spent(s, now) {
-			var id string
-			if id, err = r.newID(); err != nil {
-				return
-			}
-			s = r.make(id, of, now)
+			s = r.make(r.newID(), of, now)
 			s.Default = true
 			r.add(s)
 			r.save(s)

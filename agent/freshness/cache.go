@@ -12,13 +12,14 @@ import (
 	"container/list"
 	"context"
 	"errors"
-	"io"
 	"iter"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/silent"
 )
 
 // ErrClosed: the cache takes no more requests.
@@ -102,11 +103,7 @@ func New(o Options) *Cache {
 		o.Now = time.Now
 	}
 	o.hotBytes, o.entries = cmp.Or(o.hotBytes, maxHotBytes), cmp.Or(o.entries, maxEntries)
-	if o.Log == nil {
-		l := logrus.New()
-		l.SetOutput(io.Discard)
-		o.Log = l
-	}
+	o.Log = silent.Unless(o.Log)
 	c := &Cache{
 		o: o, entries: map[string]*entry{}, hot: list.New(), refused: list.New(),
 		flights: map[string]*flight{}, active: map[*flight]bool{},

@@ -120,7 +120,7 @@ func TestAnswersThatNobodyReadsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1 << 20
 		b := budget.New(10*size, 2*size, 5*size)
-		g := newGateway(t, Options{Next: big(size), Budget: b})
+		g := newGateway(t, Options{Next: big(size), budget: b})
 		l, _, _ := serveCounted(t, g)
 		all := askAll(l, reader, 6, get)
 		if got := b.Held(); got != 5*size {
@@ -162,7 +162,7 @@ func TestAnswersThatNobodyReadsAreBounded(t *testing.T) {
 func TestWriteAnswersAreAlwaysTold(t *testing.T) {
 	const size = 1 << 20
 	b := budget.New(2*size, 0, 2*size)
-	g := newGateway(t, Options{Next: big(size), Budget: b})
+	g := newGateway(t, Options{Next: big(size), budget: b})
 	hold := b.Purse("uid:1001", false, nil)
 	if err := hold.Take(2 * size); err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestWhoDoesNotReadGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1 << 20
 		b := budget.New(8*size, 0, 8*size)
-		l, _, _ := serveCounted(t, newGateway(t, Options{Next: big(size), Budget: b}))
+		l, _, _ := serveCounted(t, newGateway(t, Options{Next: big(size), budget: b}))
 		askAll(l, reader, 4, get)
 		time.Sleep(pressedTimeout + time.Second)
 		if got := b.Held(); got != 4*size {
@@ -222,7 +222,7 @@ func TestSharedBodiesCountOnce(t *testing.T) {
 			resp.Body = sharedBody{resp.Body, doc}
 			return resp, nil
 		}}
-		l, _, _ := serveCounted(t, newGateway(t, Options{Next: n, Budget: b}))
+		l, _, _ := serveCounted(t, newGateway(t, Options{Next: n, budget: b}))
 		for _, c := range askAll(l, reader, maxRunning, get) {
 			if status, _ := first(t, c); status != "200" {
 				t.Fatal(status)
@@ -248,7 +248,7 @@ func (d sharedBody) Document() any { return d.of }
 // TestOwnAnswersCountToo: a list of the agent's own that is long.
 func TestOwnAnswersCountToo(t *testing.T) {
 	b := budget.New(1<<20, 0, 1<<20)
-	g := newGateway(t, Options{Budget: b, Cache: &Cache{Stats: func() any { return strings.Repeat("x", 64<<10) }}})
+	g := newGateway(t, Options{budget: b, Cache: &Cache{Stats: func() any { return strings.Repeat("x", 64<<10) }}})
 	hold := b.Purse("uid:1002", false, nil)
 	if err := hold.Take(1<<20 - 32<<10); err != nil {
 		t.Fatal(err)
@@ -270,7 +270,7 @@ func TestLateAnswersHurryWhenLittleIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1 << 20
 		b := budget.New(4*size, 0, 4*size)
-		l, _, _ := serveCounted(t, newGateway(t, Options{Next: big(size), Budget: b}))
+		l, _, _ := serveCounted(t, newGateway(t, Options{Next: big(size), budget: b}))
 		askAll(l, reader, 3, get)
 		askAll(l, reader, 1, get)
 		time.Sleep(pressedTimeout + time.Second)
@@ -285,7 +285,7 @@ func TestWriteAnswersCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1 << 20
 		b := budget.New(2*size, 0, 2*size)
-		l, _, _ := serveCounted(t, newGateway(t, Options{Next: big(size), Budget: b}))
+		l, _, _ := serveCounted(t, newGateway(t, Options{Next: big(size), budget: b}))
 		askAll(l, operator, 3, "POST /redfish/v1/Systems/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
 		if got := b.Held(); got != 3*size {
 			t.Errorf("%d bytes", got)

@@ -39,7 +39,7 @@ func TestARequestBodyIsKeptWholeInTheSizeThatWasAnnounced(t *testing.T) {
 			}
 			return respond(200, "{}"), nil
 		}
-		ask(newGateway(t, Options{Next: n, Budget: b}), &operator, "PATCH", "/redfish/v1/Systems/1", string(sent), "Content-Type", "application/octet-stream")
+		ask(newGateway(t, Options{Next: n, budget: b}), &operator, "PATCH", "/redfish/v1/Systems/1", string(sent), "Content-Type", "application/octet-stream")
 		if _, got := n.last(); got != string(sent) {
 			t.Errorf("%d bytes became others", size)
 		}
@@ -89,7 +89,7 @@ func TestSmallAnswersNeedNoMemory(t *testing.T) {
 			resp.Body, resp.ContentLength = closed, int64(size)
 			return resp, nil
 		}}
-		g := newGateway(t, Options{Next: n, Budget: b, Cache: &Cache{Stats: func() any { return strings.Repeat("x", size-2) }}})
+		g := newGateway(t, Options{Next: n, budget: b, Cache: &Cache{Stats: func() any { return strings.Repeat("x", size-2) }}})
 		for _, path := range []string{"/redfish/v1/Systems", "/ilod/v1/cache"} {
 			if w := ask(g, &operator, "GET", path, ""); w.Code != want {
 				t.Errorf("%d bytes of %s: %d", size, path, w.Code)
@@ -106,7 +106,7 @@ func TestSmallAnswersNeedNoMemory(t *testing.T) {
 func TestTheAgentsOwnWritesAreToldAndCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := budget.New(1<<20, 0, 1<<20)
-		g := newGateway(t, Options{Budget: b})
+		g := newGateway(t, Options{budget: b})
 		for range 300 {
 			newSession(t, g, &operator)
 		}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/ilod/ilod/agent/budget"
 	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/silent"
 	"github.com/ilod/ilod/agent/transaction"
 )
 
@@ -30,7 +31,7 @@ import (
 type Options struct {
 	// Next is the way to the iLO. Its requests have the URL https://ilo/…, no
 	// credentials, a body of known length that GetBody gives again, and a
-	// context with class and peer for package schedule.
+	// context with class and peer for package schedule, and with their Purse.
 	Next http.RoundTripper
 	// Clients are the client sessions.
 	Clients *clients.Registry
@@ -40,9 +41,6 @@ type Options struct {
 	// Accounts may log in on a connection without a Peer, which is the TLS
 	// listener. Without any, such connections are refused whatever they ask.
 	Accounts []Account
-	// Budget bounds the memory of all bodies; nil: one of the defaults. Requests
-	// to Next have their Purse in the context.
-	Budget *budget.Budget
 	// Problem explains errors of Next and of the functions below that come from
 	// rooms which the gateway does not know, such as those of package chif. Nil,
 	// or Unknown, leaves them to the gateway.
@@ -69,6 +67,8 @@ type Options struct {
 	Transactions *transaction.Manager
 
 	Log logrus.FieldLogger // nil discards
+
+	budget *budget.Budget // of memory for bodies, another one in tests; nil: one of the defaults
 }
 
 // Gateway is the http.Handler. It is safe for concurrent use, owns no goroutine
@@ -96,13 +96,9 @@ func New(o Options) (*Gateway, error) {
 	if o.Next == nil || o.Clients == nil {
 		return nil, errors.New("gateway: no way to the iLO, or no client sessions")
 	}
-	if o.Log == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Log = silent
-	}
-	if o.Budget == nil {
-		o.Budget = budget.New(budget.DefaultTotal, budget.DefaultReserve, budget.DefaultShare)
+	o.Log = silent.Unless(o.Log)
+	if o.budget == nil {
+		o.budget = budget.New(budget.DefaultTotal, budget.DefaultReserve, budget.DefaultShare)
 	}
 	roles, err := o.Roles.compile(lookupGroup)
 	if err != nil {
@@ -115,7 +111,7 @@ func New(o Options) (*Gateway, error) {
 	o.Accounts = nil // only hashes of the passwords are kept
 	return &Gateway{
 		next: o.Next, roles: roles, accounts: accounts, o: o, log: o.Log,
-		clients: o.Clients, budget: o.Budget, parsing: make(chan struct{}, 2),
+		clients: o.Clients, budget: o.budget, parsing: make(chan struct{}, 2),
 	}, nil
 }
 

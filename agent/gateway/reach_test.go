@@ -327,7 +327,7 @@ func TestWhatIsLookedThroughCountsAsMemory(t *testing.T) {
 			return resp, nil
 		}}
 		all := openClients(t, clients.DefaultLimits())
-		g := newGateway(t, Options{Clients: all, Next: Way(n, all), Budget: b})
+		g := newGateway(t, Options{Clients: all, Next: Way(n, all), budget: b})
 		purse := b.Purse("other", true, nil)
 		if err := purse.Take(1); err != nil {
 			t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/guard"
+	"github.com/ilod/ilod/agent/silent"
 )
 
 // KeeperOptions are the settings of a Keeper; Next is required.
@@ -164,11 +164,7 @@ func NewKeeper(o KeeperOptions) *Keeper {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Log == nil {
-		discard := logrus.New()
-		discard.Out = io.Discard
-		o.Log = discard
-	}
+	o.Log = silent.Unless(o.Log)
 	if o.OnLost == nil {
 		o.OnLost = func(string) {}
 	}

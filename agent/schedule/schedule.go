@@ -6,12 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/silent"
 )
 
 var (
@@ -120,11 +121,7 @@ func New(o Options) *Scheduler {
 			o.Queue[c] = n
 		}
 	}
-	if o.Log == nil {
-		l := logrus.New()
-		l.SetOutput(io.Discard)
-		o.Log = l
-	}
+	o.Log = silent.Unless(o.Log)
 	s := &Scheduler{o: o, writing: map[Peer]bool{}, using: map[string]int{}, stats: Stats{}}
 	for c := range Class(classes) {
 		s.stats[c.String()] = ClassStats{}

@@ -17,25 +17,25 @@ import (
 
 // commit is one that is under way, or was when the process ended.
 type commit struct {
-	m        *Manager
-	session  string
-	owner    string               // who commits; empty after a crash
-	writes   []*write             // nil after a crash
-	sent     *atomic.Int64        // how many of them; nil after a crash
-	bases    map[string]*resource // as they were when the writes were staged
-	steps    []*step
-	key      sealer
-	etags    map[string]string // by key, as read last; none after a write
-	restless map[string]bool   // by key: their ETags change by themselves
-	journal  *journal
-	blind    error  // why a resource could not be read until the time was over
-	release  func() // gives the locks back
+	m            *Manager
+	session      string
+	owner        string               // who commits; empty after a crash
+	writes       []*write             // nil after a crash
+	sent         *atomic.Int64        // how many of them; nil after a crash
+	bases        map[string]*resource // as they were when the writes were staged
+	steps        []*step
+	key          sealer
+	etags        map[string]string // by key, as read last; none after a write
+	selfChanging map[string]bool   // by key: their ETags change by themselves
+	journal      *journal
+	readErr      error  // why a resource could not be read until the time was over
+	release      func() // gives the locks back
 }
 
 func (m *Manager) newCommit(t *transaction) *commit {
 	c := &commit{
 		m: m, session: t.session, writes: t.writes, sent: &t.sent, bases: t.bases, key: make(sealer, 32),
-		etags: map[string]string{}, restless: map[string]bool{},
+		etags: map[string]string{}, selfChanging: map[string]bool{},
 	}
 	_, _ = rand.Read(c.key) // never fails
 	for _, w := range t.writes {
@@ -57,7 +57,7 @@ func (c *commit) keys() []string {
 // run does everything. The steps say what came of it; the error is a reason that
 // they do not.
 func (c *commit) run(ctx context.Context) error {
-	applying, cancel := context.WithTimeout(ctx, c.m.o.Deadline)
+	applying, cancel := context.WithTimeout(ctx, c.m.o.deadline)
 	defer cancel()
 	var err error
 	if c.release, err = c.m.locks.take(applying, false, c.keys()...); err != nil {
@@ -72,7 +72,7 @@ func (c *commit) run(ctx context.Context) error {
 	}
 	err = c.apply(applying)
 	if !verdict(c.steps).Result.good() {
-		undoing, cancel := context.WithTimeout(ctx, c.m.o.Deadline)
+		undoing, cancel := context.WithTimeout(ctx, c.m.o.deadline)
 		defer cancel()
 		c.compensate(undoing)
 	}
@@ -100,7 +100,7 @@ func (c *commit) prepare(ctx context.Context) error {
 			}
 			fresh[key], states[key] = r, r.body
 		}
-		if !w.unchanged(fresh[key]) || w.Method != http.MethodPost && !c.restless[key] && w.base.etag != fresh[key].etag {
+		if !w.unchanged(fresh[key]) || w.Method != http.MethodPost && !c.selfChanging[key] && w.base.etag != fresh[key].etag {
 			c.steps[i].fail(ErrStale)
 			return ErrStale
 		}
@@ -121,7 +121,7 @@ func (c *commit) fresh(ctx context.Context, uri string) (*resource, error) {
 	}
 	again, err := c.read(ctx, uri)
 	if err == nil && again.etag != r.etag {
-		c.restless[ilopath.Canonical(uri)] = true
+		c.selfChanging[ilopath.Canonical(uri)] = true
 	}
 	return again, err
 }

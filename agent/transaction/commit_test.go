@@ -239,7 +239,7 @@ func faultAt(t *testing.T, n int, kind fault) bool {
 func TestDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, redfish.Options{})
-		f.start(Options{Pause: DefaultPause})
+		f.start(Options{pause: defaultPause})
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 		f.stage("PATCH", network, `{"HostName":"mine"}`)
@@ -258,7 +258,7 @@ func TestDead(t *testing.T) {
 func TestBackInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, redfish.Options{})
-		f.start(Options{Pause: DefaultPause})
+		f.start(Options{pause: defaultPause})
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 		f.stage("PATCH", network, `{"HostName":"mine"}`)
@@ -286,7 +286,7 @@ func TestUnreachableAfterCrash(t *testing.T) {
 	f.stage("PATCH", network, `{"HostName":"mine"}`)
 	f.ilo.on(1, "PATCH", network, crash)
 	f.die(func() { _, _ = f.Commit(context.Background(), "s") })
-	f.start(Options{Deadline: time.Millisecond})
+	f.start(Options{deadline: time.Millisecond})
 	f.ilo.fault = func(*http.Request) fault { return dropped }
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -125,7 +125,7 @@ func (c *commit) reverse(ctx context.Context, s *step) (r reversal, err error) {
 			return r, nil
 		}
 		if !c.pause(ctx, try) {
-			c.blind = err
+			c.readErr = err
 			return r, err
 		}
 	}

@@ -33,7 +33,7 @@ func (c *commit) decide(ctx context.Context, s *step) Outcome {
 			}
 		}
 		if !c.pause(ctx, tries) {
-			c.blind = cmp.Or(err, c.blind)
+			c.readErr = cmp.Or(err, c.readErr)
 			return OutcomeUnknown
 		}
 	}
@@ -42,7 +42,7 @@ func (c *commit) decide(ctx context.Context, s *step) Outcome {
 // pause waits before another try, longer each time; it reports false if ctx has
 // ended.
 func (c *commit) pause(ctx context.Context, tries int) bool {
-	return pause.For(ctx, c.m.o.Pause<<min(tries, 4))
+	return pause.For(ctx, c.m.o.pause<<min(tries, 4))
 }
 
 // look compares what a step is about with what it was to become: Applied,

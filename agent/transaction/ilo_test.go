@@ -278,8 +278,8 @@ func (f *fixture) options(o Options) Options {
 	o.Unknown = func(err error) bool { return !errors.Is(err, errNotSent) }
 	o.Now = func() time.Time { return f.now }
 	o.Log = logTo(&f.out)
-	if o.Pause == 0 {
-		o.Pause = time.Microsecond
+	if o.pause == 0 {
+		o.pause = time.Microsecond
 	}
 	if o.Late == 0 {
 		o.Late = time.Nanosecond

@@ -10,21 +10,25 @@
 package transaction
 
 import (
+	"cmp"
 	"context"
-	"io"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/silent"
 )
 
-// Defaults of Options.
 const (
-	DefaultTimeout  = 5 * time.Minute
-	DefaultDeadline = 10 * time.Minute
-	DefaultPause    = 500 * time.Millisecond
-	DefaultLate     = 3 * time.Minute // as long as the channel waits for an answer
+	DefaultTimeout = 5 * time.Minute // of Options
+	DefaultLate    = 3 * time.Minute // of Options: as long as the channel waits for an answer
+	// defaultDeadline bounds a commit, and once more the putting back.
+	defaultDeadline = 10 * time.Minute
+	// defaultPause passes before the iLO is asked again what became of a write;
+	// longer each time.
+	defaultPause = 500 * time.Millisecond
 )
 
 // closeGrace is how long Close waits for commits.
@@ -50,18 +54,14 @@ type Options struct {
 	// Unknown reports errors of Next after which the iLO may have executed the
 	// request; nil: all of them are.
 	Unknown func(error) bool
-	// Deadline bounds a commit, and once more the putting back; 0:
-	// DefaultDeadline.
-	Deadline time.Duration
-	// Pause passes before the iLO is asked again what became of a write; longer
-	// each time. 0: DefaultPause.
-	Pause time.Duration
 	// Late is how long after it was sent the iLO may still carry out a write that it
 	// has not answered. One that does not show for so long had no effect. 0:
 	// DefaultLate.
 	Late time.Duration
 	Now  func() time.Time   // nil: time.Now
 	Log  logrus.FieldLogger // nil: nobody
+
+	deadline, pause time.Duration // others in tests; 0: the default ones
 }
 
 // Manager keeps the transactions of all client sessions. It is an
@@ -101,23 +101,11 @@ func New(o Options) (*Manager, error) {
 	if o.Unknown == nil {
 		o.Unknown = func(error) bool { return true }
 	}
-	if o.Deadline <= 0 {
-		o.Deadline = DefaultDeadline
-	}
-	if o.Pause <= 0 {
-		o.Pause = DefaultPause
-	}
-	if o.Late <= 0 {
-		o.Late = DefaultLate
-	}
+	o.deadline, o.pause, o.Late = cmp.Or(o.deadline, defaultDeadline), cmp.Or(o.pause, defaultPause), cmp.Or(o.Late, DefaultLate)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Log == nil {
-		l := logrus.New()
-		l.SetOutput(io.Discard)
-		o.Log = l
-	}
+	o.Log = silent.Unless(o.Log)
 	m := &Manager{
 		o: o, locks: locks{held: map[string]*hold{}},
 		open: map[string]*transaction{}, reports: map[string][]*report{},

@@ -43,7 +43,7 @@ func TestACommitEndsSoonWhateverTheILODoes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(t, redfish.Options{})
 				patches := 0
-				f.between(Options{Pause: DefaultPause, Late: DefaultLate}, func(r *http.Request) *http.Response {
+				f.between(Options{pause: defaultPause, Late: DefaultLate}, func(r *http.Request) *http.Response {
 					switch {
 					case r.URL.Path == task:
 						return says(r, http.StatusOK, `{"TaskState":"Running"}`)
@@ -74,7 +74,7 @@ func TestACommitEndsSoonWhateverTheILODoes(t *testing.T) {
 func TestAnILOThatIsBackIsAskedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, redfish.Options{})
-		f.start(Options{Pause: DefaultPause})
+		f.start(Options{pause: defaultPause})
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 		var down time.Time
@@ -100,7 +100,7 @@ func TestAnILOThatIsBackIsAskedSoon(t *testing.T) {
 func TestCloseLeavesAStalledCommitToTheNextProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, redfish.Options{})
-		f.start(Options{Pause: DefaultPause, Late: DefaultLate})
+		f.start(Options{pause: defaultPause, Late: DefaultLate})
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 		f.stage("PATCH", network, `{"HostName":"mine"}`)

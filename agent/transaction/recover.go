@@ -67,7 +67,7 @@ func (m *Manager) takeOver(name string) {
 	}
 	c := &commit{
 		m: m, session: b.Session, steps: b.Steps, key: b.Key,
-		etags: map[string]string{}, restless: map[string]bool{}, journal: &journal{name: name, size: size},
+		etags: map[string]string{}, selfChanging: map[string]bool{}, journal: &journal{name: name, size: size},
 	}
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -114,7 +114,7 @@ func (c *commit) recover(ctx context.Context) error {
 		c.m.o.Log.WithError(err).Warn("what becomes of a recovery cannot be kept")
 	}
 	defer c.journal.close()
-	c.blind = nil
+	c.readErr = nil
 	for _, s := range c.steps {
 		switch s.Outcome {
 		case OutcomeUnknown:
@@ -128,14 +128,14 @@ func (c *commit) recover(ctx context.Context) error {
 		}
 		c.note(record{Done: s}) // or it would look as if it had no effect, once it is undone
 		if s.open && ctx.Err() != nil {
-			return fmt.Errorf("recover a commit of client session %s: what became of %s %s is not known yet: %w", c.session, s.Method, s.Path, cmp.Or(c.blind, context.Cause(ctx)))
+			return fmt.Errorf("recover a commit of client session %s: what became of %s %s is not known yet: %w", c.session, s.Method, s.Path, cmp.Or(c.readErr, context.Cause(ctx)))
 		}
 	}
 	if !verdict(c.steps).Result.good() {
 		c.compensate(ctx)
 	}
-	if c.blind != nil {
-		return fmt.Errorf("recover a commit of client session %s: %w", c.session, c.blind)
+	if c.readErr != nil {
+		return fmt.Errorf("recover a commit of client session %s: %w", c.session, c.readErr)
 	}
 	result := verdict(c.steps)
 	result.Recovered = true

@@ -124,7 +124,7 @@ func TestRecoveryTakesItsTime(t *testing.T) {
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 		f.ilo.on(1, "PATCH", "", crash)
 		f.die(func() { _, _ = f.Commit(context.Background(), "s") })
-		f.start(Options{Pause: DefaultPause, Late: DefaultLate})
+		f.start(Options{pause: defaultPause, Late: DefaultLate})
 		begun := time.Now()
 		short, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

@@ -15,7 +15,7 @@ import (
 func (c *commit) send(ctx context.Context, s *step, w *write) {
 	h := w.header.Clone()
 	etag := c.etags[ilopath.Canonical(s.Path)]
-	if s.Method == http.MethodPost || c.restless[ilopath.Canonical(s.Path)] {
+	if s.Method == http.MethodPost || c.selfChanging[ilopath.Canonical(s.Path)] {
 		etag = ""
 	}
 	if etag != "" {

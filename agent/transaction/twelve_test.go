@@ -109,7 +109,7 @@ func newDozen(t *testing.T, tr *tree.Tree, seed uint64, session bool) *dozen {
 	cache := freshness.New(freshness.Options{Next: scheduler, Store: &store{}})
 	var err error
 	d.Manager, err = New(Options{
-		Next: cache, Dir: memoryDir(t), Deadline: 24 * time.Hour,
+		Next: cache, Dir: memoryDir(t), deadline: 24 * time.Hour,
 		Unknown: func(err error) bool { return !notSent(err) },
 	})
 	if err != nil {

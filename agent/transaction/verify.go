@@ -37,7 +37,7 @@ func (c *commit) verify(ctx context.Context, s *step) {
 			if err != nil {
 				s.Outcome = Accepted
 				s.fail(fmt.Errorf("it could not be read afterwards: %w", err))
-				c.blind = cmp.Or(err, c.blind)
+				c.readErr = cmp.Or(err, c.readErr)
 			}
 			return
 		}

@@ -398,7 +398,7 @@ func TestLostWriteIsUnknownWhileItMayBeCarriedOut(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture(t, redfish.Options{})
 			var sent time.Time
-			f.start(Options{Pause: DefaultPause, Late: DefaultLate, Next: roundTrip(func(r *http.Request) (*http.Response, error) {
+			f.start(Options{pause: defaultPause, Late: DefaultLate, Next: roundTrip(func(r *http.Request) (*http.Response, error) {
 				if !sent.IsZero() && time.Since(sent) >= delay {
 					f.ilo.do("PATCH", system, `{"AssetTag":"mine"}`)
 				}
@@ -423,7 +423,7 @@ func TestLostWriteIsUnknownWhileItMayBeCarriedOut(t *testing.T) {
 	// The commit's own time is over before: nobody can tell.
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, redfish.Options{})
-		f.start(Options{Pause: DefaultPause, Late: time.Hour, Deadline: time.Minute})
+		f.start(Options{pause: defaultPause, Late: time.Hour, deadline: time.Minute})
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 		f.ilo.on(1, "PATCH", "", dropped)
@@ -442,7 +442,7 @@ func TestLostWriteAfterACrash(t *testing.T) {
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 		f.ilo.on(1, "PATCH", "", crash)
 		f.die(func() { _, _ = f.Commit(context.Background(), "s") })
-		f.start(Options{Pause: DefaultPause, Late: DefaultLate})
+		f.start(Options{pause: defaultPause, Late: DefaultLate})
 		begun := time.Now()
 		if f.check(f.report(), RolledBack, Refused); time.Since(begun) < DefaultLate {
 			t.Errorf("said after %v", time.Since(begun))
@@ -456,7 +456,7 @@ func TestCannotBeReadAfterwards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, redfish.Options{})
 		dead := false
-		f.start(Options{Pause: DefaultPause, Next: roundTrip(func(r *http.Request) (*http.Response, error) {
+		f.start(Options{pause: defaultPause, Next: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if dead {
 				return nil, errLost
 			}
