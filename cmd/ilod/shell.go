@@ -215,7 +215,7 @@ func (a *app) complete(screen io.Writer, head string) string {
 	if !strings.HasSuffix(head, last) { // it has quotes
 		return head
 	}
-	ways, final := a.candidates(append(words[:len(words)-1], last))
+	ways, final := a.completions(append(words[:len(words)-1], last))
 	switch {
 	case len(ways) == 0:
 		return head
@@ -240,9 +240,9 @@ func (a *app) complete(screen io.Writer, head string) string {
 	return head + common[len(last):]
 }
 
-// candidates are the ways to go on with the last word, and whether a single one
+// completions are the ways to go on with the last word, and whether a single one
 // is the whole word.
-func (a *app) candidates(words []string) (ways []string, final bool) {
+func (a *app) completions(words []string) (ways []string, final bool) {
 	_, root := a.inner()
 	var out bytes.Buffer
 	root.SetOut(&out)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// chassis reads what cools, feeds and measures one chassis.
+// chassis reads the cooling, power and sensors of one chassis.
 func (r *reader) chassis(link string, fans, sensors, supplies names) {
 	type ext struct {
 		SmartStorageBattery []struct {

@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// Options are those of Read. The zero value is good.
+// Options are for Read. The zero value works.
 type Options struct {
 	// Header is sent with each request; its Cache-Control says how old answers
 	// may be.
 	Header http.Header
-	// StaleLog is how long past its time the log is good enough: it is the
-	// largest answer, if the iLO cannot choose entries.
+	// StaleLog is how stale a log may be. If the iLO cannot filter entries, the log is the
+	// largest answer of all.
 	StaleLog    time.Duration
 	MaxRequests int              // 1024 when 0
 	Now         func() time.Time // nil: time.Now
@@ -31,12 +31,12 @@ type Options struct {
 // ErrNothing: the service has no system, no manager and no chassis.
 var ErrNothing = errors.New("the service describes no server")
 
-// Read makes a report. rt is any way to the iLO: the cache, the agent's socket,
-// the iLO itself; it decides how old answers may be. A server of ordinary size
-// takes about a hundred requests, several at a time.
+// Read makes a report. rt is any way to the iLO: the cache, the agent's socket, the iLO
+// itself. It decides how old answers may be. An ordinary server takes about a hundred
+// requests, several at a time.
 //
-// It fails only if the service root cannot be read, if there is no server in the
-// tree or nothing of it can be read, or if ctx ends.
+// It fails only if the service root cannot be read, if the tree has no server or
+// nothing of it can be read, or if ctx ends.
 func Read(ctx context.Context, rt http.RoundTripper, o Options) (Report, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -85,7 +85,7 @@ func Read(ctx context.Context, rt http.RoundTripper, o Options) (Report, error) 
 	return r.finish(rollup), nil
 }
 
-// nothing reports that all reading was in vain.
+// nothing reports that nothing could be read.
 func (r *reader) nothing() bool {
 	for _, p := range r.parts {
 		if p.Count > 0 {
@@ -97,12 +97,12 @@ func (r *reader) nothing() bool {
 
 func byPath(a, b Problem) int { return cmp.Compare(a.Path, b.Path) }
 
-// finish puts the worst first.
+// finish judges the whole, and sorts the report: the worst first.
 func (r *reader) finish(rollup State) Report {
 	worst := func(a, b State) int { return slices.Index(states, b) - slices.Index(states, a) }
 	report := &r.report
 	report.State = rollup
-	for _, s := range r.summaries { // told only where the components do not tell as much
+	for _, s := range r.summaries { // they count only if they are worse than the components
 		if p := r.parts[s.part]; worse(p.State, s.State) != p.State {
 			r.judge(s.part, s.Component)
 		}
@@ -111,8 +111,8 @@ func (r *reader) finish(rollup State) Report {
 		p := *r.parts[name]
 		slices.SortStableFunc(p.Unhealthy, func(a, b Component) int { return worst(a.State, b.State) })
 		if name == "network" && p.State == Warning && rollup.healthy() && rollup != NotReported {
-			// A link that is down does that, and does not count in the iLO's state of
-			// the server.
+			// A link that is down causes this. The iLO does not count it in its state of the
+			// server.
 			for i := range p.Unhealthy {
 				p.Unhealthy[i].Reason += ", not in its state of the server"
 			}

@@ -9,8 +9,8 @@ import (
 const (
 	// LogEntries is how many entries of the log a report has at most.
 	LogEntries = 5
-	// maxEntries bounds the entries that are read one by one, on an iLO whose log
-	// does not contain them.
+	// maxEntries limits the entries that are read one by one, if the log has only links to
+	// them.
 	maxEntries = 20
 )
 
@@ -51,9 +51,9 @@ type entries struct {
 	Links   struct{ NextPage struct{ Page number } } // of an iLO 4
 }
 
-// criticals reads the entries of a log, in which the newest are the last. All of
-// them are read only if the cache has them. Else the iLO is asked for the
-// critical ones; a firmware that cannot choose gives all.
+// criticals reads the entries of a log; the newest are the last. It reads all of them
+// only if the cache has them. Else it asks the iLO for the critical ones; a firmware
+// that cannot filter returns all.
 func (r *reader) criticals(link string) {
 	var log entries
 	cached, stale := "only-if-cached", ""
@@ -114,9 +114,9 @@ func (r *reader) criticals(link string) {
 	r.report.Log = found
 }
 
-// newest are the newest entries of a log, of which the last are given first. They
-// go by their times, since an entry gets a new one when its event happens again.
-// An entry without a time is newer than those before it in the log.
+// newest returns the newest of some entries, given from the end of the log. It sorts
+// them by time, since an entry gets a new time when its event happens again. An entry
+// without a time counts as newer than those before it in the log.
 func newest(found []LogEntry) []LogEntry {
 	type dated struct {
 		LogEntry

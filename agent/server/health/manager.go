@@ -9,7 +9,7 @@ type managerExt struct {
 	ILOSelfTestResults []struct{ SelfTestName, Status, Notes string }
 }
 
-// manager reads an iLO: how it is, what it runs, and what it is licensed for.
+// manager reads an iLO: its state, firmware and licences.
 func (r *reader) manager(link string) {
 	var m struct {
 		Model, FirmwareVersion string

@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// number is a number that an iLO gives; v is nil if it gives none. What stands
-// there in another JSON type, such as "N/A", is none: it is never taken for 0.
+// number is a JSON number; v is nil if there is none. A value of another type, such as
+// "N/A", counts as none, never as 0.
 type number struct{ v *float64 }
 
-// UnmarshalJSON takes a JSON number in each form, and leaves out all else.
+// UnmarshalJSON takes any JSON number, and ignores all else.
 func (n *number) UnmarshalJSON(b []byte) error {
 	n.v = nil
 	if v, err := strconv.ParseFloat(string(b), 64); err == nil {
@@ -18,11 +18,11 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// largest is the largest number up to which a float64 has all whole ones.
+// largest: up to here a float64 holds every whole number.
 const largest = 1 << 53
 
-// whole is the number without its fraction; 0 if there is none, or one that
-// counts nothing because it is negative or too large.
+// whole is the number without its fraction. It is 0 if there is none, or if it is
+// negative or too large to count anything.
 func (n number) whole() int64 {
 	if n.v == nil || *n.v < 0 || *n.v > largest {
 		return 0
@@ -30,7 +30,7 @@ func (n number) whole() int64 {
 	return int64(*n.v)
 }
 
-// bytes is a size given in bytes, or in MiB if that is not there; 0 if neither is.
+// bytes is a size in bytes, from bytes or else from MiB; 0 if neither is there.
 func bytes(size, mebibytes number) int64 {
 	if n := size.whole(); n > 0 {
 		return n

@@ -32,7 +32,7 @@ type ref struct {
 	ID string `json:"@odata.id"`
 }
 
-// oem is a vendor's section, whose name was Hp up to iLO 4.
+// oem is HPE's section of a resource. Up to iLO 4 its name was Hp.
 type oem[T any] struct{ Hpe, Hp *T }
 
 func (o oem[T]) get() (v T) {
@@ -67,8 +67,8 @@ type summary struct {
 }
 
 // get reads the resource behind a link into v. directives are for the cache, in
-// addition to those of all requests. A property of another type than v expects is
-// left alone: it does not hide the others.
+// addition to those of all requests. It ignores a property of another type than v
+// expects; this does not hide the others.
 func (r *reader) get(link, directives string, v any) error {
 	r.mu.Lock()
 	r.left--
@@ -121,8 +121,8 @@ func (r *reader) get(link, directives string, v any) error {
 	return nil
 }
 
-// read is get for a resource that belongs to a part. It reports whether it could
-// be read; what could not is a problem, and makes the part unknown.
+// read is get for a resource of a part. It reports success. A failure is a problem of
+// the report, and makes the part Unknown.
 func (r *reader) read(part, link string, v any) bool { return r.readAs(part, link, "", v) }
 
 // readAs is read with directives for the cache.
@@ -142,8 +142,8 @@ func (r *reader) fail(part, link string, err error) {
 	r.unknown(part)
 }
 
-// side reads beside others what is behind a link. A panic in it is a problem of its
-// part and does not end the process.
+// side reads what is behind a link, in a goroutine. A panic there is a problem of the
+// part, and does not end the process.
 func (r *reader) side(wg *sync.WaitGroup, part string, from ref, read func()) {
 	wg.Go(func() {
 		err := guard.Panics(func() error { read(); return nil })
@@ -202,7 +202,7 @@ func (r *reader) summarise(part string, c Component) {
 	r.summaries = append(r.summaries, summary{part, c})
 }
 
-// judge lets a component count for its part; mu is held.
+// judge makes a part at least as bad as one of its components; mu is held.
 func (r *reader) judge(part string, c Component) {
 	p := r.parts[part]
 	p.State = worse(p.State, c.State)
@@ -217,7 +217,7 @@ func last(path string) string {
 	return path[strings.LastIndexByte(path, '/')+1:]
 }
 
-// first is the first of several words that is one.
+// first is the first word that is not blank, without blanks around it.
 func first(words ...string) string {
 	i := slices.IndexFunc(words, func(w string) bool { return strings.TrimSpace(w) != "" })
 	if i < 0 {

@@ -5,14 +5,14 @@ import "time"
 // Report is the state of a server. Its JSON form is stable: fields may be added,
 // and what an iLO does not report is left out or null.
 type Report struct {
-	// State is the worst of all parts, and of the iLO's own summary of the
-	// server. Entries of the log do not count: most are about the past. Nor does a
-	// Warning of the network, if there is that summary: for links that are down
-	// the iLO counts none.
+	// State is the worst of all parts and of the iLO's own summary of the server. Entries
+	// of the log do not count: most are about the past. If there is such a summary, a
+	// Warning of the network does not count either: the iLO itself ignores links that are
+	// down.
 	State State `json:"state"`
 	// Time is when the report was made.
 	Time time.Time `json:"time"`
-	// Age is that of the oldest datum in the report, in seconds.
+	// Age is the age of the oldest datum in the report, in seconds.
 	Age int `json:"age"`
 	// Oldest is the resource with that datum; empty if everything is new.
 	Oldest string `json:"oldest,omitempty"`
@@ -30,25 +30,23 @@ type Report struct {
 	Temperatures  []Temperature `json:"temperatures"`
 	PowerSupplies []PowerSupply `json:"powerSupplies"`
 	Power         []Power       `json:"power"` // one for each chassis that measures it
-	// Log are the last critical entries of the Integrated Management Log, the
-	// newest first, LogEntries at most. It is null if the log was not read, and
-	// empty if it was and has none.
+	// Log are the last critical entries of the Integrated Management Log, the newest first,
+	// at most LogEntries. It is null if the log could not be read, and empty if it has
+	// none.
 	Log []LogEntry `json:"log"`
 	// Problems are the resources that could not be read.
 	Problems []Problem `json:"problems"`
 }
 
-// PartNames are the parts of a server, in the order of a report in which all are
-// well.
+// PartNames are the parts of a server, in the order that a report has if all are well.
 var PartNames = []string{"system", "processors", "memory", "storage", "fans", "temperatures", "power", "network", "ilo"}
 
 // Part is one kind of components, or what the iLO says of all of them together.
 type Part struct {
 	Name  string `json:"name"` // one of PartNames
 	State State  `json:"state"`
-	Count int    `json:"count"` // how many components there are of which the iLO told
-	// Unhealthy are those components that are neither OK nor silent, the worst
-	// first.
+	Count int    `json:"count"` // of components that the iLO lists
+	// Unhealthy are the components whose state is reported and not OK, the worst first.
 	Unhealthy []Component `json:"unhealthy,omitempty"`
 }
 
@@ -68,7 +66,7 @@ func (c *Component) because(state State, reason string) {
 	}
 }
 
-// System is the server as such.
+// System is the server itself.
 type System struct {
 	Manufacturer string `json:"manufacturer,omitempty"`
 	Model        string `json:"model,omitempty"`
@@ -81,13 +79,13 @@ type System struct {
 	MemoryGiB    int    `json:"memoryGiB,omitempty"`
 }
 
-// Firmware is one program of the server's.
+// Firmware is a firmware of the server, with its version.
 type Firmware struct {
 	Name    string `json:"name"` // ilo or bios
 	Version string `json:"version"`
 }
 
-// License is one of the iLO's; the key is not told.
+// License is a licence of the iLO, without its key.
 type License struct {
 	Name    string `json:"name"`
 	Type    string `json:"type,omitempty"`    // Perpetual, Evaluation, …
@@ -124,8 +122,7 @@ type Fan struct {
 	RPM     *float64 `json:"rpm,omitempty"`
 }
 
-// Temperature is a sensor that measures, in degrees Celsius, with the thresholds
-// that it has.
+// Temperature is a sensor with a reading, and with its thresholds, in degrees Celsius.
 type Temperature struct {
 	Component
 	Chassis  string   `json:"chassis"`

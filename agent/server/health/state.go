@@ -6,7 +6,7 @@ import "slices"
 type State string
 
 const (
-	NotReported State = "" // the iLO has nothing of the kind, or does not say
+	NotReported State = "" // the iLO has no such thing, or gives no state
 	OK          State = "OK"
 	Unknown     State = "Unknown" // it could not be read
 	Warning     State = "Warning"
@@ -16,8 +16,8 @@ const (
 // states are all of them, from best to worst.
 var states = []State{NotReported, OK, Unknown, Warning, Critical}
 
-// Severity is 0 for OK, 1 for Warning, 2 for Critical, and 3 for anything else,
-// as monitoring plugins and the metrics have it.
+// Severity is 0 for OK, 1 for Warning, 2 for Critical, and 3 for anything else: the
+// codes of monitoring plugins and of the metrics.
 func (s State) Severity() int {
 	if i := slices.Index([]State{OK, Warning, Critical}, s); i >= 0 {
 		return i
@@ -39,7 +39,7 @@ type status struct {
 	Conditions                  []struct{ Message string }
 }
 
-// known is a Health, or NotReported for what is none.
+// known is the State of a Redfish Health; NotReported for any other word.
 func known(health string) State {
 	if s := State(health); s == OK || s == Warning || s == Critical {
 		return s
@@ -47,11 +47,11 @@ func known(health string) State {
 	return NotReported
 }
 
-// absent reports an empty place that is no reason for concern: an iLO lists bays
-// and sockets without anything in them, too.
+// absent reports an empty place that is no fault. An iLO also lists empty bays and
+// sockets.
 func (s *status) absent() bool { return s.State == "Absent" && known(s.Health).healthy() }
 
-// component judges what has this status.
+// component is a component with this status.
 func (s *status) component(name, path string) Component {
 	c := Component{Name: name, State: known(s.Health), Path: path}
 	if !c.State.healthy() {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// storage reads what hangs on Storage and, on older servers, on SmartStorage. A
-// controller and its drives may be on both.
+// storage reads Storage and, on older servers, SmartStorage. Both may list the same
+// controller and drives.
 func (r *reader) storage(standard, smart ref) {
 	s := inventory{reader: r, used: names{}, seen: map[string]bool{}}
 	for _, link := range r.members("storage", standard) {
@@ -27,14 +27,14 @@ func (r *reader) storage(standard, smart ref) {
 	}
 }
 
-// inventory is what is known of the storage so far.
+// inventory is the storage that was read so far.
 type inventory struct {
 	*reader
 	used names
 	seen map[string]bool // serial numbers
 }
 
-// again reports a serial number that was there before.
+// again reports a serial number that it has seen before.
 func (s *inventory) again(serial string) bool {
 	serial = first(serial)
 	before := s.seen[serial]
@@ -130,7 +130,7 @@ func (s *inventory) drive(link string) {
 		return
 	}
 	var location string
-	_ = json.Unmarshal(d.Location, &location) // the list tells nothing that has no other place
+	_ = json.Unmarshal(d.Location, &location) // a list repeats what stands elsewhere
 	name := first(d.PhysicalLocation.PartLocation.ServiceLabel, location)
 	if name == "" {
 		name = fmt.Sprintf("%s %s", first(d.Name, "drive"), last(link))
@@ -155,7 +155,7 @@ func (s *inventory) drive(link string) {
 	})
 }
 
-// reasons are words of HPE's that say more than that all is well.
+// reasons joins HPE's reasons, without those that mean that all is well.
 func reasons(words []string) string {
 	return strings.Join(slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "None" || w == "Ok" }), ", ")
 }

@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// summaries are the iLO's own judgements in Oem.Hpe.AggregateHealthStatus, by the
-// part that they are about.
+// summaries are the iLO's own judgements of parts, in Oem.Hpe.AggregateHealthStatus.
 type summaries struct {
 	BiosOrHardwareHealth, Fans, Memory, Network, PowerSupplies, Processors, SmartStorageBattery, Storage, Temperatures struct{ Status status }
 	FanRedundancy, PowerSupplyRedundancy                                                                               string
@@ -22,8 +21,7 @@ type systemExt struct {
 	Links                 struct{ SmartStorage, Memory ref }
 }
 
-// system reads one system with what is in it. It returns the iLO's judgement of
-// the whole.
+// system reads one system and its parts. It returns the iLO's judgement of the whole.
 func (r *reader) system(link string) (rollup State) {
 	var s struct {
 		Manufacturer, Model, SKU, SerialNumber, HostName, PowerState, BiosVersion string
@@ -107,8 +105,8 @@ func (r *reader) processors(collection ref) {
 	}
 }
 
-// dimmStates are values of HPE's DIMMStatus that are no good; an iLO 4 has no
-// other state of a module.
+// dimmStates are the states of HPE's DIMMStatus. An iLO 4 gives no other state of a
+// module.
 var dimmStates = map[string]State{
 	"GoodInUse": OK, "GoodPartiallyInUse": OK, "PresentSpare": OK,
 	"Degraded": Warning, "ExpectedButMissing": Warning, "DoesNotMatch": Warning, "NotSupported": Warning,

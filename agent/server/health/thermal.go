@@ -100,8 +100,8 @@ func (t *thermal) fan(f Fan, name, path string, s status) {
 	t.report.Fans = append(t.report.Fans, f)
 }
 
-// temperature takes a sensor that measures, or that is not well. An iLO gives -1 as the threshold of a
-// place with nothing in it that could be measured, and 0 as its temperature.
+// temperature takes a sensor that has a reading or is not well. For an empty place that
+// could be measured an iLO gives the threshold -1 and the reading 0.
 func (t *thermal) temperature(path string, s temperature) {
 	now, critical := s.ReadingCelsius.v, s.UpperThresholdCritical.v
 	if s.Status.absent() || now != nil && *now == 0 && critical != nil && *critical < 0 {
@@ -138,8 +138,7 @@ func (t *thermal) temperature(path string, s temperature) {
 	t.report.Temperatures = append(t.report.Temperatures, x)
 }
 
-// threshold is a threshold that is one: an iLO has 0, -1 and 65535 in places of
-// none.
+// threshold is the number, or nil if it stands for none: 0, -1 and 65535 do.
 func threshold(n number) *float64 {
 	if n.v != nil && (*n.v <= 0 || *n.v >= 65535) {
 		return nil

@@ -7,16 +7,15 @@ import (
 	"strings"
 )
 
-// Action is what is posted to have a resource do something.
+// Action is a POST that makes a resource do something.
 type Action struct {
 	Target string
 	Body   map[string]any
 }
 
-// Action finds an action by its name, such as "ComputerSystem.Reset" or, for one of
-// HPE, "ComputerSystemExt.PowerButton", and gives its parameter a value, if it has
-// any. The error wraps ErrValue if there is no such action, or it does not take the
-// value.
+// Action finds an action by its name, such as "ComputerSystem.Reset" or HPE's
+// "ComputerSystemExt.PowerButton", and gives a value to its parameter, if it has one.
+// The error wraps ErrValue if the action does not exist or does not allow the value.
 func (x *Resource) Action(name, parameter, value string) (Action, error) {
 	found := findAction(x.Body, name)
 	target, _ := found["target"].(string)
@@ -33,7 +32,7 @@ func (x *Resource) Action(name, parameter, value string) (Action, error) {
 	return Action{target, map[string]any{parameter: value}}, nil
 }
 
-// findAction looks in the object and all inside of it.
+// findAction searches the object and all objects in it.
 func findAction(object map[string]any, name string) map[string]any {
 	for _, n := range slices.Sorted(maps.Keys(object)) {
 		inner, ok := object[n].(map[string]any)

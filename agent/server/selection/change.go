@@ -16,7 +16,7 @@ import (
 	"github.com/ilod/ilod/agent/schema"
 )
 
-// Assignment is what a property is to be.
+// Assignment is the value that a property shall have.
 type Assignment struct{ Property, Value string }
 
 // ParseAssignment reads PROPERTY=VALUE. It fails with ErrAssignment.
@@ -28,9 +28,8 @@ func ParseAssignment(text string) (Assignment, error) {
 	return Assignment{property, value}, nil
 }
 
-// pointer is the JSON pointer of a property path in the body, with the letter case
-// that the body has, and the value there. A property that is not there has the
-// spelling of the path.
+// pointer is the JSON pointer of a property path in the body, and the value there.
+// Names have the letter case of the body; missing ones keep that of the path.
 func (x *Resource) pointer(path string) (pointer string, value any) {
 	names := x.shownPath(path)
 	if _, own := member(x.Body, names[0]); !own && x.hasAttributes() {
@@ -55,10 +54,10 @@ func (x *Resource) pointer(path string) (pointer string, value any) {
 	return pointer, value
 }
 
-// change is a PATCH that makes the assignments. Values are read as the type of the
-// property wants it, and those that are counted in whatever letter case. It is
-// checked as far as the checker can; an error wraps ErrValue, and for a property
-// that there is not schema.ErrNoProperty, or is one of reading.
+// change is a PATCH that makes the assignments. It reads values by the type of the
+// property, and takes allowed values in any letter case. An error wraps ErrValue if the
+// checker refuses the change, and also schema.ErrNoProperty if the property does not
+// exist. Other errors are of reading.
 func (x *Resource) change(ctx context.Context, checker *schema.Checker, assignments []Assignment) (map[string]any, error) {
 	change := map[string]any{}
 	for _, a := range assignments {
@@ -93,7 +92,7 @@ func (x *Resource) untilArray(names []string) []string {
 	return names
 }
 
-// violations are the reasons for which the iLO would refuse a PATCH.
+// violations are the reasons why the iLO would refuse a PATCH.
 func (x *Resource) violations(ctx context.Context, checker *schema.Checker, change map[string]any) ([]schema.Violation, error) {
 	return checker.Check(ctx, schema.Write{Method: http.MethodPatch, Path: x.Path, Body: []byte(JSON(change, "")), Current: x.Raw})
 }
@@ -132,7 +131,7 @@ func (x *Resource) writable(ctx context.Context, checker *schema.Checker) (map[s
 	return writable, nil
 }
 
-// future is a part of a resource's body as it will be with its settings.
+// future is part with the values that settings will give it.
 func future(part, settings map[string]any) map[string]any {
 	part = maps.Clone(part)
 	for name, v := range part {
@@ -149,7 +148,7 @@ func future(part, settings map[string]any) map[string]any {
 	return part
 }
 
-// isLink reports an object that only tells about others.
+// isLink reports an object without data of its own: all its names have an "@".
 func isLink(v any) bool {
 	object, ok := v.(map[string]any)
 	for name := range object {
@@ -176,7 +175,7 @@ func assign(change, body map[string]any, names []string, v any) error {
 	return nil
 }
 
-// read makes a value of what was typed, for a property that has one now.
+// read turns typed text into a value for a property, whose value is now.
 func read(text string, info schema.Info, now any) any {
 	types := strings.Split(info.Type, "|")
 	if info.Type == "" && now != nil {

@@ -12,15 +12,14 @@ import (
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
-// Difference is a property that has a value now and another in a resource's
-// settings.
+// Difference is a property whose value in the settings differs from the value now.
 type Difference struct {
 	Property         string // JSON pointer without its first slash
 	Current, Pending any
 }
 
-// Differences are what a resource's settings would change of it. What is about the
-// resource does not count, nor does what only one of them has.
+// Differences are the properties that a resource and its settings have with different
+// values. Properties about the resource itself do not count.
 func Differences(current, settings map[string]any) []Difference {
 	var all []Difference
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
@@ -57,8 +56,8 @@ type Pending struct {
 	Differences []Difference
 }
 
-// Pending reads all resources that have settings, and compares. What cannot be
-// read is left out, as Unread tells, unless nothing can be.
+// Pending reads all resources with settings, and compares them. It leaves out what
+// cannot be read, and Unread names it. If nothing can be read it fails.
 func (r *Reader) Pending(ctx context.Context) (all []Pending, err error) {
 	err = r.eachWithSettings(ctx, func(x *Resource) error {
 		d, err := r.Waiting(ctx, x, nil)
@@ -93,12 +92,12 @@ func (r *Reader) Waiting(ctx context.Context, x *Resource, paths []string) ([]Di
 // Applied is what became of a resource's settings at the last reset of the server.
 type Applied struct {
 	Path, Type string // of the resource
-	Time       string // as the iLO has it; empty if it does not tell
+	Time       string // in the iLO's words; empty if it gives none
 	Messages   []redfisherror.Message
 }
 
-// Results reads all resources that have settings, for what became of these. What
-// cannot be read is left out, as Unread tells, unless nothing can be.
+// Results reads from all resources with settings what became of these. It leaves out
+// what cannot be read, and Unread names it. If nothing can be read it fails.
 func (r *Reader) Results(ctx context.Context) (all []Applied, err error) {
 	err = r.eachWithSettings(ctx, func(x *Resource) error {
 		var body struct {
@@ -111,7 +110,7 @@ func (r *Reader) Results(ctx context.Context) (all []Applied, err error) {
 			_ = json.Unmarshal(raw, &told)
 			if messages := redfisherror.Parse(raw); len(messages) > 0 {
 				all = append(all, Applied{x.Path, x.Type, told.Time, messages})
-				break // an iLO 4 tells the same in both
+				break // an iLO 4 has the same in both
 			}
 		}
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/ilod/ilod/agent/ilopath"
 )
 
-// section is a kind of components in an inventory.
+// section is one kind of component in an inventory.
 type section struct {
 	name, odataType string
 	below           string   // part of the paths of its resources
@@ -30,7 +30,7 @@ var sections = []section{
 	{"software", "SoftwareInventory.", "/softwareinventory/", "", []string{"Name", "Version"}},
 }
 
-// Sections are the names of what an inventory can be about.
+// Sections are the names of all sections of an inventory.
 func Sections() []string {
 	names := make([]string, len(sections))
 	for i, s := range sections {
@@ -46,10 +46,9 @@ type Section struct {
 	Components []map[string]any // values by column; a component need not have all of them
 }
 
-// Inventory reads the sections with these names. Of components that are absent it
-// tells only if it is asked to. What a server has none of is left out, and so is
-// what cannot be read, as Unread tells; the error is that of reading the directory,
-// or of reading anything, if nothing could be read.
+// Inventory reads the sections with these names. It lists absent components only if
+// absent is true. It leaves out empty sections, and what cannot be read; Unread names
+// that. It fails if the directory cannot be read, or nothing else can.
 func (r *Reader) Inventory(ctx context.Context, names []string, absent bool) (all []Section, err error) {
 	if _, err := r.Entries(ctx); err != nil {
 		return nil, err

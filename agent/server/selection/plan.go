@@ -58,8 +58,8 @@ func (s *Selected) Plan(ctx context.Context, assignments []Assignment) (all []Pa
 	return all, nil
 }
 
-// needs compares a PATCH with what the iLO has now, in the settings of a resource that
-// has some.
+// needs compares a PATCH with what the iLO has now. If the resource has settings, these
+// count.
 func (s *Selected) needs(ctx context.Context, x *Resource, body map[string]any) (bool, error) {
 	path := x.Settings()
 	if path == "" {
@@ -72,13 +72,13 @@ func (s *Selected) needs(ctx context.Context, x *Resource, body map[string]any) 
 	return err == nil && !equal.Asked(now.Body, body), err
 }
 
-// LeftOut is a saved setting that a resource has otherwise, and that cannot be written.
+// LeftOut is a saved setting that differs from the resource and cannot be written.
 type LeftOut struct{ Path, Pointer string }
 
-// Restore plans what gives resources their saved settings, without what they have
-// already, or will have after a reset of the server. A resource that cannot be read is
-// left out, as Unread tells, unless none can be. The error wraps ErrValue if a resource
-// would refuse its settings.
+// Restore plans the writes that give resources their saved settings. It leaves out what
+// they have already, or will have after a reset of the server. It leaves out resources
+// that cannot be read, and Unread names them; if none can be read it fails. The error
+// wraps ErrValue if a resource would refuse its settings.
 func (r *Reader) Restore(ctx context.Context, checker *schema.Checker, all []Saved) (patches []Patch, left []LeftOut, err error) {
 	had := false
 	for i, s := range all {

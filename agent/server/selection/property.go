@@ -13,7 +13,7 @@ import (
 	"github.com/ilod/ilod/agent/schema"
 )
 
-// split are the names in a property path such as "Oem/Hpe/PostState", a JSON
+// split returns the names in a property path such as "Oem/Hpe/PostState": a JSON
 // pointer without its first slash.
 func split(path string) []string {
 	names := strings.Split(strings.Trim(path, "/"), "/")
@@ -23,8 +23,8 @@ func split(path string) []string {
 	return names
 }
 
-// attributes is where a resource with an attribute registry has its settings. They
-// can be named without it.
+// attributes is the property with the settings of a resource with an attribute
+// registry. Property paths may leave it out.
 const attributes = "Attributes"
 
 func (x *Resource) hasAttributes() bool {
@@ -33,11 +33,10 @@ func (x *Resource) hasAttributes() bool {
 	return registered && has
 }
 
-// Shown is the resource as it is shown: with its attributes among its
-// properties.
+// Shown is the body for people: its attributes stand among its properties.
 func (x *Resource) Shown() map[string]any { return x.show(x.Body) }
 
-// show is Shown of a part of the body.
+// show is Shown for a part of the body.
 func (x *Resource) show(part map[string]any) map[string]any {
 	inner, has := part[attributes].(map[string]any)
 	if !has || !x.hasAttributes() {
@@ -62,7 +61,8 @@ func (x *Resource) shownPath(path string) []string {
 	return names
 }
 
-// reserved are the properties about a resource rather than of what it is for.
+// reserved are the properties about the resource itself, not about the thing that it
+// describes.
 var reserved = []string{
 	"actions", "attributeregistry", "availableactions", "context", "description", "etag", "extref", "id", "links", "modified", "name", "settingsresult", "type",
 }
@@ -78,10 +78,10 @@ func WithoutReserved(body map[string]any) map[string]any {
 	return body
 }
 
-// Project is what each resource has of some properties, named by paths such as
-// "Oem/Hpe/PostState", letter case aside. A path leads into each element of an
-// array, or into that of a number. Resources that have none are left out. For each
-// path that no resource has, missing has an ErrNoProperty.
+// Project takes properties out of each resource. Paths such as "Oem/Hpe/PostState" name
+// them, in any letter case. A path leads into each element of an array, or by a number
+// into one. Resources with none of the properties are left out. missing has an
+// ErrNoProperty for each path that no resource has.
 func Project(found []*Resource, paths []string) (parts []map[string]any, missing []error) {
 	all := make([]map[string]any, len(found))
 	for _, path := range paths {
@@ -144,7 +144,7 @@ func Part(body []byte, pointer string) (json.RawMessage, error) {
 	return part, nil
 }
 
-// lack is a name that is not there, and those that are.
+// lack is a missing name, and the names in its place.
 type lack struct {
 	name  string
 	names []string
@@ -154,7 +154,7 @@ func (x *Resource) lacks(path string, l *lack) error {
 	return fmt.Errorf("%w: %s has no %s%s", ErrNoProperty, x.Path, path, schema.Suggest(l.name, l.names))
 }
 
-// project is what of a value is at a path.
+// project is the part of a value at a path.
 func project(v any, path []string) (any, *lack) {
 	if len(path) == 0 {
 		return v, nil
@@ -193,7 +193,7 @@ func project(v any, path []string) (any, *lack) {
 	return nil, &lack{name: path[0]}
 }
 
-// member finds a property, letter case aside if need be.
+// member finds a property: by its exact name, else in any letter case.
 func member(object map[string]any, name string) (string, bool) {
 	if _, exact := object[name]; exact {
 		return name, true
@@ -206,7 +206,7 @@ func member(object map[string]any, name string) (string, bool) {
 	return name, false
 }
 
-// merge is what is in either of two projections of the same value.
+// merge joins two projections of the same value.
 func merge(a, b any) any {
 	switch b := b.(type) {
 	case map[string]any:

@@ -31,25 +31,24 @@ type Reader struct {
 	unread  []Unread
 }
 
-// show tells how far it is.
+// show reports progress.
 func (r *Reader) show(done, total int) {
 	if r.Progress != nil {
 		r.Progress(done, total)
 	}
 }
 
-// Unread is a resource that could not be read, and why.
+// Unread is a resource that could not be read, with the reason.
 type Unread struct {
 	Path string
 	Err  error
 }
 
-// Unread are the resources that were left out of all that was read, since they
-// could not be.
+// Unread are the resources that were left out because they could not be read.
 func (r *Reader) Unread() []Unread { return r.unread }
 
-// miss leaves a resource out. It returns the error if that is the end of all
-// reading, because ctx has ended.
+// miss notes a resource as unread. It returns err if ctx has ended, which ends all
+// reading.
 func (r *Reader) miss(ctx context.Context, path string, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -67,8 +66,8 @@ type Entry struct {
 	Type string `json:"@odata.type"` // such as "#Bios.v1_0_4.Bios"
 }
 
-// UnmarshalJSON reads an entry in the form of an iLO 4, too. Of something else it
-// makes an entry without path.
+// UnmarshalJSON also reads the form of an iLO 4. Anything else becomes an entry without
+// a path.
 func (e *Entry) UnmarshalJSON(b []byte) error {
 	var body map[string]any
 	_ = json.Unmarshal(b, &body)
@@ -76,7 +75,7 @@ func (e *Entry) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// link is where an object of a body leads; iLO 4 has names of its own for it.
+// link is the path in a link of a body. An iLO 4 has another name for it.
 func link(v any) string {
 	object, _ := v.(map[string]any)
 	path, _ := object["@odata.id"].(string)
@@ -84,14 +83,14 @@ func link(v any) string {
 	return cmp.Or(path, older)
 }
 
-// odataType is the type of a body, for which iLO 4 has a name of its own.
+// odataType is the type of a body. An iLO 4 has another name for it.
 func odataType(body map[string]any) string {
 	text, _ := body["@odata.type"].(string)
 	older, _ := body["Type"].(string)
 	return cmp.Or(text, older)
 }
 
-// Resource is one that was read.
+// Resource is a resource as the Reader got it.
 type Resource struct {
 	Path string
 	Type string // such as "#Bios.v1_0_4.Bios"
@@ -116,11 +115,10 @@ func (r *Reader) Entries(ctx context.Context) ([]Entry, error) {
 	return r.entries, nil
 }
 
-// Find reads the resources that are selected, of which there is one at least. Of
-// resources and the objects for their settings, both of the same type, the latter
-// are left out. One that cannot be read is left out, too, as Unread tells, unless
-// none can be. Errors are ErrNoType, ErrNoProperty and ErrNoMatch of a filter,
-// and those of reading.
+// Find reads the selected resources, and returns at least one or an error. It leaves
+// out settings objects that belong to others of the resources. It also leaves out what
+// cannot be read, and Unread names it; if nothing can be read it fails. The error is
+// ErrNoType, ErrNoProperty or ErrNoMatch of a filter, or one of reading.
 func (r *Reader) Find(ctx context.Context, s Selector) (found []*Resource, err error) {
 	if s.Path != "" {
 		x, err := r.Read(ctx, s.Path)
@@ -142,7 +140,7 @@ func (r *Reader) Find(ctx context.Context, s Selector) (found []*Resource, err e
 	return found, nil
 }
 
-// ofType reads the resources of a type, without the settings of others among them.
+// ofType reads the resources of a type, without those that are the settings of others.
 func (r *Reader) ofType(ctx context.Context, s Selector) ([]*Resource, error) {
 	paths, matches, err := r.listed(ctx, s)
 	if err != nil {
@@ -166,8 +164,8 @@ func (r *Reader) ofType(ctx context.Context, s Selector) ([]*Resource, error) {
 	return slices.DeleteFunc(found, func(x *Resource) bool { return settings[ilopath.Canonical(x.Path)] }), nil
 }
 
-// listed are the paths to read for a type, and which of the resources there are meant:
-// those whose type begins so, else those that have it anywhere in their types.
+// listed returns the paths to read for a type, and which types match: those that begin
+// so, else those that contain it.
 func (r *Reader) listed(ctx context.Context, s Selector) (paths []string, matches func(odataType string) bool, err error) {
 	entries, err := r.Entries(ctx)
 	if err != nil {
@@ -194,8 +192,8 @@ func (r *Reader) listed(ctx context.Context, s Selector) (paths []string, matche
 	return paths, s.contains, nil
 }
 
-// readAll reads those of the resources that match. The error is that of reading, if
-// nothing was found.
+// readAll reads the resources, and keeps those whose type matches. It fails if it keeps
+// none because of an error.
 func (r *Reader) readAll(ctx context.Context, paths []string, matches func(odataType string) bool) (found []*Resource, err error) {
 	var failed error
 	var lost string
@@ -226,7 +224,7 @@ func (r *Reader) readAll(ctx context.Context, paths []string, matches func(odata
 	return nil, failed
 }
 
-// members are those of the collections named after the type.
+// members are the members of the collections of a type.
 func (r *Reader) members(ctx context.Context, s Selector, entries []Entry) (paths []string, err error) {
 	for _, e := range entries {
 		if !strings.EqualFold(Name(e.Type), Name(s.Type)+"Collection") {
@@ -237,7 +235,7 @@ func (r *Reader) members(ctx context.Context, s Selector, entries []Entry) (path
 			return nil, err
 		}
 		var list struct{ Members []Entry }
-		_ = json.Unmarshal(raw, &list) // what has another form has no members
+		_ = json.Unmarshal(raw, &list) // another form has no members
 		for _, m := range list.Members {
 			paths = append(paths, m.Path)
 		}
@@ -245,13 +243,13 @@ func (r *Reader) members(ctx context.Context, s Selector, entries []Entry) (path
 	return paths, nil
 }
 
-// Near adds to the error that there is nothing at a path the one of the directory
-// that was perhaps meant. Other errors, and nil, it returns as they are.
+// Near adds a suggestion to the error that a path does not exist: a similar path of the
+// directory. It returns nil and other errors as they are.
 func (r *Reader) Near(ctx context.Context, path string, err error) error {
 	if !isGone(err) {
 		return err
 	}
-	const root = "/redfish/v1" // which would make all paths alike
+	const root = "/redfish/v1" // with it all paths would look similar
 	entries, _ := r.Entries(ctx)
 	var names []string
 	for _, entry := range entries {
@@ -261,7 +259,7 @@ func (r *Reader) Near(ctx context.Context, path string, err error) error {
 	return fmt.Errorf("%w%s", err, strings.Replace(near, `"`, `"`+root, 1))
 }
 
-// isGone reports that there is no such resource.
+// isGone reports that the resource does not exist.
 func isGone(err error) bool {
 	e, refused := errors.AsType[*redfisherror.Error](err)
 	return refused && e.Status == http.StatusNotFound
@@ -283,8 +281,8 @@ func (r *Reader) Read(ctx context.Context, path string) (*Resource, error) {
 	return x, nil
 }
 
-// readSettled reads a resource, and what will be changed if it is changed: its
-// settings if it has some, else itself.
+// readSettled reads a resource, and the resource that takes its changes: its settings
+// object if it has one, else itself.
 func (r *Reader) readSettled(ctx context.Context, path string) (x, now *Resource, err error) {
 	if x, err = r.Read(ctx, path); err != nil || x.Settings() == "" {
 		return x, x, err
@@ -293,7 +291,7 @@ func (r *Reader) readSettled(ctx context.Context, path string) (x, now *Resource
 	return x, now, err
 }
 
-// errNoObject: the iLO has answered something else than a resource.
+// errNoObject: the iLO did not answer with a resource.
 var errNoObject = errors.New("the answer is not a JSON object")
 
 func (r *Reader) get(ctx context.Context, path string) ([]byte, error) {
@@ -317,8 +315,8 @@ func (r *Reader) get(ctx context.Context, path string) ([]byte, error) {
 	return body, nil
 }
 
-// Settings is the path of the object that takes changes for a resource until the
-// server is reset; empty if there is none. Up to iLO 4 a link leads to it.
+// Settings is the path of the object that keeps changes for a resource until the server
+// is reset; empty if there is none. Up to iLO 4 it stands in a link.
 func (x *Resource) Settings() string {
 	settings, _ := x.Body["@Redfish.Settings"].(map[string]any)
 	path := link(settings["SettingsObject"])
@@ -329,7 +327,7 @@ func (x *Resource) Settings() string {
 	return path
 }
 
-// of are those of the resources that a filter matches.
+// of returns the resources that match the filter.
 func (f Filter) of(found []*Resource) (matching []*Resource, err error) {
 	known := false
 	for _, x := range found {

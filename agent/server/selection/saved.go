@@ -26,10 +26,10 @@ type Saved struct {
 	Settings   map[string]any
 }
 
-// comments is the member of the list that is for people.
+// comments is the member of the list with notes for people.
 const comments = "Comments"
 
-// clock is writable, and is not what anybody wants back.
+// clock is writable, but nobody wants an old time back.
 const clock = "DateTime"
 
 // Save is a file with settings, in ilorest's form, and with comments in front.
@@ -42,9 +42,8 @@ func Save(note map[string]any, all []Saved) []byte {
 	return []byte(JSON(list, "  "))
 }
 
-// Origin is the note for Save: which server this is, and what of it could not be read.
-// What the server does not tell is left out. The error is that of a context that has
-// ended.
+// Origin is the note for Save: which server this is, and which resources could not be
+// read. It leaves out what the server does not say. It fails only if ctx has ended.
 func (r *Reader) Origin(ctx context.Context, unread []Unread) (note map[string]any, err error) {
 	note = map[string]any{}
 	systems, err := r.Find(ctx, Selector{Type: "ComputerSystem."})
@@ -106,10 +105,10 @@ func Load(file []byte) (all []Saved, err error) {
 	return all, nil
 }
 
-// restore is the PATCH that gives a resource saved settings, and the JSON pointers
-// of those that it has otherwise but does not let be written. now is what will be
-// changed: the resource, or what has its settings, which need not have all of its
-// properties. The error wraps ErrValue, or is one of reading.
+// restore returns the PATCH that gives a resource its saved settings, and the JSON
+// pointers of settings that differ but cannot be written. now is the resource that
+// takes the changes, and need not have all properties. The error wraps ErrValue, or is
+// one of reading.
 func (x *Resource) restore(ctx context.Context, checker *schema.Checker, now *Resource, s Saved) (change map[string]any, left []string, err error) {
 	if !strings.EqualFold(Name(s.Type), Name(x.Type)) {
 		return nil, nil, fmt.Errorf("%w: %s is a %s here, not a %s", ErrValue, x.Path, Name(x.Type), Name(s.Type))
@@ -127,7 +126,7 @@ func (x *Resource) restore(ctx context.Context, checker *schema.Checker, now *Re
 			if v.Key != "PropertyNotWritable" && v.Key != "PropertyUnknown" {
 				return nil, nil, fmt.Errorf("%w: %s: %s", ErrValue, x.Path, cmp.Or(v.Text, v.Key))
 			}
-			if rest, removed := without(change, split(v.Pointer)); removed { // else with what it was in
+			if rest, removed := without(change, split(v.Pointer)); removed { // else it went with its parent
 				left = append(left, v.Pointer)
 				change, _ = rest.(map[string]any)
 			}
@@ -140,7 +139,7 @@ func (x *Resource) restore(ctx context.Context, checker *schema.Checker, now *Re
 	return nil, left, nil
 }
 
-// overlay is a body with what another one has otherwise or in addition.
+// overlay is body with the values of over, where over has some.
 func overlay(body, over map[string]any) map[string]any {
 	both := maps.Clone(body)
 	for name, v := range over {
@@ -154,12 +153,13 @@ func overlay(body, over map[string]any) map[string]any {
 	return both
 }
 
-// isAbout tells what is about a resource, or its settings, wherever it stands.
+// isAbout reports properties that describe a resource or its settings, at any depth.
 func isAbout(name string) bool {
 	return name == "Actions" || name == "Links" || name == "SettingsObject"
 }
 
-// minimal is what of a change is not so already, without what is about resources.
+// minimal is the part of a change that body does not have yet, without properties that
+// describe resources.
 func minimal(body, change map[string]any) map[string]any {
 	rest := map[string]any{}
 	for name, v := range change {
@@ -179,10 +179,10 @@ func minimal(body, change map[string]any) map[string]any {
 	return rest
 }
 
-// without takes what a path leads to out of a change, and what is empty then; rest
-// is nil if nothing is left. In an array an element stays in its place, as one that
-// is not changed: an empty object (DSP0266). An array without an element that is no
-// object would mean something else, and is taken out as a whole.
+// without removes the value at a path from a change, and the objects that are empty
+// then. rest is nil if nothing is left. An element of an array stays in its place as an
+// empty object, which means "do not change" (DSP0266). If that element is not an object
+// the whole array goes, since a shorter one would mean something else.
 func without(change any, path []string) (rest any, removed bool) {
 	switch v := change.(type) {
 	case map[string]any:

@@ -8,12 +8,12 @@ import (
 	"github.com/ilod/ilod/agent/schema"
 )
 
-// Selected are the resources that a selector has found, and how to read more.
+// Selected are the resources that a selector found, and how to read more.
 type Selected struct {
 	Selector
 	Found   []*Resource
 	Checker *schema.Checker
-	Reader  *Reader // which has found them
+	Reader  *Reader // found them
 	Current *Reader // asks the iLO
 }
 
@@ -33,8 +33,8 @@ func (s *Selector) Below(paths []string) []string {
 	return paths
 }
 
-// each runs f with each resource. One for which it fails is left out, as Unread
-// tells. The error is that of a context that has ended.
+// each runs f with each resource. If f fails, Unread names the resource. The error
+// means that ctx has ended.
 func (s *Selected) each(ctx context.Context, f func(x *Resource) error) error {
 	for i, x := range s.Found {
 		s.Reader.show(i, len(s.Found))
@@ -47,9 +47,9 @@ func (s *Selected) each(ctx context.Context, f func(x *Resource) error) error {
 	return nil
 }
 
-// Writable are the properties of each resource that are not known to be read-only,
-// as it is shown. A resource that cannot be read is left out, as Unread tells, unless
-// none can be.
+// Writable are the properties of each resource that are not known to be read-only, as
+// Shown has them. It leaves out resources that cannot be read, and Unread names them;
+// if none can be read it fails.
 func (s *Selected) Writable(ctx context.Context) (parts []map[string]any, err error) {
 	err = s.each(ctx, func(x *Resource) error {
 		part, err := x.writable(ctx, s.Checker)
@@ -64,9 +64,9 @@ func (s *Selected) Writable(ctx context.Context) (parts []map[string]any, err er
 	return parts, err
 }
 
-// Settings are what Save writes of the resources: the properties that can be written,
-// with the values that wait for a reset of the server. A resource without any is left
-// out, and one that cannot be read, as Unread tells.
+// Settings are the writable properties of the resources, for Save. They have the values
+// that wait for a reset of the server. It leaves out resources without any, and those
+// that cannot be read; Unread names the latter.
 func (s *Selected) Settings(ctx context.Context) (all []Saved, err error) {
 	err = s.each(ctx, func(x *Resource) error {
 		settings, err := x.writable(ctx, s.Checker)
@@ -84,8 +84,8 @@ func (s *Selected) Settings(ctx context.Context) (all []Saved, err error) {
 	return all, err
 }
 
-// Describe says what is known of properties, each of the first resource that has it.
-// The error is that of the first resource for a property that none has.
+// Describe returns what is known of each property, from the first resource that has it.
+// If none has it, the error is about the first resource.
 func (s *Selected) Describe(ctx context.Context, paths []string) (all []schema.Info, err error) {
 	for _, path := range paths {
 		var first error

@@ -31,8 +31,8 @@ type Selector struct {
 	Filters []Filter
 }
 
-// Filter is what a property of a resource must be, letter case aside; a Value with
-// an asterisk at its end is the beginning.
+// Filter is the value that a property must have, in any letter case. A Value with an
+// asterisk at its end is the beginning of it.
 type Filter struct{ Property, Value string }
 
 func (f *Filter) matches(v any) bool {

@@ -9,21 +9,21 @@ import (
 	"github.com/ilod/ilod/agent/ilopath"
 )
 
-// settled are the types of which resources can have settings: those whose schemas
-// on iLO 4 to 7 have @Redfish.Settings or a link to settings.
+// settled are the types whose resources can have settings: their schemas on iLO 4 to 7
+// have @Redfish.Settings or a link to settings.
 var settled = []string{
 	"Bios", "HpBios", "HpeServerBootSettings", "HpServerBootSettings", "HpeiSCSISoftwareInitiator", "HpiSCSISoftwareInitiator",
 	"HpeKmsConfig", "HpeNvmeOfSoftwareInitiator", "HpeServerConfigLock", "HpeTlsConfig", "SmartStorageConfig",
 	"NetworkAdapter", "NetworkDeviceFunction", "NetworkPort", "Port",
 }
 
-// maxWalk bounds the resources that are read to find those with settings.
+// maxWalk limits how many resources are read to find those with settings.
 const maxWalk = 2048
 
-// eachWithSettings runs f with the resources that have settings, by what they say
-// themselves. It looks at those of the directory that are of a type that can have
-// some, or above one that is named like settings, and at all that they lead to
-// below themselves: an iLO's directory need not list network adapters.
+// eachWithSettings runs f with each resource whose body names its settings. It starts
+// with the directory: with resources of the settled types, and with owners of a path
+// that ends in /settings. From each it follows the links to resources below it, since
+// the directory of an iLO need not list all, such as network adapters.
 func (r *Reader) eachWithSettings(ctx context.Context, f func(x *Resource) error) error {
 	entries, err := r.Entries(ctx)
 	if err != nil {
@@ -45,7 +45,7 @@ func (r *Reader) eachWithSettings(ctx context.Context, f func(x *Resource) error
 		if err == nil {
 			w.below(x)
 			if settings := ilopath.Canonical(x.Settings()); x.Settings() == "" || settings == ilopath.Canonical(path) {
-				continue // the settings of another one can lead to themselves
+				continue // a settings object can name itself
 			}
 			path = x.Settings()
 			err = f(x)
@@ -64,15 +64,15 @@ func (r *Reader) eachWithSettings(ctx context.Context, f func(x *Resource) error
 	return failed
 }
 
-// walk is what is to be read to find resources with settings.
+// walk is the list of resources to read in search of settings.
 type walk struct {
 	paths []string
-	known map[string]bool // that are or were to be read
+	known map[string]bool // on the list, now or before
 	read  int
 }
 
-// newWalk begins with entries of the directory, without those that are named like
-// the settings of another one.
+// newWalk begins with entries of the directory, without those whose path says that they
+// are the settings of another.
 func newWalk(entries []Entry) *walk {
 	w := &walk{known: map[string]bool{}}
 	listed, owners := map[string]bool{}, map[string]bool{}
@@ -113,7 +113,7 @@ func (w *walk) next() (path string, done bool) {
 	return path, false
 }
 
-// below adds what a resource leads to, and what is below it.
+// below adds the resources below x that x links to.
 func (w *walk) below(x *Resource) {
 	settings := ilopath.Canonical(x.Settings())
 	w.paths = slices.DeleteFunc(w.paths, func(path string) bool { return ilopath.Canonical(path) == settings })

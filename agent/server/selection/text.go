@@ -11,9 +11,9 @@ import (
 	"github.com/ilod/ilod/agent/plaintext"
 )
 
-// Text is a value for people, with a newline at its end: a line Name=Value for
-// each property, in order of their names, and what is inside of one indented below
-// it. Nothing in it can be mistaken for another line.
+// Text is a value for people: a line Name=Value for each property, sorted by name. The
+// content of an object or array stands below its name, indented. No value can look like
+// another line. It ends with a newline.
 func Text(v any) string {
 	var b strings.Builder
 	write(&b, v, 0)
@@ -45,7 +45,7 @@ func write(b *strings.Builder, v any, indent int) {
 	}
 }
 
-// isSimple reports what takes one line.
+// isSimple reports a value that fits one line.
 func isSimple(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -56,8 +56,8 @@ func isSimple(v any) bool {
 	return true
 }
 
-// Scalar is a value in one line: a string without quotes unless it is empty, else
-// JSON, but None for null, True and False, as ilorest has them.
+// Scalar is a value in one line, as ilorest prints it: strings without quotes unless
+// empty, None for null, True and False; else JSON.
 func Scalar(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -73,7 +73,8 @@ func Scalar(v any) string {
 	return strings.TrimSuffix(JSON(v, ""), "\n")
 }
 
-// JSON is a value in JSON with a newline at its end. What does not show is escaped.
+// JSON is a value in JSON. It ends with a newline, and invisible characters are
+// escaped.
 func JSON(v any, indent string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
