@@ -30,7 +30,7 @@ man: build ## write the manual into build/man
 	rm -rf build/man
 	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} bin/ilod internal man build/man
 
-# Without a tag there is still a version that the packages' tools can compare.
+# Without a tag, make a version that the packages' tools can still compare.
 package_version = $(if $(filter v0% v1% v2%,$(VERSION)),$(subst -,+,$(VERSION)),0.0.0~$(shell git log -1 --format=%cd.%h --date=format:%Y%m%d%H%M%S))
 
 packages: build-all man ## make deb, rpm and tar.gz for amd64 and arm64 in build/packages
@@ -42,8 +42,8 @@ packages-windows: build-windows ## make msi and zip in build/windows, signed if 
 demo: build ## show ilod at work on a simulated iLO
 	cmd/ilosim/demo.sh bin
 
-# Tests that walk through whole trees in one goroutine. The race detector finds nothing
-# in these, and with it they take ten times as long: they run without it.
+# Tests that walk through whole trees in one goroutine. The race detector can find
+# nothing there and makes them ten times as slow, so they run without it.
 walks = ^($(subst $(space),|,TestAQueryBringsNoMoreThanPlainReads TestRecursiveReadsHoldNoSessions TestWhatLooksSecretIs \
 	TestTagsOfRealTreesTellBodiesApart TestNoReadIsOlderThanAnAction TestNoReadIsOlderThanAWriteToWhatItShows \
 	TestOneBadResourceDoesNotHideTheRest TestSaveThenLoad))$$
@@ -71,7 +71,7 @@ linuxpe-demo: ## deploy a server from an initrd without disk, on the real hpilo 
 test-initramfs: ## make images with dracut and initramfs-tools, and boot them; needs root
 	ILOD_TEST_INITRAMFS=1 $(GO) test -count=1 -v -timeout 45m -run TestInitramfs ./packaging/linuxpe
 
-# Not those whose tests serve Unix sockets, or run on Linux alone.
+# Without packages whose tests serve Unix sockets, or run only on Linux.
 windows_packages = $$($(GO) list ./agent/... ./cache ./chif/... ./platform/... | grep --invert-match -e /gateway -e /chiftest/vm -e /chiftest/wine)
 
 test-windows: build-windows ## run ilod.exe, its tests and what is packed of it under Wine
@@ -86,7 +86,7 @@ test-windows: build-windows ## run ilod.exe, its tests and what is packed of it 
 bench: ## measure; each benchmark compares medians of one run
 	$(GO) test -run '^$$' -bench . -benchmem -count=$(COUNT) ./...
 
-# As build compiles, which so need not do it again.
+# Compile as build does, so that build need not compile again.
 lint: export CGO_ENABLED = 0
 lint: export GOFLAGS = -trimpath
 lint: ## check format, go vet and staticcheck, for Linux and Windows, and that 32 bits compile
@@ -105,7 +105,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 		done; \
 	done
 
-# The packages whose rules hold the promises. Each is a tier of its own that ends within
+# The packages whose rules keep the promises. Each is its own tier, and ends within
 # 20 minutes on two cores.
 MUTANTS ?= agent/ilosession agent/gateway agent/transaction agent/freshness agent/clients agent/schedule cache chif platform cmd/ilod
 

@@ -1,10 +1,10 @@
-# Attacks the installed agent as local users without much right, under the limits
-# of its own unit. Prints one line for each step and "passed" at the end.
+# Attacks the installed agent with the rights of ordinary local users, under the
+# limits of its own unit. Prints one line for each step and "passed" at the end.
 . /lib.sh
 
 as() { runuser -u "$@"; }
 
-# begin ATTACK... starts what alice, a reader, does until end.
+# begin ATTACK... starts an attack of alice, a reader. It runs until end.
 attacks=
 begin() {
 	rm -f "/tmp/ready-$1"
@@ -16,7 +16,7 @@ end() {
 	for attack in $attacks; do kill "$attack" && wait "$attack" || true; done
 	attacks=
 }
-# stands checks that the agent has the same process, and less than its unit allows.
+# stands checks that the agent has the same process and uses less memory than its unit allows.
 stands() {
 	[ "$(pid)" = "$agent" ] || fail "$1: the agent was restarted"
 	most=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$agent/status")
@@ -63,7 +63,7 @@ stands "all at once"
 end
 
 step a reader unfolds accounts
-# What is refused in part is refused as a whole.
+# If the agent refuses a part of an answer, it refuses the whole answer.
 for query in '?$expand=.' '?$expand=*($levels=3)' '?$expand=~' '?only'; do
 	! as alice -- ilod raw GET "/redfish/v1/$query" 2>/dev/null | grep -i -e Administrator -e '"UserName"' || fail "$query"
 	! as alice -- ilod raw GET "/redfish/v1/AccountService/$query" >/dev/null 2>&1 || fail "AccountService/$query"
@@ -119,7 +119,7 @@ for how in "ln -s /root/precious" mkfifo mkdir; do
 	cp -a /tmp/state /var/lib/ilod
 	cp -a /tmp/run /run/ilod
 done
-# Whole directories lead elsewhere.
+# Links in place of whole directories.
 mkdir -p /root/elsewhere
 for dir in cache clients transactions; do
 	rm -rf /var/lib/ilod/$dir

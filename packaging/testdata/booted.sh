@@ -6,15 +6,15 @@ ours() { ctl GET /sessions | tr '{' '\n' | grep -c '"foreign":false' || true; }
 have_ours() { [ "$(ours)" -eq "$1" ]; }
 other_pid() { new=$(pid) && [ "$new" -ne 0 ] && [ "$new" -ne "$1" ]; }
 
-# listing is what the machine has where packages may leave something, but for what
-# systemd, apt and dpkg write for themselves.
+# listing lists the files in places where packages may leave something. It leaves out
+# the files that systemd, apt and dpkg write for themselves.
 listing() {
 	find /etc /opt /run /srv /usr /var -xdev \( -path /var/backups -o -path /var/cache -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/tmp -o -path /run/systemd -o -path /run/probe \) -prune -o -print |
 		grep -v -e '^/etc/[a-z]*-$' -e '^/var/lib/systemd/' -e '^/run/nologin$' | sort
 }
 
-# load_begin has clients at work until load_end, which wants that none failed. One
-# is in the client session of $handle.
+# load_begin keeps clients at work until load_end, which checks that none failed. One
+# client uses the client session of $handle.
 load_begin() {
 	rm -f /tmp/stop /tmp/failed /tmp/errors /tmp/count
 	loads=
@@ -42,7 +42,7 @@ load_end() {
 
 listing >/before
 
-# The container's boot id is not that of its services.
+# The container and its services have different boot ids.
 while umount /proc/sys/kernel/random/boot_id 2>/dev/null; do :; done
 
 step an iLO
@@ -71,7 +71,7 @@ id ilod
 [ "$(stat -c %a /etc/ilod/ilod.toml)" = 644 ] || fail "conffile"
 
 step the units
-# It succeeds for what it ignores, too.
+# It also succeeds for settings that it ignores, so it must print nothing.
 [ -z "$(systemd-analyze verify --man=no ilod.service ilod.socket ilod-tls.socket 2>&1)" ] || fail "$(systemd-analyze verify --man=no ilod.service ilod.socket 2>&1)"
 
 step the agent is not root and has no capability

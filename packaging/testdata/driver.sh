@@ -1,4 +1,4 @@
-# Looks, on a booted Debian with the real driver, whether the service has the iLO's
+# Checks on a booted Debian with the real driver that the service can open the iLO's
 # channels and nothing else. Prints one line for each step and "passed" at the end.
 set -eu
 

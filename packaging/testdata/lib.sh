@@ -1,4 +1,4 @@
-# What the scripts share that use the package on a booted Debian, with ilosim as the iLO.
+# Functions for the scripts that use the package on a booted Debian, with ilosim as the iLO.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 

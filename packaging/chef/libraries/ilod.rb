@@ -3,16 +3,16 @@
 require 'json'
 
 module IlodCookbook
-  # What ilod says of a failure.
+  # A failure, with ilod's message.
   class Error < RuntimeError; end
 
-  # How the resources call the program ilod. What they send goes to its standard
-  # input, so that no secret is among arguments.
+  # The resources call the program ilod through these. They send values on its standard
+  # input, so that no secret is an argument.
   module Helpers
-    # ilod's exit code for a commit that the iLO has accepted and still works at.
+    # ilod's exit code for a commit that the iLO has accepted and not finished.
     ACCEPTED = 105
 
-    # What ilod prints as JSON.
+    # Runs ilod and returns its JSON.
     def ilod(*arguments, input: nil)
       called = shell_out('ilod', *arguments, '--json', **(input ? { input: input } : {}))
       return JSON.parse(called.stdout) if !called.error? || called.exitstatus == ACCEPTED
@@ -20,8 +20,8 @@ module IlodCookbook
       raise Error, ilod_failure(called)
     end
 
-    # What is to be changed on the resource at path for it to have the properties of
-    # both objects, as the iLO is now; with action :run it is changed.
+    # Compares the resource at path with the properties of both objects, and returns the
+    # needed changes. With action :run it also makes them.
     def ilod_changes(path, properties, secrets = {}, action: :look)
       body = ilod_merged(properties, secrets)
       raise ArgumentError, "#{path}: no property is given" if body.empty?
@@ -33,14 +33,14 @@ module IlodCookbook
     rescue Error => e
       raise if secrets.empty?
 
-      # A value in quotes may be abridged, or escaped.
+      # A value in quotes may be cut or escaped, so hide all quoted values.
       message = e.message.gsub(/"(?:[^"\\]|\\.)*"/, '"******"')
       raise Error, ilod_values(secrets).inject(message) { |text, secret| text.gsub(secret, '******') }
     end
 
-    # The same for BIOS attributes, of the resource that the iLO's tree has for them.
-    # ilod reads and writes its settings object. An iLO 4 has the attributes as
-    # properties; changes name them as the attributes in any case.
+    # The same for BIOS attributes, on the BIOS resource in the iLO's tree. ilod reads
+    # and writes its settings object. On an iLO 4 the attributes are properties; the
+    # changes always name them as attributes.
     def ilod_bios_changes(attributes, **options)
       raise ArgumentError, 'no attribute is given' if attributes.empty?
 
@@ -53,7 +53,7 @@ module IlodCookbook
       end
     end
 
-    # What of the wanted properties there is before the changes.
+    # The wanted properties with their values before the changes.
     def ilod_before(wanted, changes)
       changes.each_with_object(JSON.parse(JSON.generate(wanted))) do |change, before|
         *outer, name = change['Property'].split('/').drop(1).map { |part| part.gsub('~1', '/').gsub('~0', '~') }

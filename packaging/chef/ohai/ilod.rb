@@ -2,7 +2,7 @@
 
 require 'json'
 
-# What ilod's cache knows of the server. It opens no session on the iLO.
+# Facts about the server from ilod's cache. It opens no session on the iLO.
 Ohai.plugin(:Ilod) do
   provides 'ilod_inventory'
 

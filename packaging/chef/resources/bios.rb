@@ -3,7 +3,7 @@
 unified_mode true
 provides :ilod_bios
 
-description 'Has BIOS attributes of the local server as they are wanted with its next reset, which others are to do.'
+description 'Sets BIOS attributes of the local server to the wanted values, with its next reset. It does not reset the server.'
 examples <<~RUBY
   ilod_bios 'for virtual machines' do
     attributes 'WorkloadProfile' => 'Virtualization-MaxPerformance'
@@ -16,7 +16,7 @@ property :attributes, Hash, required: true, coerce: proc { |value| JSON.parse(JS
 
 include IlodCookbook::Helpers
 
-# What has to be installed in the same run is not there yet when why-run asks.
+# In why-run, ilod may be missing, because this run would install it.
 load_current_value do |wanted|
   attributes ilod_before(wanted.attributes, ilod_bios_changes(wanted.attributes))
 rescue Errno::ENOENT
@@ -27,7 +27,7 @@ action_class do
   include IlodCookbook::Helpers
 end
 
-action :configure, description: 'Have the attributes.' do
+action :configure, description: 'Set the attributes.' do
   converge_if_changed :attributes do
     ilod_bios_changes(new_resource.attributes, action: :run)
   end

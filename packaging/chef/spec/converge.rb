@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 # A stand-in for the little of Chef that this cookbook needs. It evaluates the cookbook's
-# files as they are, on this machine:
+# unmodified files on this machine:
 #
 #   ruby spec/converge.rb [--why-run] [--node JSON] RECIPE...
 #
-# Resources that are Chef's own are printed and otherwise taken as done.
+# It prints Chef's own resources and assumes that they succeed.
 
 require 'json'
 require 'mixlib/shellout'
@@ -13,7 +13,7 @@ require 'optparse'
 
 COOKBOOK = File.expand_path('..', __dir__)
 
-# What Chef has of it: properties, load_current_value, actions, converge_if_changed.
+# The parts of Chef: properties, load_current_value, actions, converge_if_changed.
 module StandIn
   class Invalid < ArgumentError; end
   class NoCurrentValue < RuntimeError; end
@@ -21,7 +21,7 @@ module StandIn
   def self.why_run? = @why_run
   def self.why_run! = @why_run = true
 
-  # Chef gives it to resources and actions alike.
+  # Chef offers this to resources and to actions.
   module ShellOut
     def shell_out(*command, **options) = Mixlib::ShellOut.new(*command, **options).run_command
   end
@@ -48,7 +48,7 @@ module StandIn
     def show(value) = options[:sensitive] ? '(suppressed sensitive property)' : value.inspect
   end
 
-  # What the files in resources/ are evaluated in.
+  # The files in resources/ are evaluated in this.
   class Resource
     include ShellOut
     attr_reader :name, :values
@@ -98,7 +98,7 @@ module StandIn
     def current_value_does_not_exist! = raise(NoCurrentValue)
     def notifies(*) = nil
 
-    # Only what identifies the resource is known of it before it is loaded.
+    # Before the load, only the identity of the resource is known.
     def self.load(wanted)
       new(wanted.name).tap do |current|
         properties.each_value { |p| current.values[p.name] = p.read(wanted) if p.options[:name_property] }
@@ -120,7 +120,7 @@ module StandIn
     end
   end
 
-  # What the action's block runs in.
+  # The action's block runs in this.
   class Provider
     include ShellOut
     attr_reader :new_resource, :current_resource, :updated
@@ -145,14 +145,14 @@ module StandIn
     end
   end
 
-  # One of Chef's own resources: what a recipe says of it.
+  # One of Chef's own resources, as the recipe declares it.
   class Foreign < BasicObject
     def initialize = @said = {}
     def method_missing(name, *values) = @said[name] = values # rubocop:disable Style/MissingRespondToMissing
     def said! = @said
   end
 
-  # What a recipe is evaluated in.
+  # A recipe is evaluated in this.
   class Recipe
     attr_reader :node
 

@@ -1,4 +1,4 @@
-# What a server has set by its own iLO.
+# Settings of a server, through its own iLO.
 ilod_resource { '/redfish/v1/Systems/1/':
   properties => {
     'AssetTag' => 'rack 7',

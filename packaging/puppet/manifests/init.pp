@@ -1,11 +1,11 @@
-# Installs ilod, configures it, and has its agent run.
+# Installs ilod, configures it, and runs its agent.
 #
 # @param config
-#   What the configuration file is to have, by its own names. What is not given has
-#   ilod's default.
+#   The content of the configuration file, with its own names. Other keys keep ilod's
+#   default.
 # @param credentials
 #   User name and password of an iLO account, for the service of the package. Only for an iLO whose security state
-#   wants credentials from its host.
+#   requires credentials from its host.
 # @param manage_package
 #   Whether to install the package.
 # @param package_name
@@ -17,13 +17,13 @@
 # @param package_provider
 #   How to install it, such as apt for a file on Debian.
 # @param manage_service
-#   Whether to see to the services.
+#   Whether to manage the services.
 # @param service_ensure
 #   Whether the socket and the agent run.
 # @param service_enable
 #   Whether they start with the system.
 # @param inventory
-#   Whether to have the agent read what the fact ilod shows, in the next run.
+#   Whether the agent reads the values that the fact ilod shows in the next run.
 # @param config_file
 #   The configuration file.
 #
@@ -96,8 +96,8 @@ class ilod (
     }
 
     if $inventory and $service_ensure == 'running' {
-      # Reading is no change and, where there is no answer, no failure: the check does it,
-      # and the command is never run.
+      # A read must not count as a change, and a missing answer not as a failure. So the
+      # check reads, and the command never runs.
       exec { 'ilod: read the inventory':
         command  => 'false',
         onlyif   => 'ilod get /redfish/v1/ /redfish/v1/Systems/1/ && false',

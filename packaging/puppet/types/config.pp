@@ -1,4 +1,4 @@
-# What /etc/ilod/ilod.toml may have.
+# The possible content of /etc/ilod/ilod.toml.
 type Ilod::Config = Struct[{
     Optional['device']           => String[1],
     Optional['state-dir']        => Pattern[/\A\//],

@@ -5,7 +5,7 @@
     Author = 'ilod authors'
     CompanyName = 'ilod authors'
     Copyright = 'Apache-2.0'
-    Description = 'Redfish of the local HPE iLO, by ilod.exe: objects instead of text.'
+    Description = 'Redfish of the local HPE iLO, through ilod.exe: objects instead of text.'
     PowerShellVersion = '5.1'
     FunctionsToExport = @('Get-IlodResource', 'Set-IlodResource', 'Get-IlodHealth', 'Invoke-IlodBatch')
     CmdletsToExport = @()

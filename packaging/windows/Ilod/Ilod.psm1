@@ -1,8 +1,8 @@
 # Functions that run ilod.exe and return objects instead of text.
 Set-StrictMode -Version 2
 
-# Find-Program returns the path of ilod.exe: of the zip that this module is part of, of
-# the installation, or in PATH. The current directory is none of these.
+# Find-Program returns the path of ilod.exe: in the zip with this module, in the
+# installation, or in PATH. It does not look in the current directory.
 function Find-Program {
     foreach ($directory in @((Split-Path -Parent $PSScriptRoot), (Join-Path ([Environment]::GetFolderPath('ProgramFiles')) 'ilod'))) {
         $program = Join-Path $directory 'ilod.exe'
@@ -13,15 +13,15 @@ function Find-Program {
     return @(Get-Command -Name 'ilod' -CommandType Application -ErrorAction Stop)[0].Source
 }
 
-# ConvertTo-Argument quotes a word as Windows programs take a command line apart.
+# ConvertTo-Argument quotes a word for the command line of a Windows program.
 function ConvertTo-Argument([string] $Word) {
     '"' + (($Word -replace '(\\*)"', '$1$1\"') -replace '(\\+)$', '$1$1') + '"'
 }
 
 # Invoke-Program runs ilod with words and standard input, and returns what it prints.
-# Its error becomes one of the cmdlet's, with the name of the exit code as its id.
+# A failure becomes an error of the cmdlet; its id is the name of the exit code.
 function Invoke-Program([System.Management.Automation.PSCmdlet] $Caller, [string[]] $Words, [string] $Text, [object] $Target) {
-    # No pipeline: it would convert text by the console's code page.
+    # No pipeline: it would convert text to the console's code page.
     $utf8 = New-Object System.Text.UTF8Encoding $false
     $start = New-Object System.Diagnostics.ProcessStartInfo
     $start.FileName = Find-Program
@@ -42,7 +42,7 @@ function Invoke-Program([System.Management.Automation.PSCmdlet] $Caller, [string
             $process.StandardInput.BaseStream.Write($bytes, 0, $bytes.Length)
             $process.StandardInput.Close()
         } catch [System.IO.IOException] {
-            # It ended before it read all, and says why.
+            # ilod ended before it read everything, and says why.
             $Caller.WriteVerbose($_.Exception.Message)
         }
         $process.WaitForExit()
@@ -92,7 +92,7 @@ function Invoke-Program([System.Management.Automation.PSCmdlet] $Caller, [string
 .SYNOPSIS
 Gets resources of the local iLO, or some of their properties.
 .DESCRIPTION
-Each resource is an object as the iLO has it. A running agent answers from its cache where that is fresh enough.
+Each resource is an object with the iLO's own properties. A running agent answers from its cache if that is fresh enough.
 .PARAMETER Path
 Paths of resources, such as /redfish/v1/Systems/1/.
 .PARAMETER Type
@@ -100,7 +100,7 @@ The type of resources, such as ComputerSystem. or Bios.
 .PARAMETER Property
 Properties of these, such as Model or Status/Health. Default: all.
 .PARAMETER Filter
-Only resources that have this, such as Status/Health=OK.
+Only resources that match, such as Status/Health=OK.
 .PARAMETER Fresh
 Ask the iLO, not the cache.
 .EXAMPLE
@@ -158,10 +158,10 @@ function Get-IlodResource {
 .SYNOPSIS
 Changes properties of resources of the local iLO, all in one transaction.
 .DESCRIPTION
-Only what differs is sent, and if one of the changes fails, those before it are undone. -WhatIf says what would change.
-Values go to ilod through its standard input, so that nobody sees them among the arguments.
+It sends only what differs. If one change fails, ilod undoes the changes before it. -WhatIf says what would change.
+Values go to ilod through its standard input, so nobody sees them among the arguments.
 .PARAMETER Path
-The path of the resource, such as /redfish/v1/Systems/1/; of BIOS settings that of the pending ones.
+The path of the resource, such as /redfish/v1/Systems/1/. For BIOS settings give the path of the pending settings.
 .PARAMETER Property
 Properties and their values, as a hash table or an object.
 .EXAMPLE
@@ -233,7 +233,7 @@ function Get-IlodHealth {
 .SYNOPSIS
 Runs commands of ilod in one session on the iLO, and returns what they print as objects.
 .PARAMETER Path
-A file with one command on each line, as of ilod batch.
+A file with one command on each line, as for ilod batch.
 .PARAMETER Command
 The commands themselves.
 .PARAMETER KeepGoing

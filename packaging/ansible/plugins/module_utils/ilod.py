@@ -6,7 +6,7 @@
 import json
 import re
 
-# ilod's exit code for a commit that the iLO has accepted and still works at.
+# ilod's exit code for a commit that the iLO has accepted and not finished.
 ACCEPTED = 105
 
 

@@ -8,10 +8,10 @@ module: ilod_bios
 short_description: BIOS settings of the local server
 version_added: 0.1.0
 description:
-  - Gives BIOS attributes of the server that the module runs on the values that are wanted, with the next reset of the
-    server. The module does not reset it.
-  - The resource is found in the iLO's tree. What is compared and changed is its settings object, so what waits for a
-    reset already is not sent again.
+  - Sets BIOS attributes of the local server to the wanted values, with the next reset of the server. The module does
+    not reset it.
+  - The module finds the resource in the iLO's tree. It compares and changes the settings object, so it does not send
+    again what already waits for a reset.
 options:
   attributes:
     description: BIOS attributes and their values, as C(ilod list --select Bios.) names them.
@@ -27,7 +27,7 @@ notes:
 '''
 
 EXAMPLES = r'''
-- name: Have the BIOS settings
+- name: Set the BIOS settings
   ilod.ilod.ilod_bios:
     attributes:
       WorkloadProfile: Virtualization-MaxPerformance
@@ -41,7 +41,7 @@ EXAMPLES = r'''
 
 RETURN = r'''
 changes:
-  description: What differed from the settings that wait for a reset, or in check mode differs.
+  description: Differences from the settings that wait for a reset. In check mode they are not changed.
   returned: success
   type: list
   elements: dict
@@ -64,7 +64,7 @@ changes:
       from: LegacyBios
       to: Uefi
 result:
-  description: What became of the transaction, such as C(unchanged) or C(committed).
+  description: The result of the transaction, such as C(unchanged) or C(committed).
   returned: never in check mode
   type: str
 reboot_required:
@@ -102,10 +102,10 @@ def main():
     if not isinstance(found, dict):
         module.fail_json(msg='there are several BIOS resources: use ilod_resource with the path of one of them')
     path = found['@odata.id']
-    # An iLO 4 has the attributes as properties.
+    # On an iLO 4 the attributes are properties.
     body = {'Attributes': attributes} if found['@odata.type'].startswith('#Bios.') else attributes
     result = ensure(module, path, body)
-    # A change back to what is in effect needs no reset. In check mode nobody knows yet.
+    # A change back to what is in effect needs no reset. Check mode cannot know that yet.
     needed = result.get('reboot_required', result['changed'])
     result['reboot_required'] = needed or waits(module, path, attributes)
     module.exit_json(**result)

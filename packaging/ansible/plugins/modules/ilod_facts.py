@@ -8,13 +8,13 @@ module: ilod_facts
 short_description: Inventory and health of the local server
 version_added: 0.1.0
 description:
-  - Sets the fact C(ilod) to what the iLO knows of the server that the module runs on.
-  - It is read from the cache of C(ilod) where that is fresh enough, else from the iLO.
+  - Sets the fact C(ilod) to what the iLO knows about the local server.
+  - It reads from the cache of C(ilod) if that is fresh enough, otherwise from the iLO.
 options:
   offline:
     description:
-      - Take what the cache has, however old, and open no session on the iLO.
-      - The module fails if the cache has nothing.
+      - Use the cache, however old it is, and open no session on the iLO.
+      - The module fails if the cache is empty.
     type: bool
     default: false
 author:
@@ -27,7 +27,7 @@ notes:
 '''
 
 EXAMPLES = r'''
-- name: Take the inventory as it was last seen
+- name: Read the inventory from the cache
   ilod.ilod.ilod_facts:
     offline: true
 
@@ -38,7 +38,7 @@ EXAMPLES = r'''
 
 RETURN = r'''
 ansible_facts:
-  description: The fact C(ilod), which has what C(ilod health --json) prints.
+  description: The fact C(ilod), with the output of C(ilod health --json).
   returned: success
   type: dict
   contains:
@@ -46,7 +46,7 @@ ansible_facts:
       description:
         - C(system), C(firmware), C(licenses), C(processors), C(memory), C(drives), C(fans), C(temperatures),
           C(powerSupplies), C(power), C(log), C(parts) with the state of each kind, C(problems).
-        - C(state) is that of the whole; C(age) is how old the data are at most, in seconds.
+        - C(state) is the state of the whole server; C(age) is the age of the oldest data, in seconds.
       type: dict
       returned: always
 '''

@@ -8,10 +8,10 @@ module: ilod_resource
 short_description: Properties of a Redfish resource of the local iLO
 version_added: 0.1.0
 description:
-  - Gives a resource of the iLO of the server that the module runs on the properties that are wanted.
-  - What is so already is not sent. What differs is checked and sent as one transaction, which C(ilod) undoes as far as
-    the iLO lets it if part of it is refused.
-  - The present state is asked of the iLO, so that a change from elsewhere is seen.
+  - Sets properties of a resource of the local iLO to the wanted values. The module runs on the server.
+  - It sends only what differs, as one transaction, and checks it first. If the iLO refuses a part, C(ilod) undoes the
+    rest as far as the iLO lets it.
+  - It reads the present state from the iLO, so it sees changes from elsewhere.
 options:
   path:
     description: Path of the resource.
@@ -19,15 +19,15 @@ options:
     required: true
   properties:
     description:
-      - Properties as the resource has them, nested ones too. Properties that are not named stay as they are; an array is
+      - Properties in the form that the resource has, also nested. Other properties stay as they are; an array is
         replaced as a whole.
       - Types matter. A template gives a string unless its task uses a filter such as C(int) and C(jinja2_native) is on.
     type: dict
     default: {}
   secrets:
     description:
-      - More properties of the same form, whose values are in no output and no log.
-      - The iLO shows no passwords, so they cannot be compared. A task that sets one changes the host in each run.
+      - More properties in the same form. No output and no log shows their values.
+      - The iLO shows no passwords, so the module cannot compare them. A task that sets one changes the host in each run.
     type: dict
     default: {}
 author:
@@ -37,11 +37,11 @@ requirements:
   - root, or a role in the configuration of ilod's agent that may make the change
 notes:
   - Supports C(check_mode) and C(diff).
-  - Without ilod's agent each task has a session of its own on the iLO, which it deletes.
+  - Without ilod's agent each task opens its own session on the iLO and deletes it.
 '''
 
 EXAMPLES = r'''
-- name: Have the asset tag, and boot from the network once
+- name: Set the asset tag, and boot from the network once
   ilod.ilod.ilod_resource:
     path: /redfish/v1/Systems/1/
     properties:
@@ -65,7 +65,7 @@ changes:
   elements: dict
   contains:
     path:
-      description: Path of the resource that takes the change, which may be the settings object of the one given.
+      description: Path of the resource that takes the change. It may be the settings object of the given resource.
       type: str
     property:
       description: The property, as a JSON pointer.

@@ -1,8 +1,8 @@
 require 'json'
 require 'open3'
 
-# A small inventory of the server, as the agent's cache has it, however old. The iLO is
-# not asked. Without an agent, or with nothing cached, there is no such fact.
+# A small inventory of the server from the agent's cache, however old. It does not ask
+# the iLO. Without an agent, or with an empty cache, the fact does not exist.
 Facter.add(:ilod, timeout: 10) do
   setcode do
     ilod = Facter::Core::Execution.which('ilod')

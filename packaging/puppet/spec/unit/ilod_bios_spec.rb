@@ -3,7 +3,7 @@ require 'spec_helper'
 describe Puppet::Type.type(:ilod_bios) do
   let(:provider) { described_class.provider(:cli) }
 
-  # ilod answers what is given for its first argument.
+  # ilod gives the answer for its first argument.
   def ilod(**answers)
     @calls = []
     allow(provider).to receive(:ilod) do |*args, input: nil|

@@ -9,8 +9,8 @@ describe Puppet::Type.type(:ilod_resource) do
     described_class.new(path: '/redfish/v1/Systems/1/', properties: properties, provider: :cli, **others)
   end
 
-  # ilod is what stands in for the program: its arguments and input are kept, and it
-  # answers one after the other.
+  # ilod stands in for the program. It keeps its arguments and input, and gives its
+  # answers in order.
   def ilod(*answers)
     @calls = []
     allow(described_class.provider(:cli)).to receive(:command).with(:ilod).and_return('/bin/ilod')
@@ -27,7 +27,7 @@ describe Puppet::Type.type(:ilod_resource) do
 
   it 'takes paths of resources only' do
     ['/', 'Systems/1', '/redfish/v1/Systems/1?x', '/redfish/v1/Systems/1#/AssetTag', '/redfish/v1/Sys tems/'].each do |path|
-      expect { described_class.new(path: path, properties: { 'a' => 1 }) }.to raise_error(Puppet::Error, /is no path of a Redfish resource/)
+      expect { described_class.new(path: path, properties: { 'a' => 1 }) }.to raise_error(Puppet::Error, /is not the path of a Redfish resource/)
     end
   end
 

@@ -1,19 +1,19 @@
 require 'json'
 
-# Properties that a Redfish resource is to have: a hash, as deep as the resource
-# itself. What it does not name is left alone.
+# The wanted properties of a Redfish resource: a hash, nested as in the resource.
+# Other properties stay as they are.
 class Puppet::Property::Ilod < Puppet::Property
   REDACTED = '[redacted]'.freeze
 
-  # Names of what an iLO takes and never shows, as ilod knows them. Such values are
-  # not shown even if they are not Sensitive.
+  # Names of properties that an iLO accepts and never shows, as in ilod's own list. Hide
+  # their values even if they are not Sensitive.
   SECRET = /(password|passphrase|passwd|secret|token|key|credential)\z/i.freeze
 
-  # What ilod has for a value that the iLO does not show.
+  # ilod prints this for a value that the iLO does not show.
   UNKNOWN = '******'.freeze
 
-  # The properties with their secrets; the value of Puppet's own is without them, since
-  # that gets into reports and files.
+  # The properties with their secrets. Puppet's own value has none, because Puppet writes
+  # it into reports and files.
   attr_reader :wanted
 
   def unsafe_validate(value)
@@ -27,7 +27,7 @@ class Puppet::Property::Ilod < Puppet::Property
     show(value)
   end
 
-  # The properties as the iLO has them now.
+  # The present properties on the iLO.
   def retrieve
     return :absent unless wanted
 
@@ -37,7 +37,7 @@ class Puppet::Property::Ilod < Puppet::Property
   end
 
   def insync?(_is)
-    # Puppet has one line for all of the resource, and none of the form "from -> to".
+    # Puppet prints one line for the whole resource, without "from -> to".
     each_change { |name, from, to| send_log(resource[:loglevel], "#{name}: #{from} -> #{to} (noop)") } if noop
     @changes.empty?
   end
@@ -78,7 +78,7 @@ class Puppet::Property::Ilod < Puppet::Property
     hidden ? REDACTED : change[side]
   end
 
-  # Is something of the property a secret? One whose place is not found is, too.
+  # Is part of the property a secret? If its place is not found, assume so.
   def secret_at?(names)
     declared = names.reduce(should) { |value, name| value.is_a?(Hash) ? value.fetch(name, REDACTED) : value }
     JSON.generate(declared).include?(REDACTED)
@@ -94,7 +94,7 @@ class Puppet::Property::Ilod < Puppet::Property
     value.is_a?(Puppet::Pops::Types::PSensitiveType::Sensitive)
   end
 
-  # The value as it is to be sent.
+  # The value to send.
   def reveal(value, secret = false)
     case value
     when Hash then value.to_h { |name, v| [name.to_s, reveal(v, secret || (v.is_a?(String) && SECRET.match?(name.to_s)))] }
@@ -108,7 +108,7 @@ class Puppet::Property::Ilod < Puppet::Property
     end
   end
 
-  # The value as it may be shown.
+  # The value to show.
   def show(value)
     case value
     when Hash then value.to_h { |name, v| [name.to_s, v.is_a?(String) && SECRET.match?(name.to_s) ? REDACTED : show(v)] }
@@ -118,13 +118,13 @@ class Puppet::Property::Ilod < Puppet::Property
     end
   end
 
-  # Runs the block, from whose errors the secrets are removed: ilod may quote what the
+  # Runs the block and removes secrets from its errors: ilod may quote a value that the
   # iLO refuses.
   def truthfully
     yield
   rescue Puppet::Error => e
     reveal(wanted, true) if sensitive
-    # A value in quotes may be an abridged secret.
+    # A value in quotes may be a secret that was cut, so hide all quoted values.
     message = @secrets.empty? ? e.message : e.message.gsub(/"(?:[^"\\]|\\.)*"/, %("#{REDACTED}"))
     forms = @secrets.flat_map { |s| [s, JSON.generate(s)[1..-2], s.inspect[1..-2]] }.reject(&:empty?).uniq
     raise Puppet::Error, message.gsub(Regexp.union(forms.sort_by { |s| -s.length }), REDACTED), cause: nil

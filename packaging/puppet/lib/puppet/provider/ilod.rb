@@ -1,13 +1,13 @@
 require 'json'
 require 'open3'
 
-# What the providers have in common: they ask ilod's command line, in JSON. What is
-# to be set goes to its standard input, for arguments and files can be seen by others.
+# The common part of the providers: they run ilod's command line, with JSON. They send
+# values on its standard input, because others can see arguments and files.
 class Puppet::Provider::Ilod < Puppet::Provider
-  # The exit code for a commit that the iLO has accepted and still works at.
+  # The exit code for a commit that the iLO has accepted and not finished.
   ACCEPTED = 105
 
-  # The document that ilod prints, if it prints one. An error has ilod's own words.
+  # The document that ilod prints, if it prints one. An error has ilod's message.
   def self.ilod(*args, input: '')
     debug("ilod #{args.join(' ')}")
     out, err, status = Open3.capture3(command(:ilod), *args, stdin_data: input, binmode: true)
@@ -21,7 +21,7 @@ class Puppet::Provider::Ilod < Puppet::Provider
     raise Puppet::Error, "ilod #{args.join(' ')}: #{e.message}"
   end
 
-  # What --json has on standard error: message and remedy.
+  # --json writes this on standard error: message and remedy.
   def self.reason(err)
     error = err.lines.map { |line| JSON.parse(line) rescue nil }.grep(Hash).last&.fetch('error', nil)
     return err.strip[/.+/m] unless error.is_a?(Hash)
@@ -30,21 +30,21 @@ class Puppet::Provider::Ilod < Puppet::Provider
   end
   private_class_method :reason
 
-  # Puppet calls it after the last resource of the catalog. The agent forgets what it
-  # has changed; this has it know again what the fact shows.
+  # Puppet calls this after the last resource of the catalog. The agent drops changed
+  # resources from its cache; this fills the cache again for the fact.
   def self.post_resource_eval
     ilod('get', '--json', '/redfish/v1/', '/redfish/v1/Systems/1/')
   rescue Puppet::Error => e
     debug(e.message)
   end
 
-  # What would have to be changed for the resource to have the properties, as it is
-  # on the iLO now: hashes of Property, From, To.
+  # The changes that the resource on the iLO needs to have the properties: hashes of
+  # Property, From, To.
   def changes(properties)
     run(properties, '--dry-run')['Changes']
   end
 
-  # Has the resource have the properties, in one transaction.
+  # Sets the properties of the resource, in one transaction.
   def change(properties)
     result = run(properties)
     resource.notice('the iLO has accepted this, and still works at it') if result['Result'] == 'accepted'
@@ -56,7 +56,7 @@ class Puppet::Provider::Ilod < Puppet::Provider
     reset_required
   end
 
-  # What a type does about a change that waits for a reset.
+  # A type overrides this to act on a change that waits for a reset.
   def reset_required; end
 
   private

@@ -2,8 +2,8 @@ require_relative '../property/ilod'
 
 Puppet::Type.newtype(:ilod_resource) do
   @doc = <<-DOC
-    Properties of a resource of the server's iLO, by its Redfish path. What differs on the iLO now is changed in
-    one transaction; what is not named is left alone.
+    Properties of a resource of the server's iLO, by its Redfish path. The type changes the differences in one
+    transaction; other properties stay as they are.
 
         ilod_resource { '/redfish/v1/Systems/1/':
           properties => {
@@ -17,22 +17,22 @@ Puppet::Type.newtype(:ilod_resource) do
     desc 'The path, such as /redfish/v1/Systems/1/.'
 
     validate do |value|
-      raise ArgumentError, "#{value} is no path of a Redfish resource, such as /redfish/v1/Systems/1/" unless value.match?(%r{\A/redfish/v1/[^?#\s]*\z})
+      raise ArgumentError, "#{value} is not the path of a Redfish resource, such as /redfish/v1/Systems/1/" unless value.match?(%r{\A/redfish/v1/[^?#\s]*\z})
     end
   end
 
   newproperty(:properties, parent: Puppet::Property::Ilod) do
     desc <<-DOC
-      A hash of properties, which may be hashes themselves; a list is one value. Numbers and booleans are those of
-      Puppet. Values that are `Sensitive`, the hash itself or any inside of it, are never shown.
+      A hash of properties, which may be nested; a list is one value. Numbers and booleans are Puppet's. Nothing shows
+      `Sensitive` values. The whole hash, or any value inside it, may be `Sensitive`.
     DOC
   end
 
   newparam(:hidden) do
     desc <<-DOC
-      When to send properties that the iLO takes and never shows, such as a password, and which therefore cannot be
-      compared: `always`, which is a change in each run, or `refresh`, that is, when the resource is notified or
-      another of its properties is changed.
+      When to send properties that the iLO accepts and never shows, such as a password. They cannot be compared.
+      `always` makes a change in each run. `refresh` sends them when the resource gets a notification or another of its
+      properties changes.
     DOC
 
     newvalues(:always, :refresh)

@@ -1,16 +1,16 @@
 require_relative '../ilod'
 
 Puppet::Type.type(:ilod_bios).provide(:cli, parent: Puppet::Provider::Ilod) do
-  desc 'Asks the command line of ilod.'
+  desc 'Runs the command line of ilod.'
 
   commands ilod: 'ilod'
 
   class << self
-    # How the server is to be reset at the end of the run, nil if not.
+    # How to reset the server at the end of the run; nil: no reset.
     attr_accessor :reboot
 
-    # The resource of the BIOS: where it is and its type, which differ by the generation
-    # of the iLO. It is asked once in a run.
+    # The path and the type of the BIOS resource, which differ between iLO generations.
+    # A run asks for them once.
     def bios(selector)
       @bios ||= {}
       @bios[selector] ||= ilod('get', '--select', selector, '--json', '@odata.id', '@odata.type')
@@ -30,7 +30,7 @@ Puppet::Type.type(:ilod_bios).provide(:cli, parent: Puppet::Provider::Ilod) do
     bios['@odata.id']
   end
 
-  # An iLO 4 has the attributes as properties.
+  # On an iLO 4 the attributes are properties.
   def body(attributes)
     bios['@odata.type'].start_with?('#Bios.') ? { 'Attributes' => attributes } : attributes
   end

@@ -1,7 +1,7 @@
 require_relative '../ilod'
 
 Puppet::Type.type(:ilod_resource).provide(:cli, parent: Puppet::Provider::Ilod) do
-  desc 'Asks the command line of ilod.'
+  desc 'Runs the command line of ilod.'
 
   commands ilod: 'ilod'
 
