@@ -14,10 +14,10 @@ import (
 	"github.com/ilod/ilod/agent/server/selection"
 )
 
-// errNotCached: --offline, and the cache has nothing.
+// errNotCached: with --offline, the cache has no answer.
 var errNotCached = errors.New("not in the cache")
 
-// reading is how old an answer may be.
+// reading are the flags that say how old an answer may be.
 type reading struct {
 	fresh, offline bool
 	maxAge         time.Duration
@@ -30,7 +30,7 @@ func (r *reading) flags(flags *pflag.FlagSet) {
 	flags.Lookup("max-age").DefValue = ""
 }
 
-// header says it in HTTP (RFC 9111 §5.2.1).
+// header is the same as a header of requests (RFC 9111 §5.2.1).
 func (r *reading) header() (http.Header, error) {
 	aged := r.maxAge != -1
 	if aged && r.maxAge < 0 {
@@ -52,8 +52,8 @@ func (r *reading) header() (http.Header, error) {
 	return http.Header{"Cache-Control": {value}}, nil
 }
 
-// withHeader adds header fields to each request. Of an answer that only the cache
-// may give it makes errNotCached if that has none.
+// withHeader adds header fields to each request. If a request is for the cache alone,
+// and the cache has no answer, it fails with errNotCached.
 type withHeader struct {
 	http.RoundTripper
 	header http.Header
@@ -71,7 +71,8 @@ func (w withHeader) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// directly reads resources as they are, whatever the variables of the client session.
+// directly reads resources as they are: the variables of the client session have no
+// effect.
 func directly(rt http.RoundTripper, cacheControl ...string) withHeader {
 	header := http.Header{clients.RecursiveHeader: {"false"}, clients.ReturnedPathHeader: {"full"}}
 	if len(cacheControl) > 0 {
@@ -80,24 +81,23 @@ func directly(rt http.RoundTripper, cacheControl ...string) withHeader {
 	return withHeader{rt, header}
 }
 
-// currently reads what the iLO has now.
+// currently reads from the iLO, not from the cache.
 func currently(rt http.RoundTripper) *selection.Reader {
 	return &selection.Reader{Next: directly(rt, "no-cache")}
 }
 
-// cached reads what the cache has, however old.
+// cached reads from the cache alone, at any age.
 func cached(rt http.RoundTripper) *selection.Reader {
 	return &selection.Reader{Next: directly(rt, "only-if-cached, max-stale")}
 }
 
-// reader reads what is as old as it may be.
+// reader reads answers that are no older than the flags allow.
 func (r *reading) reader(rt http.RoundTripper) (*selection.Reader, error) {
 	header, err := r.header()
 	return &selection.Reader{Next: directly(rt, header["Cache-Control"]...)}, err
 }
 
-// readerCommand is a command without arguments that reads something of the server and
-// prints it.
+// readerCommand makes a command without arguments that reads something and prints it.
 func readerCommand[T any](a *app, use, short string, read func(*selection.Reader, context.Context) (T, error), print func(T) error) *cobra.Command {
 	var age reading
 	cmd := &cobra.Command{

@@ -9,14 +9,14 @@ import (
 	"github.com/ilod/ilod/agent/server/health"
 )
 
-// screen is what a report is written on.
+// screen writes a report for people.
 type screen struct {
 	width   int // of a line; 0: any
 	colours bool
 	text    strings.Builder
 }
 
-// maxProblems is how many resources that could not be read are named.
+// maxProblems limits how many unread resources are named.
 const maxProblems = 5
 
 // render writes a report: 80 columns and 24 lines if all is well.
@@ -69,7 +69,7 @@ func (s *screen) render(r *health.Report) string {
 	return s.text.String()
 }
 
-// events says what is known of the log.
+// events says whether there are critical events, or why nobody knows.
 func events(r *health.Report) string {
 	switch {
 	case len(r.Log) > 0:
@@ -82,7 +82,7 @@ func events(r *health.Report) string {
 	return "not reported"
 }
 
-// detail is what there is to tell of a part.
+// detail is a short text about a part.
 func detail(part string, r *health.Report) string {
 	switch part {
 	case "system":
@@ -117,7 +117,7 @@ func detail(part string, r *health.Report) string {
 	return ""
 }
 
-// drives tells how many there are, and the sum of their sizes if all are known.
+// drives is the number of drives, with the sum of their sizes if all are known.
 func drives(all []health.Drive) string {
 	if len(all) == 0 {
 		return ""
@@ -132,7 +132,7 @@ func drives(all []health.Drive) string {
 	return fmt.Sprintf("%s, %.1f TB", text, bytes/1e12)
 }
 
-// speeds are from which to which the fans turn.
+// speeds is the range of the fans' speeds.
 func speeds(fans []health.Fan) string {
 	var percent []float64
 	for _, f := range fans {
@@ -150,7 +150,7 @@ func speeds(fans []health.Fan) string {
 	return fmt.Sprintf("%g to %g %%", low, high)
 }
 
-// temperatures tells the sensor that is closest to its limit.
+// temperatures names the sensor that is closest to its limit.
 func temperatures(all []health.Temperature) string {
 	var closest *health.Temperature
 	for i, t := range all {
@@ -184,7 +184,7 @@ const (
 	plain  = "\x1b[0m"
 )
 
-// line writes one line that fits, with the first mention of the state in its
+// line writes one line, cut to the width. The first mention of the state has its
 // colour.
 func (s *screen) line(state health.State, format string, args ...any) {
 	text := []rune(strings.TrimRight(oneLine(fmt.Sprintf(format, args...)), " "))
@@ -198,12 +198,12 @@ func (s *screen) line(state health.State, format string, args ...any) {
 	s.text.WriteString(line + "\n")
 }
 
-// join joins those parts that are not empty.
+// join joins the parts, without empty ones.
 func join(separator string, parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), separator)
 }
 
-// orNothing joins what there may be.
+// orNothing joins the list, or says that it is empty.
 func orNothing(list []string) string {
 	if len(list) == 0 {
 		return "not reported"

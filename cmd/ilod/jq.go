@@ -12,7 +12,7 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// query is the flag --jq: what to print of JSON.
+// query is the flag --jq: an expression that chooses what to print of JSON.
 type query struct {
 	text string
 	code *gojq.Code
@@ -39,7 +39,7 @@ func (q *query) String() string { return q.text }
 
 func (q *query) Type() string { return "expression" }
 
-// beginQuery has what is printed from now on go through the query.
+// beginQuery sends all further output through the query.
 func (a *app) beginQuery(ctx context.Context) {
 	if a.query.code == nil {
 		return
@@ -50,7 +50,7 @@ func (a *app) beginQuery(ctx context.Context) {
 	done := make(chan error, 1)
 	go func() {
 		err := a.filter(ctx, plain, r)
-		_ = r.CloseWithError(err) // for who writes; never fails
+		_ = r.CloseWithError(err) // the writer sees it; never fails
 		done <- err
 	}()
 	a.json, a.stdout = true, &output{w: w, file: plain.file}
@@ -66,7 +66,7 @@ func (a *app) beginQuery(ctx context.Context) {
 // filter prints the results for each JSON document that it reads.
 func (a *app) filter(ctx context.Context, w io.Writer, r io.Reader) error {
 	documents := json.NewDecoder(r)
-	documents.UseNumber() // or large ones would change
+	documents.UseNumber() // large numbers would change otherwise
 	for {
 		var document any
 		switch err := documents.Decode(&document); {

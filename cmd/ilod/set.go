@@ -73,8 +73,8 @@ are written as in JSON.`,
 	return cmd
 }
 
-// set plans the assignments in the selected resources, and keeps what changes these. It
-// returns how many changes it has kept.
+// set plans the assignments in the selected resources, and keeps the changes. It
+// returns the number of resources in the plan.
 func (a *app) set(ctx context.Context, rt http.RoundTripper, s *selecting, assignments []selection.Assignment) (staged int, err error) {
 	found, err := s.find(ctx, a, rt)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/ilod/ilod/agent/server/selection"
 )
 
-// partlyError is the end of a command that could not read all of its resources, and
-// has done the rest.
+// partlyError ends a command that could not read all of its resources, but did the
+// rest.
 type partlyError struct{ unread []selection.Unread }
 
 func (e *partlyError) Error() string {
@@ -18,8 +18,7 @@ func (e *partlyError) Error() string {
 	return fmt.Sprintf("%d resources could not be read, the rest is complete", len(e.unread))
 }
 
-// partly is the error of a command whose reader has left something out, nil if it
-// has not.
+// partly is the error for a reader that left resources out; nil if it left out none.
 func partly(reader *selection.Reader) error {
 	if all := reader.Unread(); len(all) > 0 {
 		return &partlyError{all}
@@ -27,7 +26,7 @@ func partly(reader *selection.Reader) error {
 	return nil
 }
 
-// lines are what could not be read, for people.
+// lines are the unread resources, for people.
 func (e *partlyError) lines() (all []string) {
 	for _, u := range e.unread {
 		all = append(all, oneLine(redact(fmt.Sprintf("not read: %s: %v", u.Path, u.Err))))
@@ -35,7 +34,7 @@ func (e *partlyError) lines() (all []string) {
 	return all
 }
 
-// json is what could not be read, for programs.
+// json are the unread resources, for programs.
 func (e *partlyError) json() json.RawMessage {
 	type unread struct {
 		Path  string `json:"path"`
