@@ -103,7 +103,7 @@ func TestClientSessionsAreIsolated(t *testing.T) {
 	defer r.end(t)
 	_, one := r.session(t)
 	_, two := r.session(t)
-	r.ask(t, one, "PATCH", current, `{"ActivePath":"/redfish/v1/Systems/1/","ReturnedPath":"relative","Output":"json"}`).want(t, 200, "")
+	r.ask(t, one, "PATCH", current, `{"activePath":"/redfish/v1/Systems/1/","returnedPath":"relative","output":"json"}`).want(t, 200, "")
 	read := func(handle, path string) (id string, a *reply) {
 		a = r.ask(t, handle, "GET", path, "")
 		var resource struct {
@@ -123,7 +123,7 @@ func TestClientSessionsAreIsolated(t *testing.T) {
 		t.Errorf("%q", id)
 	}
 	// With $expand, too, and from the cache.
-	r.ask(t, two, "PATCH", current, `{"Recursive":true}`).want(t, 200, "")
+	r.ask(t, two, "PATCH", current, `{"recursive":true}`).want(t, 200, "")
 	read(two, "/redfish/v1/Systems/1/")
 	before := h.asked()
 	var all struct {
@@ -151,12 +151,12 @@ func TestClientSessionErrors(t *testing.T) {
 	r.ask(t, once, "GET", path, "").want(t, 200, "")
 	before := h.asked()
 	r.ask(t, once, "GET", path, "").want(t, 401, "SessionExpired")
-	r.ask(t, "", "PATCH", current, `{"Output":"raw"}`).want(t, 200, "")
+	r.ask(t, "", "PATCH", current, `{"output":"raw"}`).want(t, 200, "")
 	if a := r.ask(t, "", "GET", path, ""); a.status != 200 || a.Get("Ilod-Output") != "" {
 		t.Errorf("another default session: %d %v", a.status, a.Header)
 	}
 
-	r.ask(t, "", "PATCH", "/ilod/v1/limits", `{"InactivityTimeout":1800}`).want(t, 200, "")
+	r.ask(t, "", "PATCH", "/ilod/v1/limits", `{"inactivityTimeout":1800}`).want(t, 200, "")
 	s, handle := r.session(t)
 	r.ask(t, "", "DELETE", "/ilod/v1/sessions/"+s.ID, "").want(t, 204, "")
 	r.ask(t, handle, "GET", path, "").want(t, 401, "SessionTerminated")
@@ -203,14 +203,14 @@ func TestClientSessionLimits(t *testing.T) {
 	r.ask(t, third, "POST", begin, "").want(t, 201, "")
 	r.ask(t, "", "POST", "/ilod/v1/sessions", "").want(t, 503, "SessionLimit") // all hold something
 
-	r.ask(t, "", "PATCH", "/ilod/v1/limits", `{"WhenFull":"reject"}`).want(t, 200, "")
+	r.ask(t, "", "PATCH", "/ilod/v1/limits", `{"whenFull":"reject"}`).want(t, 200, "")
 	full := r.ask(t, "", "POST", "/redfish/v1/SessionService/Sessions", "")
 	full.want(t, 503, "SessionLimit")
 	if full.Get("Retry-After") == "" || strings.Contains(full.body, "Candidates") {
 		t.Errorf("%v %s", full.Header, full.body)
 	}
 
-	r.ask(t, "", "PATCH", "/ilod/v1/limits", `{"WhenFull":"ask"}`).want(t, 200, "")
+	r.ask(t, "", "PATCH", "/ilod/v1/limits", `{"whenFull":"ask"}`).want(t, 200, "")
 	full = r.ask(t, "", "POST", "/ilod/v1/sessions", "")
 	full.want(t, 503, "SessionLimit")
 	if !strings.Contains(full.body, second.ID) {
@@ -240,8 +240,8 @@ func TestClientSessionsSurvive(t *testing.T) {
 			h.config.Cache.Disabled = nocache
 			r := h.run(t, h.options(t))
 			s, handle := r.session(t)
-			r.ask(t, handle, "PATCH", current, `{"ActivePath":"/redfish/v1/Chassis/"}`).want(t, 200, "")
-			r.ask(t, "", "PATCH", "/ilod/v1/limits", `{"MaxSessions":17}`).want(t, 200, "")
+			r.ask(t, handle, "PATCH", current, `{"activePath":"/redfish/v1/Chassis/"}`).want(t, 200, "")
+			r.ask(t, "", "PATCH", "/ilod/v1/limits", `{"maxSessions":17}`).want(t, 200, "")
 			r.end(t)
 			if _, err := os.Stat(filepath.Join(h.config.StateDir, "clients")); os.IsNotExist(err) != nocache {
 				t.Errorf("in the state directory: %v", err)

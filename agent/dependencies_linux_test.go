@@ -34,6 +34,8 @@ func TestDependencies(t *testing.T) {
 		// What a server consists of and can be made to do, over any http.RoundTripper.
 		{"agent/server", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
 		{"agent/server/health", []string{"agent/schema"}, nil},
+		{"agent/api", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/freshness", "agent/schedule", "agent/ilosession", "agent/client"}, nil},
+		{"agent/client", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
 		{"agent/redfisherror", []string{"agent/gateway", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
 		// What is made for tests is in no program but the simulator.
 		{"cmd/ilod", []string{"chif/chiftest"}, []string{"testing"}},

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/pause"
 )
@@ -24,13 +25,7 @@ type listeners struct {
 	mu     sync.Mutex
 	all    []net.Listener
 	closed bool
-	tls    *ListenerStatus // nil: none is configured
-}
-
-// ListenerStatus is the part of Status about the TLS listener.
-type ListenerStatus struct {
-	Address string `json:"address"`
-	Error   string `json:"error,omitempty"` // why it does not listen
+	tls    *api.Listener // nil: none is configured
 }
 
 // open takes the listeners that the engine is given, and makes the one with TLS. If
@@ -60,7 +55,7 @@ func (l *listeners) open(ctx context.Context) error {
 	if config.Listen == "" {
 		return nil
 	}
-	l.tls = &ListenerStatus{Address: config.Listen}
+	l.tls = &api.Listener{Address: config.Listen}
 	if forTLS != nil {
 		l.tls.Address = forTLS.Addr().String()
 	}
@@ -118,7 +113,7 @@ func (l *listeners) openTLS(ctx context.Context, plain net.Listener) error {
 }
 
 // status is that of the TLS listener.
-func (l *listeners) status() *ListenerStatus {
+func (l *listeners) status() *api.Listener {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.tls == nil {
@@ -129,7 +124,7 @@ func (l *listeners) status() *ListenerStatus {
 }
 
 // tlsStatus is nil without a TLS listener.
-func (e *Engine) tlsStatus() *ListenerStatus {
+func (e *Engine) tlsStatus() *api.Listener {
 	if l := e.listeners.Load(); l != nil {
 		return l.status()
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/ilosession"
@@ -65,7 +66,7 @@ type Serving struct {
 	// Peer is who has connected.
 	Peer    func(net.Conn) (gateway.Peer, error)
 	Manager ServiceManager
-	Info    map[string]any // shown with the status; may be nil
+	Info    api.Agent // shown with the status
 }
 
 // Store keeps the cached tree; see package freshness.

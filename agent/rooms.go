@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/gateway"
@@ -166,10 +168,8 @@ func (s *stack) front() (*gateway.Gateway, error) {
 		},
 		Cache: &gateway.Cache{
 			Stats: func() any {
-				return struct {
-					freshness.Stats
-					Store any `json:"store"`
-				}{s.cache.Stats(), s.store.State()}
+				below, _ := json.Marshal(s.store.State()) // counts always encode
+				return api.Cache{CacheStats: s.cache.Stats(), Store: below}
 			},
 			Clear: s.cache.Clear,
 			Warm:  s.cache.Warm,
@@ -181,7 +181,7 @@ func (s *stack) front() (*gateway.Gateway, error) {
 
 func (s *stack) status() Status {
 	return Status{
-		TLS: s.tlsStatus(), Info: s.o.Serving.Info, Started: s.started, Session: s.keeper.Status(), Schedule: s.scheduler.Stats(),
+		TLS: s.tlsStatus(), Agent: s.o.Serving.Info, Started: s.started, Session: s.keeper.Status(), Schedule: s.scheduler.Stats(),
 		Cache: s.cache.Stats(), Clients: s.sessions.Stats(), Transactions: s.transactions.Stats(),
 	}
 }

@@ -113,7 +113,7 @@ func (e *Engine) serve(ctx context.Context) error {
 	e.life.spawn("health", e.rooms.health.run)
 	e.life.spawn("watchdog", e.feedWatchdog)
 	e.o.Serving.Manager.Ready()
-	e.o.Serving.Manager.Status(e.rooms.status().text())
+	e.o.Serving.Manager.Status(statusLine(e.rooms.status()))
 	select {
 	case <-ctx.Done():
 		e.log.WithField("cause", context.Cause(ctx)).Info("stopping")
@@ -199,7 +199,7 @@ func (e *Engine) feedWatchdog(ctx context.Context) error {
 		return nil
 	}
 	for told := ""; pause.For(ctx, every); e.o.Serving.Manager.Alive() {
-		if text := e.rooms.status().text(); text != told {
+		if text := statusLine(e.rooms.status()); text != told {
 			e.o.Serving.Manager.Status(text)
 			told = text
 		}

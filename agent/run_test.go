@@ -24,6 +24,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/chif"
@@ -442,7 +443,7 @@ func TestOwnProcess(t *testing.T) {
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%v, %v", resp, err)
 	}
-	var p gateway.WarmProgress
+	var p api.Warming
 	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil || p.Finished {
 		t.Errorf("%+v, %v", p, err)
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/ilosession"
@@ -16,21 +16,10 @@ import (
 )
 
 // Status is what GET /ilod/v1/status shows.
-type Status struct {
-	Info     map[string]any    `json:"agent,omitempty"` // who it is
-	Started  time.Time         `json:"started"`
-	Session  ilosession.Status `json:"session"`  // on the iLO
-	Schedule schedule.Stats    `json:"schedule"` // requests for the iLO, by class
-	Cache    freshness.Stats   `json:"cache"`
-	Clients  clients.Stats     `json:"clients"` // sessions of local clients with the agent
-	// TLS is nil without a TLS listener.
-	TLS *ListenerStatus `json:"tls,omitempty"`
-	// Transactions of these sessions.
-	Transactions transaction.Stats `json:"transactions"`
-}
+type Status = api.Status
 
-// text is a line for people, whom the service manager shows it.
-func (s Status) text() string {
+// statusLine is the status for people, whom the service manager shows it.
+func statusLine(s Status) string {
 	ilo := "no iLO session"
 	switch {
 	case s.Session.Session != "":
@@ -83,7 +72,7 @@ func metrics(session ilosession.Status, classes schedule.Stats, cache freshness.
 		byClass("ilod_ilo_requests_total", "Requests that were sent to the iLO.", gateway.Counter, func(c schedule.ClassStats) float64 { return float64(c.Started) }),
 		byClass("ilod_ilo_requests_queued", "Requests that wait for the iLO.", gateway.Gauge, func(c schedule.ClassStats) float64 { return float64(c.Queued) }),
 		byClass("ilod_ilo_requests_refused_total", "Requests refused since too many waited.", gateway.Counter, func(c schedule.ClassStats) float64 { return float64(c.Refused) }),
-		byClass("ilod_ilo_wait_seconds_total", "Time that requests waited for the iLO.", gateway.Counter, func(c schedule.ClassStats) float64 { return c.Waited.Seconds() }),
+		byClass("ilod_ilo_wait_seconds_total", "Time that requests waited for the iLO.", gateway.Counter, func(c schedule.ClassStats) float64 { return time.Duration(c.Waited).Seconds() }),
 		byResult,
 		one("ilod_transactions_open", "Open transactions of local clients.", gateway.Gauge, float64(transactions.Open)),
 		ended,

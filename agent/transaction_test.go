@@ -55,11 +55,11 @@ func TestTransaction(t *testing.T) {
 	ask("GET", txPath+"/diff", "").want(t, 404, "NoTransaction")
 	ask("POST", txPath+"/commit", "").want(t, 404, "NoTransaction")
 	ask("POST", txPath+"/rollback", "").want(t, 404, "NoTransaction")
-	ask("POST", txPath, `{"Timeout":-1}`).want(t, 400, "GeneralError")
-	ask("POST", txPath, `{"Timeout":"1m"}`).want(t, 400, "PropertyValueTypeError")
-	begun := ask("POST", txPath, `{"Timeout":60}`)
+	ask("POST", txPath, `{"timeout":-1}`).want(t, 400, "GeneralError")
+	ask("POST", txPath, `{"timeout":"1m"}`).want(t, 400, "PropertyValueTypeError")
+	begun := ask("POST", txPath, `{"timeout":60}`)
 	begun.want(t, 201, "")
-	if begun.Get("Location") != txPath || !strings.Contains(begun.body, `"State":"open"`) || !strings.Contains(begun.body, `"Timeout":60`) {
+	if begun.Get("Location") != txPath || !strings.Contains(begun.body, `"state":"open"`) || !strings.Contains(begun.body, `"timeout":60`) {
 		t.Errorf("%v %s", begun.Header, begun.body)
 	}
 	ask("POST", txPath, "").want(t, 409, "TransactionOpen")
@@ -70,7 +70,7 @@ func TestTransaction(t *testing.T) {
 	} {
 		a := ask("PATCH", w.path, w.body)
 		a.want(t, 202, "")
-		if want := `"Staged":` + string(rune('1'+i)); !strings.Contains(a.body, want) || !strings.Contains(a.body, txPath) {
+		if want := `"staged":` + string(rune('1'+i)); !strings.Contains(a.body, want) || !strings.Contains(a.body, txPath) {
 			t.Errorf("%s, want %s", a.body, want)
 		}
 	}
@@ -78,10 +78,10 @@ func TestTransaction(t *testing.T) {
 	if a := ask("GET", system, "", "Cache-Control", "no-cache"); strings.Contains(a.body, "rack 7") || len(h.writes()) != 0 {
 		t.Errorf("after staging: %v", h.writes())
 	}
-	if a := ask("GET", "/ilod/v1/sessions/current", ""); !strings.Contains(a.body, `"Holds":"transaction of 3 writes"`) {
+	if a := ask("GET", "/ilod/v1/sessions/current", ""); !strings.Contains(a.body, `"holds":"transaction of 3 writes"`) {
 		t.Errorf("%s", a.body)
 	}
-	if a := ask("GET", txPath+"/diff", ""); !strings.Contains(a.body, `"Property":"/AssetTag"`) || !strings.Contains(a.body, `"To":"LegacyBios"`) {
+	if a := ask("GET", txPath+"/diff", ""); !strings.Contains(a.body, `"property":"/AssetTag"`) || !strings.Contains(a.body, `"to":"LegacyBios"`) {
 		t.Errorf("diff: %s", a.body)
 	}
 	// Other client sessions are not part of it.
@@ -142,7 +142,7 @@ func TestTransactionArguments(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	r.ask(t, "", "PATCH", system, `{`).want(t, 400, "MalformedJSON")
-	if a := r.ask(t, "", "GET", txPath, ""); !strings.Contains(a.body, `"State":"errant"`) {
+	if a := r.ask(t, "", "GET", txPath, ""); !strings.Contains(a.body, `"state":"errant"`) {
 		t.Errorf("%s", a.body)
 	}
 	r.ask(t, "", "POST", txPath+"/commit", "").want(t, 409, "TransactionErrant")
@@ -274,7 +274,7 @@ func TestTransactionCrash(t *testing.T) {
 				return
 			}
 			a := n.ask(t, handle, "GET", txPath, "")
-			for ; !strings.Contains(a.body, "Recovered"); a = n.ask(t, handle, "GET", txPath, "") {
+			for ; !strings.Contains(a.body, "recovered"); a = n.ask(t, handle, "GET", txPath, "") {
 				time.Sleep(10 * time.Millisecond)
 			}
 			a.want(t, 404, "NoTransaction")
@@ -283,7 +283,7 @@ func TestTransactionCrash(t *testing.T) {
 			}
 			got, _ := result(t, a)
 			n.ask(t, handle, "DELETE", txPath+"/reports/"+got.ID, "").want(t, 204, "")
-			if a := n.ask(t, handle, "GET", txPath, ""); strings.Contains(a.body, "Recovered") {
+			if a := n.ask(t, handle, "GET", txPath, ""); strings.Contains(a.body, "recovered") {
 				t.Errorf("told after it was acknowledged: %s", a.body)
 			}
 			// What would have been staged is not sent at once.

@@ -69,19 +69,20 @@ type Options struct {
 
 // Stats are the state of a store, and counts since Open.
 type Stats struct {
-	OnDisk   bool   // else in memory
-	Fallback string // why in memory, where Options asked for a disk
+	OnDisk   bool   `json:"onDisk"`   // else in memory
+	Fallback string `json:"fallback"` // why in memory, where Options asked for a disk
 
-	Entries   int
-	Bytes     int64 // of keys and values, and 256 for each entry
-	MaxBytes  int64 // the limit of Bytes
-	DiskBytes int64 // apparent size of the files after the last write
+	Entries   int   `json:"entries"`
+	Bytes     int64 `json:"bytes"`     // of keys and values, and 256 for each entry
+	MaxBytes  int64 `json:"maxBytes"`  // the limit of Bytes
+	DiskBytes int64 `json:"diskBytes"` // apparent size of the files after the last write
 
-	Hits, Misses uint64 // of Get
-	Puts         uint64 // that were accepted
-	Refused      uint64 // Puts that were not
-	Evicted      uint64 // entries, to make room
-	Damaged      uint64 // entries that were damaged or lost on disk, and dropped
+	Hits    uint64 `json:"hits"`    // of Get
+	Misses  uint64 `json:"misses"`  // of Get
+	Puts    uint64 `json:"puts"`    // that were accepted
+	Refused uint64 `json:"refused"` // Puts that were not
+	Evicted uint64 `json:"evicted"` // entries, to make room
+	Damaged uint64 `json:"damaged"` // entries that were damaged or lost on disk, and dropped
 }
 
 // Store is the cache. Its methods may be used concurrently, and values that they

@@ -181,7 +181,7 @@ func TestHost(t *testing.T) {
 		}
 	}
 	h.outOfBand("PATCH", "/redfish/v1/Systems/1/", `{"AssetTag":"another"}`)
-	if out, code := h.run("ilod", "tx", "run", "--needed", "--json", h.dir+"/run.json"); code != 0 || !strings.Contains(out, `"From":"another"`) {
+	if out, code := h.run("ilod", "tx", "run", "--needed", "--json", h.dir+"/run.json"); code != 0 || !strings.Contains(out, `"from":"another"`) {
 		t.Fatalf("%d %s", code, out)
 	}
 	if n := h.logins(); n != 1 {

@@ -268,9 +268,9 @@ func TestWindowsModule(t *testing.T) {
 		{[]string{"get", "--json", "/redfish/v1/Systems/1/"}, 0, []string{`"AssetTag":""`}},
 		{[]string{"get", "--json", "--fresh", "--select=Memory.", "--filter=CapacityMiB=32768", "DeviceLocator"}, 0, []string{`{"DeviceLocator":"PROC 1 DIMM 1"}`}},
 		{[]string{"get", "--json", "/redfish/v1/none/"}, 63, []string{`{"error":{"code":63,"name":"ILO_RESPONSE","message":"`}},
-		{[]string{"tx", "run", "--needed", "--dry-run", "--json", `C:\run.json`}, 0, []string{`{"Changes":[{"Number":1,"Path":"/redfish/v1/Systems/1/","Property":"/AssetTag","From":"","To":"rack 7",`}},
-		{[]string{"tx", "run", "--needed", "--json", `C:\run.json`}, 0, []string{`"Result":"committed"`}},
-		{[]string{"tx", "run", "--needed", "--dry-run", "--json", `C:\run.json`}, 0, []string{`{"Changes":[]}`}},
+		{[]string{"tx", "run", "--needed", "--dry-run", "--json", `C:\run.json`}, 0, []string{`{"changes":[{"number":1,"path":"/redfish/v1/Systems/1/","property":"/AssetTag","from":"","to":"rack 7",`}},
+		{[]string{"tx", "run", "--needed", "--json", `C:\run.json`}, 0, []string{`"result":"committed"`}},
+		{[]string{"tx", "run", "--needed", "--dry-run", "--json", `C:\run.json`}, 0, []string{`{"changes":[]}`}},
 		{[]string{"health", "--json"}, 0, []string{`"parts":[{"name":"system","state":"OK"`}},
 		{[]string{"--jq=tojson", "--raw", "batch", `C:\batch.txt`}, 63, []string{`{"BootMode":"Uefi"}`, `"AssetTag":"rack 7"`, `{"error":{"code":63,"name":"ILO_RESPONSE","message":"line 4: `}},
 	} {

@@ -206,7 +206,7 @@ func (r *Registry) restore(secret []byte) ([]byte, error) {
 	}
 	if b := r.read(j.file(limitsFile)); b != nil {
 		l := r.Limits()
-		if err := errors.Join(json.Unmarshal(b, &l), l.Validate()); err != nil {
+		if err := errors.Join(json.Unmarshal(b, &l), checkLimits(&l)); err != nil {
 			r.setAside(j.file(limitsFile), err.Error())
 		} else {
 			r.limits.Store(&l)
@@ -291,7 +291,7 @@ func (r *Registry) replay(content []byte) (damaged int) {
 // restore makes a session of a stored one, nil if it cannot be one. A time in
 // the future, by a clock that was wrong, becomes the present.
 func (s *stored) restore(now time.Time) *session {
-	if !validID(s.ID) || s.Owner == "" || s.Validate() != nil {
+	if !validID(s.ID) || s.Owner == "" || checkVariables(&s.Variables) != nil {
 		return nil
 	}
 	s.Holds, s.InUse = "", 0

@@ -46,7 +46,7 @@ func TestSessionManagers(t *testing.T) {
 			t.Errorf("%s %s", handle, other)
 		}
 		want := Session{
-			Path: "/ilod/v1/sessions/" + first.ID, ID: first.ID, Name: "nightly", Owner: "uid:1000", User: "alice", Process: Process{4711, "bash"},
+			Path: "/ilod/v1/sessions/" + first.ID, ID: first.ID, Name: "nightly", Owner: "uid:1000", User: "alice", Process: Process{ID: 4711, Name: "bash"},
 			Version: 1, Created: c.now(), Used: c.now(), Variables: Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text"},
 		}
 		if first != want {
@@ -219,7 +219,7 @@ func TestSessionManagers(t *testing.T) {
 			t.Errorf("%+v: %v", r.Limits(), err)
 		}
 		b, err := json.Marshal(l)
-		const want = `{"MaxSessions":4096,"MaxSessionsPerUser":1024,"InactivityTimeout":1800,"Lifetime":0,"TransactionTimeout":7,"ForceSessions":false,"WhenFull":"reject","StrictJSON":true}`
+		const want = `{"maxSessions":4096,"maxSessionsPerUser":1024,"inactivityTimeout":1800,"lifetime":0,"transactionTimeout":7,"forceSessions":false,"whenFull":"reject","strictJSON":true}`
 		if string(b) != want || err != nil {
 			t.Errorf("%s %v", b, err)
 		}
@@ -527,15 +527,15 @@ func TestVariables(t *testing.T) {
 	for _, c := range []struct {
 		in, want Variables // no Output: refused
 	}{
-		{Variables{}, Variables{"/redfish/v1/", false, "full", "text", ""}},
-		{Variables{ActivePath: "/redfish/v1"}, Variables{"/redfish/v1/", false, "full", "text", ""}},
+		{Variables{}, Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: ""}},
+		{Variables{ActivePath: "/redfish/v1"}, Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: ""}},
 		{Variables{ActivePath: "/redfish/v1/Systems/1", Output: "raw", Selection: "#ComputerSystem.v1_2_0.ComputerSystem"},
-			Variables{"/redfish/v1/Systems/1/", false, "full", "raw", "#ComputerSystem.v1_2_0.ComputerSystem"}},
-		{Variables{ActivePath: "/redfish/v1/Oem/a%20b/", ReturnedPath: "relative", Selection: "Bios."}, Variables{"/redfish/v1/Oem/a%20b/", false, "relative", "text", "Bios."}},
+			Variables{ActivePath: "/redfish/v1/Systems/1/", ReturnedPath: "full", Output: "raw", Selection: "#ComputerSystem.v1_2_0.ComputerSystem"}},
+		{Variables{ActivePath: "/redfish/v1/Oem/a%20b/", ReturnedPath: "relative", Selection: "Bios."}, Variables{ActivePath: "/redfish/v1/Oem/a%20b/", ReturnedPath: "relative", Output: "text", Selection: "Bios."}},
 		{Variables{ReturnedPath: "Full"}, Variables{}},
 		{Variables{Output: "xml"}, Variables{}},
-		{Variables{Selection: "/redfish/v1/Systems/1/#/Boot?Id%3D1"}, Variables{"/redfish/v1/", false, "full", "text", "/redfish/v1/Systems/1/#/Boot?Id%3D1"}},
-		{Variables{Selection: "Memory.?Id%3D1"}, Variables{"/redfish/v1/", false, "full", "text", "Memory.?Id%3D1"}},
+		{Variables{Selection: "/redfish/v1/Systems/1/#/Boot?Id%3D1"}, Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: "/redfish/v1/Systems/1/#/Boot?Id%3D1"}},
+		{Variables{Selection: "Memory.?Id%3D1"}, Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: "Memory.?Id%3D1"}},
 		{Variables{Selection: "/redfish/v1/../x"}, Variables{}},
 		{Variables{Selection: "/etc/passwd"}, Variables{}},
 		{Variables{Selection: "Memory.?a\nb"}, Variables{}},
@@ -544,7 +544,7 @@ func TestVariables(t *testing.T) {
 		{Variables{Selection: ".v1"}, Variables{}},
 	} {
 		got := c.in
-		err := got.Validate()
+		err := checkVariables(&got)
 		if c.want == (Variables{}) {
 			if !errors.Is(err, ErrVariable) {
 				t.Errorf("%+v: %v", c.in, err)
@@ -559,7 +559,7 @@ func TestVariables(t *testing.T) {
 		"/redfish/v1/a;b/", `/redfish/v1/a\b/`, "/redfish/v1/\x00", "/redfish/v1/" + strings.Repeat("x", maxActivePath),
 	} {
 		v := Variables{ActivePath: path}
-		if err := v.Validate(); !errors.Is(err, ErrVariable) {
+		if err := checkVariables(&v); !errors.Is(err, ErrVariable) {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
@@ -567,20 +567,20 @@ func TestVariables(t *testing.T) {
 
 func TestLimitsJSON(t *testing.T) {
 	l := DefaultLimits()
-	if err := json.Unmarshal([]byte(`{"InactivityTimeout":0.5,"Lifetime":null,"WhenFull":"ask"}`), &l); err != nil {
+	if err := json.Unmarshal([]byte(`{"inactivityTimeout":0.5,"lifetime":null,"whenFull":"ask"}`), &l); err != nil {
 		t.Fatal(err)
 	}
 	want := DefaultLimits()
 	want.InactivityTimeout, want.WhenFull = Seconds(time.Second/2), Ask
-	if l != want || l.Validate() != nil {
+	if l != want || checkLimits(&l) != nil {
 		t.Errorf("%+v", l)
 	}
-	for _, text := range []string{`{"Lifetime":-1}`, `{"Lifetime":1e300}`, `{"TransactionTimeout":-1e300}`, `{"MaxSessionsPerUser":-1}`, `{"WhenFull":"fifo"}`} {
+	for _, text := range []string{`{"lifetime":-1}`, `{"lifetime":1e300}`, `{"transactionTimeout":-1e300}`, `{"maxSessionsPerUser":-1}`, `{"whenFull":"fifo"}`} {
 		l := DefaultLimits()
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
-		bad, ok := errors.AsType[*ValueError](l.Validate())
+		bad, ok := errors.AsType[*ValueError](checkLimits(&l))
 		if !ok || !strings.Contains(text, fmt.Sprintf("%q", bad.Property)) {
 			t.Errorf("%s: %v", text, bad)
 		}

@@ -300,7 +300,7 @@ func (m *model) set(t *rapid.T) {
 		Recursive:  rapid.Bool().Draw(t, "recursive"),
 	}
 	got, err := m.r.Set(s.ID, func(of *Variables) error { *of = v; return nil })
-	switch bad := v.Validate(); {
+	switch bad := checkVariables(&v); {
 	case s.why != "":
 		wantErr(t, err, ErrNoSession)
 	case bad != nil:

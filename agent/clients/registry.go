@@ -97,7 +97,7 @@ func Open(o Options) (*Registry, error) {
 	if o.Ended == nil {
 		o.Ended = func(string, string) {}
 	}
-	if err := o.Limits.Validate(); err != nil {
+	if err := checkLimits(&o.Limits); err != nil {
 		return nil, fmt.Errorf("limits of client sessions: %w", err)
 	}
 	r := &Registry{
@@ -222,9 +222,9 @@ func (r *Registry) used(s *session, now time.Time) {
 // make makes a live session.
 func (r *Registry) make(id string, of Owner, now time.Time) *session {
 	s := &session{Session: Session{
-		ID: id, Owner: of.Key, User: of.Name, Process: Process{of.PID, of.Process}, Created: now, Used: now,
+		ID: id, Owner: of.Key, User: of.Name, Process: Process{ID: of.PID, Name: of.Process}, Created: now, Used: now,
 	}}
-	_ = s.Validate() // the defaults are valid
+	_ = checkVariables(&s.Variables) // the defaults are valid
 	r.stats.Created++
 	return s
 }
@@ -306,7 +306,7 @@ func (r *Registry) List(visible func(Session) bool) []Session {
 func (r *Registry) Set(id string, change func(*Variables) error) (Session, error) {
 	return r.find(id, func(s *session, _ time.Time) error {
 		v := s.Variables
-		if err := cmp.Or(change(&v), v.Validate()); err != nil {
+		if err := cmp.Or(change(&v), checkVariables(&v)); err != nil {
 			return err
 		}
 		s.Variables = v

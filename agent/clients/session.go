@@ -2,39 +2,39 @@ package clients
 
 import (
 	"context"
-	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/transaction"
 )
 
-// Session is a client session as it was at one moment, in the form in which
-// clients and the journal get it.
-type Session struct {
-	Path      string    `json:"@odata.id"`
-	ID        string    `json:"Id"`
-	Name      string    // chosen by the client, may be empty
-	Owner     string    // Owner.Key
-	User      string    // Owner.Name
-	Process   Process   // that made it
-	Default   bool      // the one of requests without a handle
-	Version   uint64    // that its handle must have
-	Created   time.Time // in UTC
-	Used      time.Time // in UTC, the begin or the end of its last request
-	Requests  uint64    // all of them
-	InUse     int       // requests that run now
-	Holds     string    `json:",omitempty"` // what would be lost with it, for people
-	Current   bool      // the session of the request that asks
-	Variables           // encoded beside the others
-}
+// The documents of client sessions.
+type (
+	// Session is a client session as it was at one moment, in the form in which
+	// clients and the journal get it.
+	Session = api.Session
+	// Process is a process of this host.
+	Process = api.Process
+	// Variables are what a client session remembers for its client.
+	Variables = api.Variables
+	// Limits bound the client sessions.
+	Limits = api.Limits
+	// Policy says what happens at a maximum.
+	Policy = api.Policy
+	// Seconds is a duration in JSON.
+	Seconds = api.Seconds
+	// Stats count the client sessions.
+	Stats = api.ClientStats
+)
+
+// What happens at a maximum.
+const (
+	Reject     = api.Reject
+	OldestIdle = api.OldestIdle
+	Ask        = api.Ask
+)
 
 // SessionsPath begins the paths of client sessions.
 const SessionsPath = "/ilod/v1/sessions/"
-
-// Process is a process of this host.
-type Process struct {
-	ID   uint32 `json:"Id"`
-	Name string
-}
 
 // Request is what a new client session is asked for with.
 type Request struct {

@@ -29,7 +29,7 @@ func (r *Registry) Limits() Limits { return *r.limits.Load() }
 // SetLimits changes the limits, and keeps them across restarts. It fails with
 // ErrVariable, or if they cannot be kept; all stays as it was then.
 func (r *Registry) SetLimits(l Limits) error {
-	if err := l.Validate(); err != nil {
+	if err := checkLimits(&l); err != nil {
 		return err
 	}
 	if err := r.keepLimits(l); err != nil {

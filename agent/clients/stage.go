@@ -65,7 +65,7 @@ func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
 			return s.Next.RoundTrip(r) // the most frequent case costs nothing
 		}
 	}
-	if err := v.Validate(); err != nil {
+	if err := checkVariables(&v); err != nil {
 		return nil, refuse(r, err)
 	}
 	recursive, err := isRecursive(r, v)

@@ -10,16 +10,6 @@ import (
 	"unicode"
 )
 
-// Variables are what a client session remembers for its client. An empty one
-// has its default.
-type Variables struct {
-	ActivePath   string // where relative paths begin; default Root
-	Recursive    bool   // a GET answers with all below the resource
-	ReturnedPath string // the form of links in answers: "full" (default), "relative" or "leaf"
-	Output       string // for the command line: "text" (default), "json" or "raw"
-	Selection    string // for the command line: a type such as "ComputerSystem.", or a path, with what package selection has behind it
-}
-
 // Forms of links in answers.
 const (
 	full     = "full"
@@ -36,24 +26,24 @@ var initial = Variables{ActivePath: Root, ReturnedPath: full, Output: text}
 // maxActivePath is in bytes.
 const maxActivePath = 1024
 
-// Validate fills in the defaults. It fails with ErrVariable.
-func (v *Variables) Validate() error {
+// checkVariables fills in the defaults. It fails with ErrVariable.
+func checkVariables(v *Variables) error {
 	v.ActivePath = cmp.Or(v.ActivePath, initial.ActivePath)
 	v.ReturnedPath = cmp.Or(v.ReturnedPath, initial.ReturnedPath)
 	v.Output = cmp.Or(v.Output, initial.Output)
 	active, ok := cleanPath(v.ActivePath)
 	if !ok {
-		return &ValueError{"ActivePath", v.ActivePath, "is not a clean path at or below " + Root}
+		return &ValueError{"activePath", v.ActivePath, "is not a clean path at or below " + Root}
 	}
 	v.ActivePath = active
-	if err := oneOf("ReturnedPath", v.ReturnedPath, full, relative, leaf); err != nil {
+	if err := oneOf("returnedPath", v.ReturnedPath, full, relative, leaf); err != nil {
 		return err
 	}
-	if err := oneOf("Output", v.Output, text, "json", "raw"); err != nil {
+	if err := oneOf("output", v.Output, text, "json", "raw"); err != nil {
 		return err
 	}
 	if v.Selection != "" && !isSelection(v.Selection) {
-		return &ValueError{"Selection", v.Selection, `is neither a type such as "ComputerSystem." or "ComputerSystem.v1_2_0" nor a path`}
+		return &ValueError{"selection", v.Selection, `is neither a type such as "ComputerSystem." or "ComputerSystem.v1_2_0" nor a path`}
 	}
 	return nil
 }

@@ -2,25 +2,12 @@ package freshness
 
 import (
 	"fmt"
-	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // Stats count what a Cache did and holds.
-type Stats struct {
-	Hits          int64     `json:"hits"`          // answered from the cache
-	Misses        int64     `json:"misses"`        // nothing was there
-	Stale         int64     `json:"stale"`         // what was there was too old
-	Collapsed     int64     `json:"collapsed"`     // joined the exchange of another request
-	Bypassed      int64     `json:"bypassed"`      // not for this cache
-	StaleServed   int64     `json:"staleServed"`   // too old, and the client agreed
-	Writes        int64     `json:"writes"`        // requests that may have changed something
-	Sweeps        int64     `json:"sweeps"`        // of the directory, that succeeded
-	Invalidations int64     `json:"invalidations"` // of everything
-	Entries       int       `json:"entries"`
-	HotBytes      int       `json:"hotBytes"`
-	Epoch         uint64    `json:"epoch"`
-	LastSweep     time.Time `json:"lastSweep"`
-}
+type Stats = api.CacheStats
 
 // Stats returns the counts.
 func (c *Cache) Stats() Stats {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 )
 
@@ -18,12 +19,12 @@ func listClientSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		for i := range list {
 			list[i].Current = c.lease != nil && list[i].ID == c.session.ID
 		}
-		return map[string]any{"@odata.id": sessionsPattern, "Members": append([]clients.Session{}, list...), "Members@odata.count": len(list)}, nil
+		return api.Sessions{Path: sessionsPattern, Members: append([]clients.Session{}, list...), Count: len(list)}, nil
 	})
 }
 
 func createClientSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	var q struct{ Name string }
+	var q api.NewSession
 	if bad := settings(g, w, c, &q, q); bad != nil {
 		return bad
 	}
@@ -47,7 +48,7 @@ func endClientSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	case c.who.role < Admin:
 		return c.who.lacks(Admin)
 	}
-	g.reply(w, http.StatusOK, map[string][]string{"Terminated": append([]string{}, g.clients.EndUser(user, c.who.name)...)})
+	g.reply(w, http.StatusOK, api.Terminated{Terminated: append([]string{}, g.clients.EndUser(user, c.who.name)...)})
 	return nil
 }
 
@@ -154,20 +155,22 @@ func (e *propertyError) Error() string {
 }
 
 // change changes the properties of an object to the values in JSON, and to those
-// of defaults where they are null. It fails with a propertyError.
+// of defaults where they are null. Names that begin with a capital letter, as earlier
+// versions had them, are taken, too. It fails with a propertyError.
 func change[T any](of *T, defaults T, changes map[string]json.RawMessage) error {
 	var all, initial map[string]json.RawMessage
 	if err := errors.Join(json.Unmarshal(encode(of), &all), json.Unmarshal(encode(defaults), &initial)); err != nil {
 		return err
 	}
 	for name, value := range changes {
-		if all[name] == nil {
+		own := strings.ToLower(name[:min(1, len(name))]) + name[min(1, len(name)):]
+		if _, twice := changes[own]; all[own] == nil || twice && own != name {
 			return &propertyError{name: name}
 		}
 		if string(value) == "null" {
-			value = initial[name]
+			value = initial[own]
 		}
-		if err := json.Unmarshal(encode(map[string]json.RawMessage{name: value}), of); err != nil {
+		if err := json.Unmarshal(encode(map[string]json.RawMessage{own: value}), of); err != nil {
 			return &propertyError{name, string(value)}
 		}
 	}

@@ -32,7 +32,7 @@ func sessionOf(t *testing.T, w *httptest.ResponseRecorder, status int) (s client
 // newSession makes a client session and returns it with its handle.
 func newSession(t *testing.T, g *Gateway, p *Peer, header ...string) (clients.Session, string) {
 	t.Helper()
-	w := ask(g, p, "POST", "/ilod/v1/sessions", `{"Name":"mine"}`, header...)
+	w := ask(g, p, "POST", "/ilod/v1/sessions", `{"name":"mine"}`, header...)
 	s := sessionOf(t, w, 201)
 	handle := w.Header().Get(tokenHeader)
 	if handle == "" || w.Header().Get("Location") != s.Path || s.Path != "/ilod/v1/sessions/"+s.ID || s.Name != "mine" || s.Default {
@@ -85,7 +85,7 @@ func TestClientSessionResources(t *testing.T) {
 	wantFailure(t, ask(g, &operator, "POST", first.Path+"/handle", ""), 404, "ResourceMissingAtURI")
 	wantFailure(t, ask(g, &root, "POST", first.Path+"/handle", ""), 403, "InsufficientPrivilege")
 	wantFailure(t, ask(g, &reader, "GET", "/ilod/v1/sessions/ilod-0000000000000000", ""), 404, "ResourceMissingAtURI")
-	if s := sessionOf(t, ask(g, &root, "PATCH", first.Path, `{"Output":"raw"}`), 200); s.Output != "raw" || s.Current {
+	if s := sessionOf(t, ask(g, &root, "PATCH", first.Path, `{"output":"raw"}`), 200); s.Output != "raw" || s.Current {
 		t.Errorf("%+v", s)
 	}
 
@@ -106,7 +106,7 @@ func TestVariables(t *testing.T) {
 	patch := func(body string, header ...string) *httptest.ResponseRecorder {
 		return ask(g, &reader, "PATCH", "/ilod/v1/sessions/current", body, append(header, tokenHeader, handle)...)
 	}
-	s := sessionOf(t, patch(`{"ActivePath":"/redfish/v1/Systems/1","Recursive":true,"ReturnedPath":"leaf","Output":"json","Selection":"Bios."}`, "Content-Type", "application/json"), 200)
+	s := sessionOf(t, patch(`{"activePath":"/redfish/v1/Systems/1","recursive":true,"returnedPath":"leaf","output":"json","selection":"Bios."}`, "Content-Type", "application/json"), 200)
 	want := clients.Variables{ActivePath: "/redfish/v1/Systems/1/", Recursive: true, ReturnedPath: "leaf", Output: "json", Selection: "Bios."}
 	if diff := cmp.Diff(want, s.Variables); diff != "" || !s.Current {
 		t.Error(diff)
@@ -117,15 +117,15 @@ func TestVariables(t *testing.T) {
 		key    string
 	}{
 		{`{"Color":"red"}`, 400, "PropertyUnknown"},
-		{`{"Owner":"uid:0"}`, 400, "PropertyUnknown"},
+		{`{"owner":"uid:0"}`, 400, "PropertyUnknown"},
 		{`{"activepath":"/redfish/v1"}`, 400, "PropertyUnknown"},
-		{`{"Recursive":"yes"}`, 400, "PropertyValueTypeError"},
-		{`{"Output":7}`, 400, "PropertyValueTypeError"},
-		{`{"Output":"xml"}`, 400, "PropertyValueFormatError"},
-		{`{"ActivePath":"/etc"}`, 400, "PropertyValueFormatError"},
-		{`{"ActivePath":"/redfish/v1/../../etc"}`, 400, "PropertyValueFormatError"},
-		{`{"Output":"raw","Output":"json"}`, 400, "MalformedJSON"},
-		{`{"Output":"raw"} {}`, 400, "MalformedJSON"},
+		{`{"recursive":"yes"}`, 400, "PropertyValueTypeError"},
+		{`{"output":7}`, 400, "PropertyValueTypeError"},
+		{`{"output":"xml"}`, 400, "PropertyValueFormatError"},
+		{`{"activePath":"/etc"}`, 400, "PropertyValueFormatError"},
+		{`{"activePath":"/redfish/v1/../../etc"}`, 400, "PropertyValueFormatError"},
+		{`{"output":"raw","output":"json"}`, 400, "MalformedJSON"},
+		{`{"output":"raw"} {}`, 400, "MalformedJSON"},
 		{`["Output"]`, 400, "MalformedJSON"},
 		{`{"Output"`, 400, "MalformedJSON"},
 		{strings.Repeat(" ", maxSettings+1), 413, "PayloadTooLarge"},
@@ -140,7 +140,7 @@ func TestVariables(t *testing.T) {
 	if s := sessionOf(t, ask(g, &reader, "GET", "/ilod/v1/sessions/current", ""), 200); s.ActivePath != clients.Root || s.Recursive {
 		t.Errorf("%+v", s)
 	}
-	s = sessionOf(t, patch(`{"ActivePath":null,"Recursive":null,"ReturnedPath":null,"Output":null,"Selection":null}`), 200)
+	s = sessionOf(t, patch(`{"activePath":null,"recursive":null,"returnedPath":null,"output":null,"selection":null}`), 200)
 	if diff := cmp.Diff(clients.Variables{ActivePath: clients.Root, ReturnedPath: "full", Output: "text"}, s.Variables); diff != "" {
 		t.Error(diff)
 	}
@@ -255,17 +255,17 @@ func TestAccountSessions(t *testing.T) {
 func TestLimits(t *testing.T) {
 	g := newGateway(t, Options{Status: statusOf})
 	w := ask(g, &reader, "GET", "/ilod/v1/limits", "")
-	const want = `{"MaxSessions":4096,"MaxSessionsPerUser":1024,"InactivityTimeout":1800,"Lifetime":0,"TransactionTimeout":300,"ForceSessions":false,"WhenFull":"reject","StrictJSON":true}`
+	const want = `{"maxSessions":4096,"maxSessionsPerUser":1024,"inactivityTimeout":1800,"lifetime":0,"transactionTimeout":300,"forceSessions":false,"whenFull":"reject","strictJSON":true}`
 	if w.Code != 200 || w.Body.String() != want {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	patch := func(body string) *httptest.ResponseRecorder {
 		return ask(g, &root, "PATCH", "/ilod/v1/limits", body)
 	}
-	wantFailure(t, patch(`{"MaxSessions":-1}`), 400, "PropertyValueFormatError")
-	wantFailure(t, patch(`{"MaxSessions":"many"}`), 400, "PropertyValueTypeError")
+	wantFailure(t, patch(`{"maxSessions":-1}`), 400, "PropertyValueFormatError")
+	wantFailure(t, patch(`{"maxSessions":"many"}`), 400, "PropertyValueTypeError")
 	wantFailure(t, patch(`{"Maximum":1}`), 400, "PropertyUnknown")
-	if w := patch(`{"MaxSessionsPerUser":2,"WhenFull":"ask","Lifetime":86400}`); w.Code != 200 || !strings.Contains(w.Body.String(), `"MaxSessionsPerUser":2,"InactivityTimeout":1800,"Lifetime":86400,`) {
+	if w := patch(`{"maxSessionsPerUser":2,"whenFull":"ask","lifetime":86400}`); w.Code != 200 || !strings.Contains(w.Body.String(), `"maxSessionsPerUser":2,"inactivityTimeout":1800,"lifetime":86400,`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 
@@ -317,7 +317,7 @@ func TestLimits(t *testing.T) {
 func TestForceSessions(t *testing.T) {
 	n := &next{}
 	g := newGateway(t, Options{Next: n, Status: statusOf})
-	if w := ask(g, &root, "PATCH", "/ilod/v1/limits", `{"ForceSessions":true}`); w.Code != 200 {
+	if w := ask(g, &root, "PATCH", "/ilod/v1/limits", `{"forceSessions":true}`); w.Code != 200 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	for _, path := range []string{"/redfish/v1/Systems", "/ilod/v1/status", "/ilod/v1/limits", "/ilod/v1/sessions/current"} {
@@ -556,4 +556,22 @@ func TestOneRequestPerSession(t *testing.T) {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	}
+}
+
+// TestFormerNamesAreTaken: a client may name a property as earlier versions did, with a
+// capital letter first, but not in both ways at once.
+func TestFormerNamesAreTaken(t *testing.T) {
+	g := newGateway(t, Options{})
+	patch := func(body string) *httptest.ResponseRecorder { return ask(g, &root, "PATCH", "/ilod/v1/limits", body) }
+	for _, name := range []string{"maxSessions", "MaxSessions"} {
+		if w := patch(`{"` + name + `":9}`); w.Code != 200 || !strings.Contains(w.Body.String(), `"maxSessions":9,`) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		if w := patch(`{"` + name + `":null}`); w.Code != 200 || !strings.Contains(w.Body.String(), `"maxSessions":4096,`) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	}
+	wantFailure(t, patch(`{"maxSessions":9,"MaxSessions":10}`), 400, "PropertyUnknown")
+	wantFailure(t, patch(`{"MAXSessions":9}`), 400, "PropertyUnknown")
+	wantFailure(t, patch(`{"":9}`), 400, "PropertyUnknown")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/schedule"
 )
@@ -105,18 +106,9 @@ func clearCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	return nil
 }
 
-// WarmProgress is a line of the answer to POST /ilod/v1/cache, which is
-// application/x-ndjson: one line each time that the numbers change, and a last
-// one with Finished or Error.
-type WarmProgress struct {
-	Done     int             `json:"done"`
-	Total    int             `json:"total"`
-	Finished bool            `json:"finished,omitempty"`
-	Error    json.RawMessage `json:"error,omitempty"` // as in an error body
-}
-
-// warmCache has the whole tree read and reports on it as it goes. It ends with
-// the client, so that ^C stops it.
+// warmCache has the whole tree read and reports on it as it goes, in
+// application/x-ndjson: a line each time that the numbers change. It ends with the
+// client, so that ^C stops it.
 func warmCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if g.o.Cache == nil {
 		return missing(c.URL.Path)
@@ -137,15 +129,15 @@ func warmCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	limitWriting(w)
 	w.WriteHeader(http.StatusOK)
 	lines, flush := json.NewEncoder(w), http.NewResponseController(w)
-	var last WarmProgress
-	report := func(p WarmProgress) {
+	var last api.Warming
+	report := func(p api.Warming) {
 		limitWriting(w)
 		_ = lines.Encode(p) // a client that is gone ends the context
 		_ = flush.Flush()
 	}
 	report(last)
 	err := g.o.Cache.Warm(c.Context(), func(done, total int) {
-		if now := (WarmProgress{Done: done, Total: total}); done != last.Done || total != last.Total {
+		if now := (api.Warming{Done: done, Total: total}); done != last.Done || total != last.Total {
 			last = now
 			report(now)
 		}
@@ -166,7 +158,7 @@ func listILOSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		if table == nil {
 			table = []ilosession.TableEntry{}
 		}
-		return map[string]any{"@odata.id": ownPath + "/ilo-sessions", "Members": table, "Members@odata.count": len(table)}, bad
+		return api.ILOSessions{Path: ownPath + "/ilo-sessions", Members: table, Count: len(table)}, bad
 	})
 }
 

@@ -72,7 +72,7 @@ func TestNothingIsSpoiltWithoutATransaction(t *testing.T) {
 		g, _, _ := newTransacting(t, &next{})
 		ask(g, &operator, "POST", "/ilod/v1/transaction", "")
 		ask(g, &operator, method, refused[1], "{}")
-		if w := ask(g, &operator, "GET", "/ilod/v1/transaction", ""); !strings.Contains(w.Body.String(), `"State":"open"`) {
+		if w := ask(g, &operator, "GET", "/ilod/v1/transaction", ""); !strings.Contains(w.Body.String(), `"state":"open"`) {
 			t.Errorf("%s: %s", method, w.Body)
 		}
 	}

@@ -101,8 +101,8 @@ func TestWritesAreStrictJSON(t *testing.T) {
 	}
 
 	// The switch is for admins.
-	wantFailure(t, ask(g, &operator, "PATCH", "/ilod/v1/limits", `{"StrictJSON":false}`), 403, "InsufficientPrivilege")
-	if w := ask(g, &root, "PATCH", "/ilod/v1/limits", `{"StrictJSON":false}`); w.Code != 200 || !strings.Contains(w.Body.String(), `"StrictJSON":false`) {
+	wantFailure(t, ask(g, &operator, "PATCH", "/ilod/v1/limits", `{"strictJSON":false}`), 403, "InsufficientPrivilege")
+	if w := ask(g, &root, "PATCH", "/ilod/v1/limits", `{"strictJSON":false}`); w.Code != 200 || !strings.Contains(w.Body.String(), `"strictJSON":false`) {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	for name, body := range hostile {
@@ -132,7 +132,7 @@ func TestWritesAreStrictJSON(t *testing.T) {
 			t.Errorf("%s reached the iLO", name)
 		}
 	}
-	if w := ask(g, &root, "PATCH", "/ilod/v1/limits", `{"StrictJSON":null}`); w.Code != 200 || !all.Limits().StrictJSON {
+	if w := ask(g, &root, "PATCH", "/ilod/v1/limits", `{"strictJSON":null}`); w.Code != 200 || !all.Limits().StrictJSON {
 		t.Errorf("null is not the default: %d %s", w.Code, w.Body)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/schedule"
 	"github.com/ilod/ilod/agent/transaction"
@@ -30,7 +31,7 @@ func beginTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if bad != nil {
 		return bad
 	}
-	var q struct{ Timeout clients.Seconds }
+	var q api.Begin
 	if bad := settings(g, w, c, &q, q); bad != nil {
 		return bad
 	}
@@ -82,7 +83,7 @@ func showChanges(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		if err != nil {
 			return nil, g.below(c, err)
 		}
-		return map[string]any{"Changes": append([]transaction.Change{}, changes...)}, nil
+		return api.Changes{Changes: append([]transaction.Change{}, changes...)}, nil
 	})
 }
 

@@ -29,10 +29,10 @@ func (k *Keeper) reapBeforeBoot(ctx context.Context) error {
 	}
 	var errs []error
 	for _, e := range table {
-		if !e.beforeBoot(uptime) {
+		if !beforeBoot(e, uptime) {
 			continue
 		}
-		if _, err := k.terminate(ctx, internal{k}, e.ID, false, e.unused); err != nil && !errors.Is(err, ErrNoSession) {
+		if _, err := k.terminate(ctx, internal{k}, e.ID, false, unusedSince(e)); err != nil && !errors.Is(err, ErrNoSession) {
 			errs = append(errs, fmt.Errorf("session from before the boot: %w", err))
 		}
 	}
@@ -46,8 +46,8 @@ func (k *Keeper) reapBeforeBoot(ctx context.Context) error {
 // host's uptime, all by the iLO's clock; it reports none if that is not known. What
 // whole seconds hide is added to the time before the boot: no program has a session so
 // soon after the kernel's start.
-func (t TableEntry) beforeBoot(uptime time.Duration) bool {
-	boot := t.read.Add(clockSlack - uptime)
+func beforeBoot(t TableEntry, uptime time.Duration) bool {
+	boot := t.Read.Add(clockSlack - uptime)
 	return t.InBand && !t.Ours && !t.Current && !t.Login.IsZero() && !t.Access.IsZero() &&
 		t.Login.Before(boot) && t.Access.Before(boot)
 }

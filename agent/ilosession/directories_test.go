@@ -192,8 +192,8 @@ func TestReapedOncePerBoot(t *testing.T) {
 // was neither opened nor used since, is from before the boot.
 func TestBeforeBoot(t *testing.T) {
 	read := time.Date(2024, 1, 1, 12, 0, 0, 0, time.UTC)
-	old := TableEntry{InBand: true, read: read, Login: read.Add(-2 * time.Hour), Access: read.Add(-2 * time.Hour)}
-	if !old.beforeBoot(time.Hour) {
+	old := TableEntry{InBand: true, Read: read, Login: read.Add(-2 * time.Hour), Access: read.Add(-2 * time.Hour)}
+	if !beforeBoot(old, time.Hour) {
 		t.Error("it is from before the boot")
 	}
 	for name, change := range map[string]func(e *TableEntry){
@@ -204,12 +204,12 @@ func TestBeforeBoot(t *testing.T) {
 		"not in-band":      func(e *TableEntry) { e.InBand = false },
 		"in the ledger":    func(e *TableEntry) { e.Ours = true },
 		"in use here":      func(e *TableEntry) { e.Current = true },
-		"no Date":          func(e *TableEntry) { e.read = time.Time{} },
+		"no Date":          func(e *TableEntry) { e.Read = time.Time{} },
 		"no login time":    func(e *TableEntry) { e.Login = time.Time{} },
 		"no time of a use": func(e *TableEntry) { e.Access = time.Time{} },
 	} {
 		e := old
-		if change(&e); e.beforeBoot(time.Hour) {
+		if change(&e); beforeBoot(e, time.Hour) {
 			t.Errorf("%s: taken for one from before the boot", name)
 		}
 	}

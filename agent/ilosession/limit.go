@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // SessionLimitError is an ErrSessionLimit with the iLO's session table, where it
@@ -88,7 +90,7 @@ func (k *Keeper) makeRoom(ctx context.Context, c *Credentials, refusal error) er
 	if k.o.LimitPolicy != OldestIdleInBand {
 		return limit
 	}
-	victim := TableEntry{Idle: minVictimIdle}
+	victim := TableEntry{Idle: api.Seconds(minVictimIdle)}
 	for _, e := range table {
 		if e.InBand && !e.Ours && e.Idle >= victim.Idle {
 			victim = e
@@ -97,7 +99,7 @@ func (k *Keeper) makeRoom(ctx context.Context, c *Credentials, refusal error) er
 	if victim.ID == "" {
 		return limit
 	}
-	if _, err := k.terminate(ctx, rt, victim.ID, false, victim.unused); err != nil {
+	if _, err := k.terminate(ctx, rt, victim.ID, false, unusedSince(victim)); err != nil {
 		return fmt.Errorf("%w; %w", limit, err)
 	}
 	return nil

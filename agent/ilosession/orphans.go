@@ -39,17 +39,17 @@ func (e entry) window(now, iloNow time.Time) (from, to time.Time, ok bool) {
 // mayBeOf reports whether a session can be that of an intent: opened over a host
 // channel for its user in its window, not there before, and never used, since
 // nobody got its token.
-func (t TableEntry) mayBeOf(e entry, now, iloNow time.Time) bool {
+func mayBeOf(t TableEntry, e entry, now, iloNow time.Time) bool {
 	from, to, ok := e.window(now, iloNow)
 	login, timed := loginTime(t.ID, e.User)
-	return ok && timed && t.neverUsed() && !login.Before(from) && !login.After(to) && !slices.Contains(e.Before, t.ID)
+	return ok && timed && neverUsed(t) && !login.Before(from) && !login.After(to) && !slices.Contains(e.Before, t.ID)
 }
 
 // neverUsed reports a session of a host program that was not used since its login:
 // then the iLO shows the same two times, as one iLO 5 2.46 did for a session seven
 // minutes old. They are whole seconds, so this also holds for a session that was
 // used only within the second of its login.
-func (t TableEntry) neverUsed() bool {
+func neverUsed(t TableEntry) bool {
 	return t.InBand && !t.Ours && !t.Current && !t.Login.IsZero() && t.Access.Equal(t.Login)
 }
 
@@ -66,7 +66,7 @@ func (k *Keeper) searchOrphans(ctx context.Context, iloNow time.Time) (again tim
 	now := k.now()
 	k.noteUnused(table, now)
 	alive, dead := k.intents(now)
-	fits := func(t TableEntry, e entry) bool { return t.mayBeOf(e, now, iloNow) }
+	fits := func(t TableEntry, e entry) bool { return mayBeOf(t, e, now, iloNow) }
 	var errs []error
 	for len(dead) > 0 {
 		group, sessions := related(&dead, table, fits)
@@ -93,7 +93,7 @@ func (k *Keeper) searchOrphans(ctx context.Context, iloNow time.Time) (again tim
 		}
 		found := 0
 		for _, t := range abandoned {
-			_, err := k.terminate(ctx, internal{k}, t.ID, false, TableEntry.neverUsed)
+			_, err := k.terminate(ctx, internal{k}, t.ID, false, neverUsed)
 			if err != nil && !errors.Is(err, ErrNoSession) {
 				errs = append(errs, fmt.Errorf("session of a login without a record: %w", err))
 				continue
@@ -132,7 +132,7 @@ func (k *Keeper) intents(now time.Time) (alive, dead []entry) {
 func (k *Keeper) noteUnused(table []TableEntry, now time.Time) {
 	unused := map[string]time.Time{}
 	for _, t := range table {
-		if t.neverUsed() {
+		if neverUsed(t) {
 			if unused[t.ID] = now; !k.unused[t.ID].IsZero() {
 				unused[t.ID] = k.unused[t.ID]
 			}
@@ -148,10 +148,10 @@ func (k *Keeper) abandonedAt(t TableEntry, intents []entry, now time.Time) time.
 	const enough = time.Second // for what whole seconds hide
 	at := k.unused[t.ID].Add(lateness + enough)
 	login, ok := loginTime(t.ID, t.UserName)
-	if !ok || t.read.Before(login) || slices.ContainsFunc(intents, func(e entry) bool { return e.clockSet(now, t.read) }) {
+	if !ok || t.Read.Before(login) || slices.ContainsFunc(intents, func(e entry) bool { return e.clockSet(now, t.Read) }) {
 		return at
 	}
-	if by := now.Add(lateness + enough - t.read.Sub(login)); by.Before(at) {
+	if by := now.Add(lateness + enough - t.Read.Sub(login)); by.Before(at) {
 		return by
 	}
 	return at

@@ -117,7 +117,7 @@ func TestRecoverLeavesSeveralCandidates(t *testing.T) {
 func TestNeverUsed(t *testing.T) {
 	login := time.Date(2022, 4, 14, 16, 53, 23, 0, time.UTC)
 	unused := TableEntry{InBand: true, Login: login, Access: login} // as an iLO 5 2.46 shows one, seven minutes on
-	if !unused.neverUsed() {
+	if !neverUsed(unused) {
 		t.Error("it was never used")
 	}
 	for name, change := range map[string]func(e *TableEntry){
@@ -129,7 +129,7 @@ func TestNeverUsed(t *testing.T) {
 		"in use here":         func(e *TableEntry) { e.Current = true },
 	} {
 		e := unused
-		if change(&e); e.neverUsed() {
+		if change(&e); neverUsed(e) {
 			t.Errorf("%s: taken for never used", name)
 		}
 	}

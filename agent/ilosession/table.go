@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -32,28 +33,12 @@ const (
 	inBandUser = "System Administrator"
 	// minVictimIdle spares sessions that are in use from OldestIdleInBand.
 	minVictimIdle = time.Minute
+	// unknown is the age of a session of which the iLO does not tell it.
+	unknown = api.Seconds(-time.Second)
 )
 
-// TableEntry is one session in the iLO's own table. Times are by the iLO's
-// clock, which may be wrong by decades; Age and Idle are differences to the time
-// of its answer and negative if it does not tell.
-type TableEntry struct {
-	ID       string        `json:"id"`
-	Path     string        `json:"path"` // escaped
-	UserName string        `json:"userName"`
-	Kind     string        `json:"kind"` // its UserTag, such as "Remote Console" (ILO.md §2)
-	UserType string        `json:"userType"`
-	UserIP   string        `json:"userIP"`
-	Login    time.Time     `json:"login"`
-	Access   time.Time     `json:"access"` // of its last request
-	Age      time.Duration `json:"age"`    // nanoseconds
-	Idle     time.Duration `json:"idle"`   // nanoseconds
-	InBand   bool          `json:"inBand"` // opened over a host channel, by us or another program
-	Ours     bool          `json:"ours"`   // in our ledger
-	Current  bool          `json:"current"`
-
-	read time.Time // when the iLO showed it, by its clock; zero if it does not tell
-}
+// TableEntry is one session in the iLO's own table.
+type TableEntry = api.ILOSession
 
 // sessionResource is a session as all generations with Redfish show it, expanded
 // or as a bare link.
@@ -154,7 +139,7 @@ func readTable(ctx context.Context, rt http.RoundTripper) ([]TableEntry, error) 
 }
 
 func (m *sessionResource) entry(path string, now time.Time) TableEntry {
-	e := TableEntry{ID: sessionID(path), Path: path, UserName: m.UserName, Age: -1, Idle: -1, read: now}
+	e := TableEntry{ID: sessionID(path), Path: path, UserName: m.UserName, Age: unknown, Idle: unknown, Read: now}
 	ext := m.Oem.Hpe
 	if ext == nil {
 		ext = m.Oem.Hp
@@ -166,10 +151,10 @@ func (m *sessionResource) entry(path string, now time.Time) TableEntry {
 	// UserExpires tells nothing: without an idle timeout it equals AccessTime
 	// (ILO.md §2).
 	if !now.IsZero() && !e.Login.IsZero() {
-		e.Age = max(now.Sub(e.Login), -1)
+		e.Age = max(api.Seconds(now.Sub(e.Login)), unknown)
 	}
 	if !now.IsZero() && !e.Access.IsZero() {
-		e.Idle = max(now.Sub(e.Access), -1)
+		e.Idle = max(api.Seconds(now.Sub(e.Access)), unknown)
 	}
 	// The schema of iLO 4 has no tag for host programs (ILO.md §2).
 	e.InBand = e.Kind == inBandTag || m.Oem.Hpe == nil && strings.EqualFold(m.UserName, inBandUser) &&

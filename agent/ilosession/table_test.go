@@ -46,8 +46,8 @@ func TestTable(t *testing.T) {
 					t.Errorf("%s: login %v, by the id %v", e.ID, e.Login, login)
 				}
 				switch {
-				case ours && (e.Age != time.Minute || e.Idle != 0),
-					e.Kind == "WSMgmt" && (e.Age != 61*time.Minute || e.Idle != 11*time.Minute):
+				case ours && (time.Duration(e.Age) != time.Minute || e.Idle != 0),
+					e.Kind == "WSMgmt" && (time.Duration(e.Age) != 61*time.Minute || time.Duration(e.Idle) != 11*time.Minute):
 					t.Errorf("age %v, idle %v: %+v", e.Age, e.Idle, e)
 				}
 			}
@@ -62,9 +62,9 @@ func TestTableOddities(t *testing.T) {
 		want TableEntry
 		err  bool
 	}{
-		"times unset": {body: head + `"AccessTime":"[NOT SET]","LoginTime":null,"UserTag":"SSH"}}}]}`, want: TableEntry{Kind: "SSH", Age: -1, Idle: -1}},
-		"future":      {body: head + `"AccessTime":"2030-01-01T00:00:00Z","LoginTime":"2030-01-01T00:00:00Z"}}}]}`, want: TableEntry{Age: -1, Idle: -1}},
-		"no OEM tag":  {body: head + `}}}]}`, want: TableEntry{Age: -1, Idle: -1}},
+		"times unset": {body: head + `"AccessTime":"[NOT SET]","LoginTime":null,"UserTag":"SSH"}}}]}`, want: TableEntry{Kind: "SSH", Age: unknown, Idle: unknown}},
+		"future":      {body: head + `"AccessTime":"2030-01-01T00:00:00Z","LoginTime":"2030-01-01T00:00:00Z"}}}]}`, want: TableEntry{Age: unknown, Idle: unknown}},
+		"no OEM tag":  {body: head + `}}}]}`, want: TableEntry{Age: unknown, Idle: unknown}},
 		"incomplete":  {body: head + `}}}],"Members@odata.count":2}`, err: true},
 		"no link":     {body: `{"Members":[{"@odata.id":"x"}]}`, err: true},
 		"no JSON":     {body: `<html>`, err: true},

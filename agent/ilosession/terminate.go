@@ -82,7 +82,7 @@ func (k *Keeper) terminate(ctx context.Context, rt http.RoundTripper, id string,
 	} else if !isStatus(err, http.StatusNotFound) {
 		return e, fmt.Errorf("verify the end of session %s: %w", e.ID, err)
 	}
-	k.log.WithField("session", e.ID).WithField("idle", e.Idle).Info("terminated an iLO session")
+	k.log.WithField("session", e.ID).WithField("idle", time.Duration(e.Idle)).Info("terminated an iLO session")
 	return e, nil
 }
 
@@ -106,8 +106,10 @@ func deleteSession(ctx context.Context, rt http.RoundTripper, path string) error
 	return redfisherror.FromResponse(resp)
 }
 
-// unused reports whether a session was not used since e was read.
-func (e TableEntry) unused(now TableEntry) bool { return now.Access.Equal(e.Access) }
+// unusedSince tells whether a session was not used since e was read.
+func unusedSince(e TableEntry) func(TableEntry) bool {
+	return func(now TableEntry) bool { return now.Access.Equal(e.Access) }
+}
 
 // idleForeign is how long a foreign session was seen without use.
 type idleForeign struct {
@@ -135,10 +137,10 @@ func (k *Keeper) reap(ctx context.Context, rt http.RoundTripper) error {
 			idle = idleForeign{e.Access, now}
 		}
 		seen[e.ID] = idle
-		if e.Idle < k.o.ReapForeign || now.Sub(idle.since) < k.o.ReapForeign {
+		if time.Duration(e.Idle) < k.o.ReapForeign || now.Sub(idle.since) < k.o.ReapForeign {
 			continue
 		}
-		if _, err := k.terminate(ctx, rt, e.ID, false, e.unused); err != nil && !errors.Is(err, ErrNoSession) {
+		if _, err := k.terminate(ctx, rt, e.ID, false, unusedSince(e)); err != nil && !errors.Is(err, ErrNoSession) {
 			errs = append(errs, err)
 		}
 	}

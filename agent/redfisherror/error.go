@@ -50,3 +50,19 @@ func (e *Error) Error() string {
 func (e *Error) Has(keys ...string) bool {
 	return slices.ContainsFunc(e.Messages, func(m Message) bool { return slices.Contains(keys, m.Key()) })
 }
+
+// Kind names a message by its registry and key, whatever the version, as in
+// "Ilod.NoTransaction". errors.Is finds it in an Error.
+type Kind string
+
+// Error is the name itself; an *Error has the message for people.
+func (k Kind) Error() string { return string(k) }
+
+// Is reports whether one of the messages is of the Kind.
+func (e *Error) Is(target error) bool {
+	k, ok := target.(Kind)
+	return ok && slices.ContainsFunc(e.Messages, func(m Message) bool {
+		registry, _, _ := strings.Cut(m.ID, ".")
+		return Kind(registry+"."+m.Key()) == k
+	})
+}

@@ -12,9 +12,9 @@ import (
 
 // Message is one entry of "@Message.ExtendedInfo".
 type Message struct {
-	ID   string   // registry, version and key: "Base.1.4.ResourceMissingAtURI"
-	Args []string // what replaces %1, %2, … in the registry's text
-	Text string   // the service's own text; an iLO sends none (ILO.md §5)
+	ID   string   `json:"id"`   // registry, version and key: "Base.1.4.ResourceMissingAtURI"
+	Args []string `json:"args"` // what replaces %1, %2, … in the registry's text
+	Text string   `json:"text"` // the service's own text; an iLO sends none (ILO.md §5)
 }
 
 // Key is the ID without registry and version: "ResourceMissingAtURI". An iLO 4

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // TestSharesOfClasses: while all classes wait they start in the shares 8, 4, 2 and 1.
@@ -179,7 +181,7 @@ func TestStatsTellTheTimeInTheQueue(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		if got, want := s.Stats()["interactive"], (ClassStats{Started: 2, Abandoned: 1, Waited: 3 * time.Second}); got != want {
+		if got, want := s.Stats()["interactive"], (ClassStats{Started: 2, Abandoned: 1, Waited: api.Seconds(3 * time.Second)}); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 		s.Close()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/silent"
 )
 
@@ -96,17 +97,10 @@ type Scheduler struct {
 }
 
 // Stats is what a Scheduler does and did, by name of class.
-type Stats map[string]ClassStats
+type Stats = api.ScheduleStats
 
 // ClassStats is the part of Stats about one class.
-type ClassStats struct {
-	Queued    int           `json:"queued"`    // wait now
-	Running   int           `json:"running"`   // hold a slot now
-	Started   int64         `json:"started"`   // got a slot
-	Refused   int64         `json:"refused"`   // ErrQueueFull
-	Abandoned int64         `json:"abandoned"` // context ended, or closed, while waiting
-	Waited    time.Duration `json:"waitedNs"`  // in the queue, all that got a slot together
-}
+type ClassStats = api.ClassStats
 
 // New makes a Scheduler. It panics without Next.
 func New(o Options) *Scheduler {
@@ -245,7 +239,7 @@ func (s *Scheduler) release(j *job, waited time.Duration, started time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.took += (time.Since(started) - s.took) / 8
-	s.count(j.class, func(st *ClassStats) { st.Started++; st.Waited += waited })
+	s.count(j.class, func(st *ClassStats) { st.Started++; st.Waited += api.Seconds(waited) })
 	s.free(j)
 	s.dispatch()
 }

@@ -22,13 +22,14 @@ var (
 
 // Info describes a property.
 type Info struct {
-	Pointer  string   // JSON pointer in the resource
-	Type     string   // of JSON, or several with "|" between them, such as "string|null"; "" if not known
-	Allowed  []string // the values it can have, if they are counted
-	ReadOnly bool     // false if not known
-	Default  string   // "" if there is none or it is not known
-	Min, Max string   // of a number, or of the length of a string; "" for no bound
-	Help     string
+	Pointer  string   `json:"pointer"`  // JSON pointer in the resource
+	Type     string   `json:"type"`     // of JSON, or several with "|" between them, such as "string|null"; "" if not known
+	Allowed  []string `json:"allowed"`  // the values it can have, if they are counted
+	ReadOnly bool     `json:"readOnly"` // false if not known
+	Default  string   `json:"default"`  // "" if there is none or it is not known
+	Min      string   `json:"min"`      // of a number, or of the length of a string; "" for no bound
+	Max      string   `json:"max"`      // of a number, or of the length of a string; "" for no bound
+	Help     string   `json:"help"`
 }
 
 // Property describes the property of a resource that a JSON pointer leads to,

@@ -71,12 +71,12 @@ func (c *commit) run(ctx context.Context) error {
 		return fmt.Errorf("the journal: %w", err)
 	}
 	err = c.apply(applying)
-	if !verdict(c.steps).Result.good() {
+	if !good(verdict(c.steps).Result) {
 		undoing, cancel := context.WithTimeout(ctx, c.m.o.deadline)
 		defer cancel()
 		c.compensate(undoing)
 	}
-	if v := verdict(c.steps).Result; ctx.Err() != nil && !v.good() && v != RolledBack {
+	if v := verdict(c.steps).Result; ctx.Err() != nil && !good(v) && v != RolledBack {
 		c.journal.close() // the next process goes on from here
 		return ErrClosed
 	}
@@ -203,7 +203,7 @@ func (c *commit) log(r Result) {
 		log = log.WithField("recovered", true)
 	}
 	level, not := logrus.InfoLevel, ""
-	if !r.Result.good() {
+	if !good(r.Result) {
 		level, not = logrus.WarnLevel, "not "
 	}
 	for _, w := range r.Writes {

@@ -34,7 +34,7 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 	if ctx.Err() != nil && !m.dropped(t) {
 		m.report(session, &report{result: result, time: m.o.Now()})
 	}
-	if result.Result.good() {
+	if good(result.Result) {
 		return result, nil
 	}
 	return result, &FailedError{result, err}

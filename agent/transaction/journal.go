@@ -65,14 +65,14 @@ func (j *journal) append(r record) error {
 	}
 	if r.Done != nil { // the iLO's complaint may quote the value
 		quiet := *r.Done
-		quiet.Error = quiet.kept
+		quiet.Error = quiet.Kept
 		r.Done = &quiet
 	}
 	if r.End != nil {
 		quiet := *r.End
 		quiet.Writes = slices.Clone(quiet.Writes)
 		for i := range quiet.Writes {
-			quiet.Writes[i].Error = quiet.Writes[i].kept
+			quiet.Writes[i].Error = quiet.Writes[i].Kept
 		}
 		r.End = &quiet
 	}

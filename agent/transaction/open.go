@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // transaction is the open one of a client session. All but the bases is guarded
@@ -161,7 +163,7 @@ func (m *Manager) Status(session string) (Transaction, error) {
 
 // snapshot describes a transaction; the caller holds mu.
 func (t *transaction) snapshot() Transaction {
-	s := Transaction{State: Open, Session: t.session, Begun: t.begun, Used: t.used, Timeout: Seconds(t.timeout), Writes: make([]Staged, len(t.writes))}
+	s := Transaction{State: Open, Session: t.session, Begun: t.begun, Used: t.used, Timeout: api.Seconds(t.timeout), Writes: make([]Staged, len(t.writes))}
 	if t.errant {
 		s.State = Errant
 	}

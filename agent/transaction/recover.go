@@ -63,7 +63,7 @@ func (m *Manager) takeOver(name string) {
 		return
 	}
 	for _, step := range b.Steps {
-		step.kept = step.Error
+		step.Kept = step.Error
 	}
 	c := &commit{
 		m: m, session: b.Session, steps: b.Steps, key: b.Key,
@@ -131,7 +131,7 @@ func (c *commit) recover(ctx context.Context) error {
 			return fmt.Errorf("recover a commit of client session %s: what became of %s %s is not known yet: %w", c.session, s.Method, s.Path, cmp.Or(c.readErr, context.Cause(ctx)))
 		}
 	}
-	if !verdict(c.steps).Result.good() {
+	if !good(verdict(c.steps).Result) {
 		c.compensate(ctx)
 	}
 	if c.readErr != nil {

@@ -1,51 +1,15 @@
 package transaction
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
-// Reset says what has to be reset before a change takes effect.
-type Reset struct {
-	Server bool
-	ILO    bool
-	Device bool // another: a drive, an adapter, the chassis
-}
-
-// Any reports whether anything has to be.
-func (r Reset) Any() bool { return r != Reset{} }
-
-// String names what has to be reset, for people; it is empty if nothing has.
-func (r Reset) String() string {
-	var all []string
-	if r.Server {
-		all = append(all, "the server")
-	}
-	if r.ILO {
-		all = append(all, "the iLO")
-	}
-	if r.Device {
-		all = append(all, "a device")
-	}
-	return strings.Join(all, " and ")
-}
-
-// UnmarshalJSON also reads what journals of earlier versions have: whether the
-// server has to be reset.
-func (r *Reset) UnmarshalJSON(data []byte) error {
-	if string(data) == "true" || string(data) == "false" {
-		*r = Reset{Server: string(data) == "true"}
-		return nil
-	}
-	type plain Reset
-	return json.Unmarshal(data, (*plain)(r))
-}
-
-func (r Reset) or(other Reset) Reset {
-	return Reset{r.Server || other.Server, r.ILO || other.ILO, r.Device || other.Device}
+// either is what one of two changes needs.
+func either(r, other Reset) Reset {
+	return Reset{Server: r.Server || other.Server, ILO: r.ILO || other.ILO, Device: r.Device || other.Device}
 }
 
 // resets are the messages of the registries of iLO 4 to 7 that ask for a reset, by

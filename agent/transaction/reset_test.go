@@ -91,7 +91,7 @@ func TestResetThatAMessageNames(t *testing.T) {
 			t.Errorf("%s %s: %+v, want %+v", c.id, c.arg, got, c.want)
 		}
 	}
-	if s := (Reset{true, true, true}).String(); s != "the server and the iLO and a device" || (Reset{}).String() != "" {
+	if s := (Reset{Server: true, ILO: true, Device: true}).String(); s != "the server and the iLO and a device" || (Reset{}).String() != "" {
 		t.Error(s)
 	}
 }

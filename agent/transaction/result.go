@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/agent/schema"
 )
@@ -98,146 +97,64 @@ func (e *FailedError) Error() string {
 // Unwrap returns Err.
 func (e *FailedError) Unwrap() error { return e.Err }
 
-// Seconds is a duration that JSON writes as a number of seconds.
-type Seconds time.Duration
-
-// MarshalJSON writes whole or broken seconds.
-func (s Seconds) MarshalJSON() ([]byte, error) {
-	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', -1, 64), nil
-}
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (s *Seconds) UnmarshalJSON(text []byte) error {
-	seconds, err := strconv.ParseFloat(string(text), 64)
-	if err == nil {
-		*s = Seconds(min(max(seconds, -1), 1e9) * float64(time.Second)) // what a Duration can hold
-	}
-	return err
-}
-
-// State tells what a commit would do.
-type State string
-
-// The states of an open transaction.
-const (
-	Open   State = "open"
-	Errant State = "errant" // a write was refused: a commit acts as a rollback
+// The documents of a transaction.
+type (
+	// Transaction describes a client session's open transaction.
+	Transaction = api.Transaction
+	// Staged describes a write that waits for the commit.
+	Staged = api.Staged
+	// State tells what a commit would do.
+	State = api.State
+	// Change is what a write would do to one property.
+	Change = api.Change
+	// Result is what became of a transaction.
+	Result = api.Result
+	// Verdict says it in a word.
+	Verdict = api.Verdict
+	// Done is what became of a write.
+	Done = api.Done
+	// Outcome says it in a word.
+	Outcome = api.Outcome
+	// Property is one of a write.
+	Property = api.Property
+	// PropertyState says what became of it.
+	PropertyState = api.PropertyState
+	// Reset says what has to be reset before a change takes effect.
+	Reset = api.Reset
+	// Stats count the transactions.
+	Stats = api.TransactionStats
 )
 
-// Transaction describes a client session's open transaction.
-type Transaction struct {
-	State   State
-	Session string
-	Begun   time.Time
-	Used    time.Time // when the last write was staged
-	Timeout Seconds   // idle time after which it is thrown away; 0: never
-	Writes  []Staged
-	Sent    int `json:",omitempty"` // how many of the writes a commit has sent so far
-	// Report is the result of an earlier commit that nobody was told yet: a
-	// crash interrupted it, or its client had left.
-	Report *Result `json:",omitempty"`
-}
-
-// Staged describes a write that waits for the commit.
-type Staged struct {
-	Number        int
-	Method        string
-	Path          string // where it will go: the settings object, for a resource that has one
-	Body          any    `json:",omitempty"` // secrets are hidden
-	Undoable      bool   // all of it could be put back
-	ResetRequired bool   // it takes effect with the next reset of the server, as far as it is known before it is sent
-	Error         string `json:",omitempty"` // why it was refused
-}
-
-// Change is what a write would do to one property; of a POST and a DELETE, to
-// one resource. Secrets are hidden.
-type Change struct {
-	Number   int
-	Path     string
-	Property string // JSON pointer
-	From, To any
-	Undoable bool
-}
-
-// Verdict says what became of a transaction.
-type Verdict string
-
-// The verdicts.
+// The words of package api.
 const (
-	Committed        Verdict = "committed"          // every write is applied
-	InProgress       Verdict = "accepted"           // every write is applied or accepted, and the iLO still works at one
-	RolledBack       Verdict = "rolled-back"        // nothing is, or all that was has been put back
-	PartlyRolledBack Verdict = "partly-rolled-back" // something could not be put back
-	Unknown          Verdict = "unknown"            // the outcome of a write could not be found out
+	Open   = api.Open
+	Errant = api.Errant
+
+	Committed        = api.Committed
+	InProgress       = api.InProgress
+	RolledBack       = api.RolledBack
+	PartlyRolledBack = api.PartlyRolledBack
+	Unknown          = api.Unknown
+
+	NotSent        = api.NotSent
+	Applied        = api.Applied
+	Accepted       = api.Accepted
+	PartlyApplied  = api.PartlyApplied
+	Refused        = api.Refused
+	Undone         = api.Undone
+	UndoRefused    = api.UndoRefused
+	OutcomeUnknown = api.OutcomeUnknown
+
+	PropertyApplied  = api.PropertyApplied
+	PropertyAccepted = api.PropertyAccepted
+	PendingReset     = api.PendingReset
+	NotTaken         = api.NotTaken
+	TakenOtherwise   = api.TakenOtherwise
+	NotShown         = api.NotShown
 )
 
 // good tells whether nothing has to be put back.
-func (v Verdict) good() bool { return v == Committed || v == InProgress }
-
-// Outcome says what became of a write, as reading it afterwards shows.
-type Outcome string
-
-// The outcomes.
-const (
-	NotSent        Outcome = "not-sent"
-	Applied        Outcome = "applied"
-	Accepted       Outcome = "accepted"       // the iLO has taken it, and it does not show yet
-	PartlyApplied  Outcome = "partly-applied" // the iLO has not taken all properties
-	Refused        Outcome = "refused"        // it had no effect
-	Undone         Outcome = "undone"         // the former values are there
-	UndoRefused    Outcome = "undo-refused"
-	OutcomeUnknown Outcome = "unknown" // the iLO may have carried it out, or may still do so
-)
-
-// PropertyState says what became of one property of a write.
-type PropertyState string
-
-// The states.
-const (
-	PropertyApplied  PropertyState = "applied"         // it is what was asked for
-	PropertyAccepted PropertyState = "accepted"        // the iLO has taken the write, and the property is as before
-	PendingReset     PropertyState = "pending reset"   // it takes effect with a reset
-	NotTaken         PropertyState = "not taken"       // it is as before, or the iLO says that it has not taken it
-	TakenOtherwise   PropertyState = "taken otherwise" // it has become something else
-	NotShown         PropertyState = "not shown"       // the iLO does not show it, as with passwords, nor complain of it
-)
-
-// Property is one of a write.
-type Property struct {
-	Property string // JSON pointer
-	State    PropertyState
-}
-
-// Result is what became of a transaction.
-type Result struct {
-	// ID names the result of a commit that nobody was told; see Acknowledge.
-	ID            string `json:"Id,omitempty"`
-	Result        Verdict
-	Writes        []Done
-	ResetRequired bool  // of the server, before all that is applied takes effect
-	Reset         Reset // what has to be reset for that
-	Recovered     bool  // found out after a crash
-}
-
-// Done is what became of a write.
-type Done struct {
-	Number     int
-	Method     string
-	Path       string
-	Outcome    Outcome
-	Properties []Property `json:",omitempty"`
-	Reset      Reset      `json:",omitzero"`  // before it takes effect
-	Task       string     `json:",omitempty"` // path of the iLO's task, if it has made one
-	Status     int        `json:",omitempty"` // of the iLO's answer, 0 if there was none
-	Messages   []string   `json:",omitempty"` // ids of the messages in it
-	Location   string     `json:",omitempty"` // of what a POST has made
-	// Unguarded: it was sent without If-Match, because the iLO refuses the ETag
-	// that it shows.
-	Unguarded bool   `json:",omitempty"`
-	Error     string `json:",omitempty"`
-
-	kept string // Error without what the iLO quotes, for the disk
-}
+func good(v Verdict) bool { return v == Committed || v == InProgress }
 
 // fail notes why a write is not as it should be. A complaint of the iLO may quote
 // a value, so on the disk, and about secrets anywhere, only its id stands.
@@ -246,9 +163,9 @@ func (s *step) fail(errs ...error) {
 	for _, err := range errs {
 		all, quiet = append(all, err.Error()), append(quiet, withoutQuotes(err))
 	}
-	s.Error, s.kept = strings.Join(all, "; "), strings.Join(quiet, "; ")
+	s.Error, s.Kept = strings.Join(all, "; "), strings.Join(quiet, "; ")
 	if slices.ContainsFunc(s.Leaves, func(l leaf) bool { return l.Secret }) {
-		s.Error = s.kept
+		s.Error = s.Kept
 	}
 }
 

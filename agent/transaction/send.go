@@ -86,7 +86,7 @@ func (c *commit) settle(ctx context.Context, s *step) {
 // take notes what an answer says that promises success.
 func (s *step) take(resp *http.Response, body []byte) {
 	for _, m := range redfisherror.Parse(body) {
-		s.told = s.told.or(resetOf(m))
+		s.told = either(s.told, resetOf(m))
 	}
 	s.named = complaints(body)
 	if s.later = resp.StatusCode == http.StatusAccepted; s.later {

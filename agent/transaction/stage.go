@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/ilopath"
@@ -178,7 +179,7 @@ func (m *Manager) stage(r *http.Request, t *transaction, key string) (*http.Resp
 	if err != nil || refusal != nil {
 		return refusal, err
 	}
-	answer := fmt.Appendf(nil, `{"Staged":%d,"Transaction":"/ilod/v1/transaction"}`, w.Number)
+	answer := encode(api.Receipt{Staged: w.Number, Transaction: "/ilod/v1/transaction"})
 	return &http.Response{
 		Status: "202 Accepted", StatusCode: http.StatusAccepted, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}, "Odata-Version": {"4.0"}},

@@ -53,7 +53,7 @@ func TestTheAnswerToAStagedWriteIsHTTP(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(read.Body)
-		if want := fmt.Sprintf(`{"Staged":%d,"Transaction":"/ilod/v1/transaction"}`, n+1); err != nil || string(body) != want || wire.Len() > 0 || read.ContentLength != int64(len(want)) {
+		if want := fmt.Sprintf(`{"staged":%d,"transaction":"/ilod/v1/transaction"}`, n+1); err != nil || string(body) != want || wire.Len() > 0 || read.ContentLength != int64(len(want)) {
 			t.Errorf("%s %v, %d bytes announced", body, err, read.ContentLength)
 		}
 	}

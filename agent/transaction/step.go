@@ -148,7 +148,7 @@ func verdict(steps []*step) Result {
 		switch s.Outcome {
 		case NotSent, Refused, Undone:
 		default:
-			r.Reset = r.Reset.or(s.Reset)
+			r.Reset = either(r.Reset, s.Reset)
 		}
 	}
 	r.ResetRequired = r.Reset.Server

@@ -19,7 +19,7 @@ const maxTaskLooks = 8
 // success: that answer promises little. It waits for what does not show at once,
 // and for an iLO that cannot be read, until ctx ends.
 func (c *commit) verify(ctx context.Context, s *step) {
-	s.Error, s.kept = "", ""
+	s.Error, s.Kept = "", ""
 	defer s.mark()
 	for looks, tries := 0, 0; ; tries++ {
 		settled, err := c.judge(ctx, s)
@@ -147,14 +147,14 @@ func (c *commit) conclude(s *step, body, owner map[string]any) (settled bool) {
 			s.now[i] = c.key.seal(l.Pointer, now)
 		}
 		count[state]++
-		s.Properties[i] = Property{l.Pointer, state}
+		s.Properties[i] = Property{Property: l.Pointer, State: state}
 	}
 	if s.Reset = s.told; s.Owner != "" {
 		s.Reset.Server = count[PendingReset] > 0
 	} else if count[PendingReset]+count[NotShown] == 0 && s.Method != http.MethodPost {
 		s.Reset = Reset{} // nothing is other than before
 	}
-	s.Error, s.kept = "", ""
+	s.Error, s.Kept = "", ""
 	switch {
 	case count[NotTaken] == 0 && count[PropertyAccepted] == 0:
 		s.Outcome = Applied

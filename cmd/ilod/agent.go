@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path"
@@ -17,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/platform"
 )
 
@@ -44,7 +44,7 @@ session. The agent stays in the foreground: systemd, the service manager of Wind
 		&cobra.Command{
 			Use: "status", Short: "Say how the agent is doing", Args: noArguments,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				return a.withAgent(cmd.Context(), a.agentStatus)
+				return a.withClient(cmd.Context(), a.agentStatus)
 			},
 		},
 		a.stopCommand(),
@@ -76,7 +76,7 @@ func (a *app) runAgent(ctx context.Context, manager agent.ServiceManager) error 
 	b := build()
 	o.Unlock = lock.Release
 	o.Serving = agent.Serving{Peer: peer, Manager: manager,
-		Info: map[string]any{"version": b.Version, "commit": b.Commit, "pid": os.Getpid(), "device": a.config.Device, "socket": a.config.SocketPath()}}
+		Info: api.Agent{Version: b.Version, Commit: b.Commit, PID: os.Getpid(), Device: a.config.Device, Socket: a.config.SocketPath()}}
 	o.Serving.Listen = func(ctx context.Context) ([]net.Listener, error) {
 		given, err := platform.Activated()
 		if err != nil {
@@ -132,43 +132,13 @@ type noOutput struct{}
 
 func (noOutput) Write(p []byte) (int, error) { return len(p), nil }
 
-// errNoAgent: a command that needs the agent found none.
-var errNoAgent = errors.New("no agent is running")
-
-// withAgent runs f with the agent and nothing else, or with what is held.
-func (a *app) withAgent(ctx context.Context, f func(context.Context, http.RoundTripper) error) error {
-	return a.bounded(ctx, func(ctx context.Context) error {
-		if a.held != nil {
-			return f(ctx, a.held)
-		}
-		client, err := a.dialAgent(ctx)
-		if err != nil {
-			return err
-		}
-		if client == nil {
-			return a.noAgent()
-		}
-		defer client.close()
-		return f(ctx, a.inSession(client))
-	})
-}
-
-func (a *app) noAgent() error {
-	return fmt.Errorf("%w: nobody listens on %s", errNoAgent, a.config.SocketPath())
-}
-
-func (a *app) agentStatus(ctx context.Context, rt http.RoundTripper) error {
-	body, err := a.ask(ctx, rt, http.MethodGet, "/ilod/v1/status")
+func (a *app) agentStatus(ctx context.Context, c *client.Client) error {
+	s, err := c.Status(ctx)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		_, err := a.stdout.Write(append(body, '\n'))
-		return err
-	}
-	var s agent.Status
-	if err := json.Unmarshal(body, &s); err != nil {
-		return fmt.Errorf("the agent's status: %w", err)
+		return a.writeJSON(s)
 	}
 	session := "none"
 	if s.Session.Session != "" { // as ilo-sessions has it
@@ -178,7 +148,7 @@ func (a *app) agentStatus(ctx context.Context, rt http.RoundTripper) error {
 		session = oneLine(session) + "\nsince    " + s.Session.Since.Local().Format(time.DateTime)
 	}
 	_, err = fmt.Fprintf(a.stdout, "agent    %v, process %v, since %s\ndevice   %v\nsession  %s\nlogins   %d, %d failed\ncache    %d answers, %d hits, %d misses, %d too old\n",
-		s.Info["version"], s.Info["pid"], s.Started.Local().Format(time.DateTime), s.Info["device"], session,
+		s.Agent.Version, s.Agent.PID, s.Started.Local().Format(time.DateTime), s.Agent.Device, session,
 		s.Session.Logins, s.Session.Refusals, s.Cache.Entries, s.Cache.Hits, s.Cache.Misses, s.Cache.Stale)
 	return err
 }

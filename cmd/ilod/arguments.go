@@ -27,3 +27,23 @@ func atMostOne(what, hint string) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// oneArgument wants one argument, and says what that is and which command lists them.
+func oneArgument(what, list string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 || args[0] == "" {
+			return &usageError{cmd.Name() + " needs the " + what, "see '" + list + "'"}
+		}
+		return nil
+	}
+}
+
+// atMost wants no argument, or those that are wanted.
+func atMost(wanted cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return wanted(cmd, args)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,11 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/gateway"
-	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/agent/client"
 )
-
-const cachePath = "/ilod/v1/cache"
 
 func (a *app) cacheCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -29,76 +25,56 @@ func (a *app) cacheCommand() *cobra.Command {
 	}
 	for _, sub := range []struct {
 		use, short string
-		run        func(context.Context, http.RoundTripper) error
+		run        func(context.Context, *client.Client) error
 	}{
 		{"warm", "Read the whole tree into the cache", a.warmCache},
 		{"status", "Say what the cache has", a.cacheStatus},
-		{"clear", "Forget everything", func(ctx context.Context, rt http.RoundTripper) error {
-			_, err := a.ask(ctx, rt, http.MethodDelete, cachePath)
-			return err
-		}},
+		{"clear", "Forget everything", func(ctx context.Context, c *client.Client) error { return c.ClearCache(ctx) }},
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use: sub.use, Short: sub.short, Args: noArguments,
-			RunE: func(cmd *cobra.Command, _ []string) error { return a.withILO(cmd.Context(), sub.run) },
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error { return sub.run(ctx, clientOf(rt)) })
+			},
 		})
 	}
 	return cmd
 }
 
 // warmCache shows on a terminal how far it is.
-func (a *app) warmCache(ctx context.Context, rt http.RoundTripper) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://ilo"+cachePath, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if !isSuccess(resp) {
-		return redfisherror.FromResponse(resp)
-	}
-	var p gateway.WarmProgress
-	lines, progress := json.NewDecoder(resp.Body), newProgress(a.stderr)
-	for !p.Finished && p.Error == nil {
-		if err := lines.Decode(&p); err != nil {
-			progress.end()
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return fmt.Errorf("warm the cache: %w", errors.Join(context.Cause(ctx), err))
-		}
-		progress.show(p.Done, p.Total)
-	}
+func (a *app) warmCache(ctx context.Context, c *client.Client) error {
+	progress := newProgress(a.stderr)
+	p, err := c.WarmCache(ctx, progress.show)
 	progress.end()
-	if p.Error != nil {
-		return redfisherror.New(&http.Response{StatusCode: http.StatusBadGateway, Request: req}, []byte(`{"error":`+string(p.Error)+`}`))
+	if err != nil {
+		return err
 	}
 	if a.json {
-		return json.NewEncoder(a.stdout).Encode(p)
+		return a.writeJSON(p)
 	}
 	_, err = fmt.Fprintf(a.stdout, "%d of %d resources\n", p.Done, p.Total)
 	return err
 }
 
-func (a *app) cacheStatus(ctx context.Context, rt http.RoundTripper) error {
-	body, err := a.ask(ctx, rt, http.MethodGet, cachePath)
+func (a *app) cacheStatus(ctx context.Context, c *client.Client) error {
+	state, err := c.Cache(ctx)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		_, err := a.stdout.Write(append(body, '\n'))
+		return a.writeJSON(state)
+	}
+	text, err := json.Marshal(state)
+	if err != nil {
 		return err
 	}
-	var state any
-	numbers := json.NewDecoder(bytes.NewReader(body))
+	var fields any
+	numbers := json.NewDecoder(bytes.NewReader(text))
 	numbers.UseNumber()
-	if err := numbers.Decode(&state); err != nil {
-		return fmt.Errorf("the cache's state: %w", err)
+	if err := numbers.Decode(&fields); err != nil {
+		return err
 	}
-	_, err = io.WriteString(a.stdout, flat("", state))
+	_, err = io.WriteString(a.stdout, flat("", fields))
 	return err
 }
 

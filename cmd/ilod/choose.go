@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -18,16 +16,17 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/ilosession"
 )
 
 // candidates are sessions of which one can be ended to make room for another.
 type candidates struct {
-	json   json.RawMessage
-	header string // cells are separated by tabs
-	rows   []string
-	ids    []string
+	sessions any    // the documents
+	header   string // cells are separated by tabs
+	rows     []string
+	ids      []string
 }
 
 // candidatesOf finds in an error who could make room.
@@ -36,29 +35,20 @@ func candidatesOf(err error) (c candidates, ok bool) {
 		return c, false
 	}
 	if limit, local := errors.AsType[*ilosession.SessionLimitError](err); local {
-		list, err := json.Marshal(slices.DeleteFunc(slices.Clone(limit.Sessions), func(e ilosession.TableEntry) bool { return !e.InBand || e.Ours }))
-		if err != nil {
-			panic(err) // they always marshal
-		}
-		return iloCandidates(list)
+		return iloCandidates(slices.DeleteFunc(slices.Clone(limit.Sessions), func(e api.ILOSession) bool { return !e.InBand || e.Ours }))
 	}
-	r, refused := errors.AsType[*refusal](err)
-	if !refused {
+	r, refused := errors.AsType[*client.Error](err)
+	switch {
+	case !refused:
 		return c, false
+	case errors.Is(err, client.ErrSessionLimit):
+		return clientCandidates(r.Sessions)
 	}
-	list := r.candidates()
-	if isMessage("SessionLimit")(err) {
-		return clientCandidates(list)
-	}
-	return iloCandidates(list)
+	return iloCandidates(r.ILOSessions)
 }
 
-func clientCandidates(list json.RawMessage) (c candidates, ok bool) {
-	var sessions []clients.Session
-	if json.Unmarshal(list, &sessions) != nil {
-		return c, false
-	}
-	c = candidates{json: list, header: "ID\tUSER\tPROCESS\tSTART\tUSED\tHOLDS"}
+func clientCandidates(sessions []api.Session) (c candidates, ok bool) {
+	c = candidates{sessions: sessions, header: "ID\tUSER\tPROCESS\tSTART\tUSED\tHOLDS"}
 	for _, s := range sessions {
 		c.ids = append(c.ids, s.ID)
 		c.rows = append(c.rows, row(s.ID, s.User, maker(s), local(s.Created), local(s.Used), s.Holds))
@@ -66,12 +56,8 @@ func clientCandidates(list json.RawMessage) (c candidates, ok bool) {
 	return c, len(c.ids) > 0
 }
 
-func iloCandidates(list json.RawMessage) (c candidates, ok bool) {
-	var table []ilosession.TableEntry
-	if json.Unmarshal(list, &table) != nil {
-		return c, false
-	}
-	c = candidates{json: list, header: "ID\tUSER\tKIND\tAGE\tIDLE"}
+func iloCandidates(table []api.ILOSession) (c candidates, ok bool) {
+	c = candidates{sessions: table, header: "ID\tUSER\tKIND\tAGE\tIDLE"}
 	for _, e := range table {
 		c.ids = append(c.ids, e.ID)
 		c.rows = append(c.rows, row(e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle)))
@@ -181,7 +167,7 @@ func (m *roomMaker) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		resp.Body = io.NopCloser(bytes.NewReader(body))
-		refused = newRefusal(resp, body)
+		refused = client.NewError(resp, body)
 	}
 	if _, ok := candidatesOf(refused); !ok {
 		return resp, refused
@@ -191,7 +177,7 @@ func (m *roomMaker) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := m.a.ask(req.Context(), m.next, http.MethodDelete, ilosessionsPath+"/"+url.PathEscape(id)); err != nil {
+	if _, err := clientOf(m.next).TerminateILOSession(req.Context(), id, false); err != nil {
 		return nil, notEnded(id, err)
 	}
 	if req.GetBody != nil {

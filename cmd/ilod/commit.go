@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/ilod/ilod/agent/client"
 )
 
 // commitError is a commit that failed and changed nothing.
@@ -54,11 +57,12 @@ func checkReboot(reboot string, commit bool) error {
 // commitAndReboot commits, and if that is done resets the server, if a type of
 // reset is given.
 func (a *app) commitAndReboot(ctx context.Context, rt http.RoundTripper, reboot string) error {
-	err := a.endTransaction(ctx, rt, "commit")
+	c := clientOf(rt)
+	err := a.endTransaction(ctx, c, c.Commit)
 	switch {
-	case isMessage("NoTransaction")(err):
+	case errors.Is(err, client.ErrNoTransaction):
 		return fmt.Errorf("%w: there is nothing to commit", errNoChanges)
-	case isMessage("TransactionRolledBack")(err):
+	case errors.Is(err, client.ErrRolledBack):
 		return &commitError{err}
 	case err != nil || reboot == "":
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/chif"
 )
@@ -114,12 +115,12 @@ func (a *app) hold(ctx context.Context, name string, f func(context.Context) err
 			return begin(ctx, rt, a.session)
 		}
 		for {
-			s, handle, err := a.newSession(ctx, rt, name)
+			s, handle, err := a.newSession(ctx, clientOf(rt), name)
 			if err != nil {
 				return err
 			}
 			err = begin(ctx, rt, handle)
-			a.endOwnSession(ctx, asSession{rt, handle}, s.ID)
+			a.endOwnSession(ctx, clientOf(asSession{rt, handle}), s.ID)
 			if err != errExpired {
 				return err
 			}
@@ -135,11 +136,11 @@ var errExpired = errors.New("the client session has ended")
 const endTimeout = 5 * time.Second
 
 // endOwnSession ends a client session that was made for a command.
-func (a *app) endOwnSession(ctx context.Context, rt http.RoundTripper, id string) {
+func (a *app) endOwnSession(ctx context.Context, c *client.Client, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	err := a.endSession(ctx, rt, nil)
-	if err != nil && !isMessage("SessionExpired", "SessionTerminated")(err) { // it expires, and its transaction before
+	err := c.EndSession(ctx, client.Current)
+	if err != nil && !is(client.ErrSessionExpired, client.ErrSessionTerminated)(err) { // it expires, and its transaction before
 		a.log.WithError(err).WithField("id", id).Warn("the command's client session is left")
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/chif"
@@ -87,8 +87,8 @@ func (d *doctor) lock(ctx context.Context) (*platform.Lock, error) {
 // throughAgent asks the agent for what it knows, and the iLO through it.
 func (d *doctor) throughAgent(ctx context.Context, client *agentClient, device chif.Device) {
 	rt := logged{client, d.log, logrus.InfoLevel}
-	var status agent.Status
-	if err := d.askFor(ctx, rt, "/ilod/v1/status", &status); err != nil {
+	status, err := patiently(ctx, clientOf(rt).Status)
+	if err != nil {
 		d.agentProblem("agent", err)
 		for _, check := range []string{"cache", "channel", "service root", "session table", "security state"} {
 			d.skip(check, "needs an agent that answers")
@@ -117,17 +117,11 @@ func (d *doctor) throughAgent(ctx context.Context, client *agentClient, device c
 	d.securityService(ctx, fresh)
 }
 
-// askFor decodes one of the agent's own resources.
-func (d *doctor) askFor(ctx context.Context, rt http.RoundTripper, path string, into any) error {
+// patiently asks the agent for what it knows by itself.
+func patiently[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, agentPatience, errOverdue)
 	defer cancel()
-	body, err := d.ask(ctx, rt, http.MethodGet, path)
-	if err == nil {
-		if err = json.Unmarshal(body, into); err != nil {
-			err = fmt.Errorf("%s: %w", path, err)
-		}
-	}
-	return err
+	return ask(ctx)
 }
 
 // agentProblem knows that not everybody may ask the agent.
@@ -144,9 +138,9 @@ func (d *doctor) agentProblem(check string, err error) {
 	}
 }
 
-func (d *doctor) agentState(s agent.Status, device chif.Device) {
-	d.ok("agent", "%v, process %v, since %s", s.Info["version"], s.Info["pid"], s.Started.Local().Format(time.DateTime))
-	if served, err := chif.ParseDevice(fmt.Sprint(s.Info["device"])); err == nil && served.String() != device.String() {
+func (d *doctor) agentState(s api.Status, device chif.Device) {
+	d.ok("agent", "%s, process %d, since %s", s.Agent.Version, s.Agent.PID, s.Started.Local().Format(time.DateTime))
+	if served, err := chif.ParseDevice(s.Agent.Device); err == nil && served.String() != device.String() {
 		d.trouble("agent device", "leave --device out, or name another agent's --socket", &usageError{text: fmt.Sprintf("the agent serves %s, and so do all commands", served)})
 	}
 	if s.TLS != nil && s.TLS.Error != "" {
@@ -168,11 +162,11 @@ func (d *doctor) agentState(s agent.Status, device chif.Device) {
 
 // openCache asks about the cache that an agent has.
 func (d *doctor) openCache(ctx context.Context, rt http.RoundTripper) {
-	var doc struct {
-		Store cache.Stats `json:"store"`
+	var s cache.Stats
+	state, err := patiently(ctx, clientOf(rt).Cache)
+	if err == nil {
+		err = json.Unmarshal(state.Store, &s)
 	}
-	err := d.askFor(ctx, rt, cachePath, &doc)
-	s := doc.Store
 	switch {
 	case err != nil:
 		d.agentProblem("cache", err)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/chif"
 )
@@ -145,20 +144,16 @@ func (d *doctor) clock(date string, now time.Time) {
 
 // sessionTable counts the iLO's sessions; rt has one.
 func (d *doctor) sessionTable(ctx context.Context, rt http.RoundTripper) error {
-	body, err := d.ask(ctx, rt, http.MethodGet, ilosessionsPath)
+	table, err := clientOf(rt).ILOSessions(ctx)
 	if err != nil {
 		return err
 	}
-	var list struct{ Members []ilosession.TableEntry }
-	if err := json.Unmarshal(body, &list); err != nil {
-		return fmt.Errorf("the iLO's sessions: %w", err)
-	}
 	count := map[string]int{}
-	for _, e := range list.Members {
+	for _, e := range table {
 		count[whose(e)]++
 	}
 	d.ok("session table", "%d: %d of ilod, %d of other host programs, %d of others; the iLO tells no limit",
-		len(list.Members), count["current"]+count["ours"], count["host program"], count["other"])
+		len(table), count["current"]+count["ours"], count["host program"], count["other"])
 	return nil
 }
 

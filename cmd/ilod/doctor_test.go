@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/chif"
 )
@@ -223,14 +224,14 @@ func TestDoctorOpenCache(t *testing.T) {
 		code int
 		want string
 	}{
-		`{"store":{"Fallback":"no space left"}}`:        {255, `^problem  cache            in memory: no space left; remedy: mend the state directory, then start the agent again$`},
-		`{"store":{"OnDisk":true,"Damaged":3}}`:         {255, `^problem  cache            3 of its entries were damaged; remedy: none needed, they are read again\.`},
-		`{"store":{"Entries":7}}`:                       {0, `^ok       cache            7 answers, in memory`},
-		`{"store":{"OnDisk":true,"DiskBytes":2000000}}`: {0, `^ok       cache            0 answers, 1953 KiB on disk$`},
-		`nonsense`: {255, `^problem  cache            /ilod/v1/cache: `},
+		`{"store":{"fallback":"no space left"}}`:        {255, `^problem  cache            in memory: no space left; remedy: mend the state directory, then start the agent again$`},
+		`{"store":{"onDisk":true,"damaged":3}}`:         {255, `^problem  cache            3 of its entries were damaged; remedy: none needed, they are read again\.`},
+		`{"store":{"entries":7}}`:                       {0, `^ok       cache            7 answers, in memory`},
+		`{"store":{"onDisk":true,"diskBytes":2000000}}`: {0, `^ok       cache            0 answers, 1953 KiB on disk$`},
+		`nonsense`: {255, `^problem  cache            the agent's answer about /ilod/v1/cache: `},
 	} {
 		d := newDoctor(t, nil)
-		d.openCache(t.Context(), answers{cachePath: body})
+		d.openCache(t.Context(), answers{"/ilod/v1/cache": body})
 		d.want(t, c.code, c.want)
 	}
 }
@@ -243,8 +244,8 @@ func TestDoctorAgentState(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := newDoctor(t, nil)
-	d.agentState(agent.Status{
-		Info:    map[string]any{"device": "unix:/x", "version": "1"},
+	d.agentState(api.Status{
+		Agent:   api.Agent{Device: "unix:/x", Version: "1"},
 		Session: ilosession.Status{LedgerError: "read-only file system", Logins: 3, Refusals: 1},
 	}, device)
 	d.want(t, 0, `^ok       agent session    none; 3 logins, 1 failed$`)

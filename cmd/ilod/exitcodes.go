@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
@@ -66,22 +67,22 @@ var exitCodes = []exitCode{
 	{93, "NOT_CACHED", "the cache has no answer that is good enough, and --offline forbids to ask the iLO", "leave --offline out", is(errNotCached)},
 	{94, "NO_AGENT", "no agent is running", "start it: 'ilod agent', or 'systemctl start ilod'", is(errNoAgent)},
 	{95, "CLIENT_SESSION_LIMIT", "there may be no more client sessions with the agent",
-		"end one: 'ilod session end ID'; or raise the maximum: 'ilod limits set'", isMessage("SessionLimit")},
-	{96, "CLIENT_SESSION_REQUIRED", "the agent takes no requests without a client session", newSessionHint, isMessage("SessionRequired")},
-	{97, "NO_TRANSACTION", "the client session has no open transaction", "'ilod tx begin' opens one", isMessage("NoTransaction")},
-	{98, "TRANSACTION_OPEN", "the client session has an open transaction already", "see 'ilod tx status'", isMessage("TransactionOpen")},
+		"end one: 'ilod session end ID'; or raise the maximum: 'ilod limits set'", is(client.ErrSessionLimit)},
+	{96, "CLIENT_SESSION_REQUIRED", "the agent takes no requests without a client session", newSessionHint, is(client.ErrSessionRequired)},
+	{97, "NO_TRANSACTION", "the client session has no open transaction", "'ilod tx begin' opens one", is(client.ErrNoTransaction)},
+	{98, "TRANSACTION_OPEN", "the client session has an open transaction already", "see 'ilod tx status'", is(client.ErrTransactionOpen)},
 	{99, "ACTION_IN_TRANSACTION", "an action cannot be undone, so it is not part of a transaction",
-		"'ilod raw --immediate' sends it at once", isMessage("ActionInTransaction")},
-	{100, "TRANSACTION_ERRANT", "a write of the transaction was refused, so it was thrown away", "begin again, without that write", isMessage("TransactionErrant")},
+		"'ilod raw --immediate' sends it at once", is(client.ErrAction)},
+	{100, "TRANSACTION_ERRANT", "a write of the transaction was refused, so it was thrown away", "begin again, without that write", is(client.ErrErrant)},
 	{102, "TRANSACTION_PARTLY_ROLLED_BACK", "the commit failed, and not all that it had applied could be undone",
-		"look at the resources that are not undone", isMessage("TransactionPartlyRolledBack")},
+		"look at the resources that are not undone", is(client.ErrPartlyRolledBack)},
 	{105, "TRANSACTION_ACCEPTED", "the iLO has accepted all writes, and still works at one", "read the resources later; the result names the iLO's task", is(errAccepted)},
 	{45, "FAILURE_DURING_COMMIT", "commit, set or load failed, and nothing is changed", "", func(err error) bool {
 		_, failed := errors.AsType[*commitError](err)
 		return failed
 	}},
-	{103, "STALE_RESOURCE", "a resource has changed since its write was staged", "look at the resource and begin again", isMessage("StaleResource")},
-	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", isMessage("TransactionRolledBack")},
+	{103, "STALE_RESOURCE", "a resource has changed since its write was staged", "look at the resource and begin again", is(client.ErrStale)},
+	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", is(client.ErrRolledBack)},
 	{32, "INVALID_CREDENTIALS", "the iLO refused the login",
 		"if it requires host authentication, name an account in the credentials-file of ilod.toml; else its session table may be full: wait before you try again", is(ilosession.ErrCredentials)},
 	{104, "PARTLY_READ", "some resources could not be read; the rest is complete", "what could not be read is named; try again later", func(err error) bool {
@@ -150,9 +151,9 @@ func classify(err error) (row exitCode, hint string) {
 		return row, "for example --filter 'Model=HPE*'"
 	case errors.Is(err, selection.ErrAssignment):
 		return row, "for example AssetTag='rack 7'; a value with blanks is quoted"
-	case isMessage("SessionVersionStale")(err):
+	case is(client.ErrHandleStale)(err):
 		return row, "'ilod session use ID' prints a fresh handle; what you know of the server may be out of date"
-	case isMessage("SessionExpired", "SessionTerminated", "SessionHandleInvalid")(err):
+	case is(client.ErrSessionExpired, client.ErrSessionTerminated, client.ErrHandle)(err):
 		return row, newSessionHint + "; without ILOD_SESSION and --session there is the default one"
 	case errors.Is(err, ilosession.ErrMayRemain) && !errors.Is(err, ilosession.ErrNoLogin):
 		return row, "an idle session ends by itself, after 30 minutes unless the iLO is set otherwise"

@@ -17,6 +17,7 @@ import (
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/server/selection"
+	"github.com/ilod/ilod/cache"
 )
 
 // isPath tells a path from a property.
@@ -116,14 +117,12 @@ func (a *app) watchReads(ctx context.Context, rt http.RoundTripper, paths []*url
 		}
 	}
 	read := func(ctx context.Context) int {
-		var state struct {
-			Hits, Collapsed int
-			Store           struct{ Puts int }
+		var store cache.Stats
+		state, err := clientOf(rt).Cache(ctx)
+		if err == nil {
+			_ = json.Unmarshal(state.Store, &store) // what it does not tell is not shown
 		}
-		if body, err := a.ask(ctx, rt, http.MethodGet, cachePath); err == nil {
-			_ = json.Unmarshal(body, &state) // what it does not tell is not shown
-		}
-		return state.Hits + state.Collapsed + state.Store.Puts
+		return int(state.Hits+state.Collapsed) + int(store.Puts)
 	}
 	before := read(ctx)
 	return progress.watch(ctx, func(ctx context.Context) (int, int) { return read(ctx) - before, total })

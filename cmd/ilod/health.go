@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -120,22 +118,17 @@ func (h *healthView) show(ctx context.Context, rt http.RoundTripper, every time.
 func (h *healthView) once(ctx context.Context, rt http.RoundTripper, again bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.timeout, errOverdue)
 	defer cancel()
-	body, err := h.ask(ctx, rt, http.MethodGet, healthPath)
+	r, err := clientOf(rt).Health(ctx)
 	if err != nil {
 		return err
 	}
-	var r health.Report
-	if err := json.Unmarshal(body, &r); err != nil {
-		return fmt.Errorf("the server's health: %w", err)
-	}
 	h.state = r.State
 	if h.json {
-		_, err := fmt.Fprintf(h.stdout, "%s\n", bytes.TrimSpace(body))
-		return err
+		return h.writeJSON(r)
 	}
 	inPlace := controls(h.stdout)
 	s := screen{width: width(h.stdout), colours: inPlace && os.Getenv("NO_COLOR") == ""}
-	text := s.render(&r)
+	text := s.render(r)
 	switch {
 	case again && inPlace: // over the last one, without flicker
 		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"

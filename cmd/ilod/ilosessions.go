@@ -2,18 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/agent/api"
 )
-
-const ilosessionsPath = "/ilod/v1/ilo-sessions"
 
 func (a *app) ilosessionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -33,7 +29,11 @@ marked: "ours", and "current" for the one in use.`,
 		Use: "show ID", Short: "Print one session", Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				return a.oneILOSession(ctx, rt, http.MethodGet, ilosessionsPath+"/"+url.PathEscape(args[0]))
+				e, err := clientOf(rt).ILOSession(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				return a.printILOSession(e)
 			})
 		},
 	}
@@ -44,12 +44,12 @@ marked: "ours", and "current" for the one in use.`,
 channel can be ended, never those of people and consoles. The table is read anew
 just before, and the result is verified.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path := ilosessionsPath + "/" + url.PathEscape(args[0])
-			if dryRun {
-				path += "?dry-run"
-			}
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				return a.oneILOSession(ctx, rt, http.MethodDelete, path)
+				e, err := clientOf(rt).TerminateILOSession(ctx, args[0], dryRun)
+				if err != nil {
+					return err
+				}
+				return a.printILOSession(e)
 			})
 		},
 	}
@@ -58,61 +58,43 @@ just before, and the result is verified.`,
 	return cmd
 }
 
-// oneID wants one argument.
-func oneID(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 || args[0] == "" {
-		return &usageError{cmd.Name() + " needs the id of one session", "see 'ilod ilo-sessions list'"}
-	}
-	return nil
-}
+var oneID = oneArgument("id of one session", "ilod ilo-sessions list")
 
 func (a *app) listILOSessions(ctx context.Context, rt http.RoundTripper) error {
-	body, err := a.ask(ctx, rt, http.MethodGet, ilosessionsPath)
+	table, err := clientOf(rt).ILOSessions(ctx)
 	if err != nil {
 		return err
 	}
-	var list struct{ Members []ilosession.TableEntry }
-	if err := json.Unmarshal(body, &list); err != nil {
-		return fmt.Errorf("the iLO's sessions: %w", err)
-	}
 	if a.json {
-		return json.NewEncoder(a.stdout).Encode(list.Members)
+		return a.writeJSON(table)
 	}
 	var rows []string
-	for _, e := range list.Members {
+	for _, e := range table {
 		rows = append(rows, row(e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle), whose(e)))
 	}
 	return writeTable(a.stdout, "ID\tUSER\tKIND\tAGE\tIDLE\tWHOSE", rows)
 }
 
-func (a *app) oneILOSession(ctx context.Context, rt http.RoundTripper, method, path string) error {
-	body, err := a.ask(ctx, rt, method, path)
-	if err != nil {
-		return err
-	}
+func (a *app) printILOSession(e api.ILOSession) error {
 	if a.json {
-		_, err := a.stdout.Write(append(body, '\n'))
-		return err
+		return a.writeJSON(e)
 	}
-	var e ilosession.TableEntry
-	if err := json.Unmarshal(body, &e); err != nil {
-		return fmt.Errorf("the iLO's session: %w", err)
-	}
-	_, err = fmt.Fprintf(a.stdout, "id     %s\nuser   %s\nfrom   %s\nkind   %s\nlogin  %s, %s ago\nused   %s, %s ago\nwhose  %s\n",
+	_, err := fmt.Fprintf(a.stdout, "id     %s\nuser   %s\nfrom   %s\nkind   %s\nlogin  %s, %s ago\nused   %s, %s ago\nwhose  %s\n",
 		oneLine(e.ID), oneLine(e.UserName), oneLine(e.UserIP), oneLine(e.Kind),
 		e.Login.Format(time.RFC3339), span(e.Age), e.Access.Format(time.RFC3339), span(e.Idle), whose(e))
 	return err
 }
 
 // span is a duration by the iLO's clock, which need not tell it.
-func span(d time.Duration) string {
+func span(s api.Seconds) string {
+	d := time.Duration(s)
 	if d < 0 {
 		return "?"
 	}
 	return d.Round(time.Second).String()
 }
 
-func whose(e ilosession.TableEntry) string {
+func whose(e api.ILOSession) string {
 	switch {
 	case e.Current:
 		return "current"

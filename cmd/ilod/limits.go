@@ -2,35 +2,32 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/client"
 )
-
-const limitsPath = "/ilod/v1/limits"
 
 // limits are the limits of client sessions: their names on the command line and
 // in JSON, how to read a value and how to show it.
 var limits = []struct {
 	name, property string
 	read           func(string) (any, error)
-	show           func(clients.Limits) any
+	show           func(api.Limits) any
 }{
-	{"max-sessions", "MaxSessions", readCount, func(l clients.Limits) any { return l.MaxSessions }},
-	{"max-sessions-per-user", "MaxSessionsPerUser", readCount, func(l clients.Limits) any { return l.MaxSessionsPerUser }},
-	{"inactivity-timeout", "InactivityTimeout", readSeconds, func(l clients.Limits) any { return time.Duration(l.InactivityTimeout) }},
-	{"lifetime", "Lifetime", readSeconds, func(l clients.Limits) any { return time.Duration(l.Lifetime) }},
-	{"transaction-timeout", "TransactionTimeout", readSeconds, func(l clients.Limits) any { return time.Duration(l.TransactionTimeout) }},
-	{"force-sessions", "ForceSessions", readSwitch, func(l clients.Limits) any { return showSwitch(l.ForceSessions) }},
-	{"when-full", "WhenFull", readPolicy, func(l clients.Limits) any { return l.WhenFull }},
-	{"strict-json", "StrictJSON", readSwitch, func(l clients.Limits) any { return showSwitch(l.StrictJSON) }},
+	{"max-sessions", "maxSessions", readCount, func(l api.Limits) any { return l.MaxSessions }},
+	{"max-sessions-per-user", "maxSessionsPerUser", readCount, func(l api.Limits) any { return l.MaxSessionsPerUser }},
+	{"inactivity-timeout", "inactivityTimeout", readSeconds, func(l api.Limits) any { return time.Duration(l.InactivityTimeout) }},
+	{"lifetime", "lifetime", readSeconds, func(l api.Limits) any { return time.Duration(l.Lifetime) }},
+	{"transaction-timeout", "transactionTimeout", readSeconds, func(l api.Limits) any { return time.Duration(l.TransactionTimeout) }},
+	{"force-sessions", "forceSessions", readSwitch, func(l api.Limits) any { return showSwitch(l.ForceSessions) }},
+	{"when-full", "whenFull", readPolicy, func(l api.Limits) any { return l.WhenFull }},
+	{"strict-json", "strictJSON", readSwitch, func(l api.Limits) any { return showSwitch(l.StrictJSON) }},
 }
 
 func (a *app) limitsCommand() *cobra.Command {
@@ -58,34 +55,29 @@ func (a *app) limitsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				_, body, err := a.tell(ctx, rt, http.MethodPatch, limitsPath, change)
+			return a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				l, err := c.SetLimits(ctx, change)
 				if err != nil {
 					return err
 				}
-				return a.printLimits(body)
+				return a.printLimits(l)
 			})
 		},
 	}
-	cmd.AddCommand(set, a.ownCommand("show", "Print the limits", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
-		body, err := a.ask(ctx, rt, http.MethodGet, limitsPath)
+	cmd.AddCommand(set, a.agentOnly("show", "Print the limits", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+		l, err := c.Limits(ctx)
 		if err != nil {
 			return err
 		}
-		return a.printLimits(body)
+		return a.printLimits(l)
 	}))
 	return cmd
 }
 
 // printLimits prints the limits as "limits set" takes them.
-func (a *app) printLimits(body []byte) error {
+func (a *app) printLimits(l api.Limits) error {
 	if a.json {
-		_, err := a.stdout.Write(append(body, '\n'))
-		return err
-	}
-	var l clients.Limits
-	if err := json.Unmarshal(body, &l); err != nil {
-		return fmt.Errorf("the limits: %w", err)
+		return a.writeJSON(l)
 	}
 	for _, limit := range limits {
 		if _, err := fmt.Fprintf(a.stdout, "%s=%v\n", limit.name, limit.show(l)); err != nil {
@@ -142,8 +134,8 @@ func readSeconds(s string) (any, error) {
 }
 
 func readPolicy(s string) (any, error) {
-	switch p := clients.Policy(s); p {
-	case clients.Reject, clients.OldestIdle, clients.Ask:
+	switch p := api.Policy(s); p {
+	case api.Reject, api.OldestIdle, api.Ask:
 		return p, nil
 	}
 	return nil, fmt.Errorf("%q is none of reject, oldest-idle, ask", s)

@@ -3,11 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
 )
@@ -41,7 +43,7 @@ resources that cannot be read; the exit code is 104 then, if all else is done.`,
 				default:
 					err = a.runTransaction(ctx, rt, operations, false, false)
 				}
-				if isMessage("TransactionRolledBack")(err) {
+				if errors.Is(err, client.ErrRolledBack) {
 					err = &commitError{err}
 				}
 				return cmp.Or(err, partly(reader))

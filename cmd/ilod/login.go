@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/agent/client"
 )
 
 // localURL is ilorest's for the iLO of this host.
@@ -34,7 +35,7 @@ out whether the iLO lets this host in.`,
 			}
 			err := a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				if ilo {
-					if _, err := a.ask(ctx, rt, http.MethodGet, ilosessionsPath); err != nil {
+					if _, err := clientOf(rt).ILOSessions(ctx); err != nil {
 						return err
 					}
 				}
@@ -47,12 +48,12 @@ out whether the iLO lets this host in.`,
 						return err
 					}
 				}
-				session, err := a.clientSession(ctx, rt)
+				session, err := clientOf(rt).Session(ctx, client.Current)
 				if err != nil {
 					return err
 				}
 				if a.json {
-					return json.NewEncoder(a.stdout).Encode(session)
+					return a.writeJSON(session)
 				}
 				_, err = fmt.Fprintf(a.stderr, "client session %s of %s\n", oneLine(session.ID), oneLine(session.User))
 				return err
@@ -82,13 +83,13 @@ func (a *app) logoutCommand() *cobra.Command {
 agent's session with the iLO goes on, for others. With --ilo that ends, too, when the
 requests in flight have; the agent logs in again when a request needs it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+			err := a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				if ilo {
-					if _, err := a.ask(ctx, rt, http.MethodDelete, ilosessionsPath+"/"+current); err != nil {
+					if err := c.LogoutILO(ctx); err != nil {
 						return err
 					}
 				}
-				if err := a.endSession(ctx, rt, nil); err != nil {
+				if err := c.EndSession(ctx, client.Current); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintln(a.stderr, "Logging session out.")

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
 
@@ -34,8 +34,8 @@ or the new one and nothing in between. If the agent does not answer, only
 				return &usageError{"--textfile is " + file, "node exporters read no files but those that end in .prom"}
 			}
 			var text []byte
-			err := a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) (err error) {
-				text, err = a.ask(ctx, rt, http.MethodGet, "/ilod/v1/metrics")
+			err := a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) (err error) {
+				text, err = c.Metrics(ctx)
 				return err
 			})
 			switch {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -64,3 +65,6 @@ func (a *app) printJSON(v any) error {
 	_, err := io.WriteString(a.stdout, selection.JSON(v, "  "))
 	return err
 }
+
+// writeJSON prints a document on one line.
+func (a *app) writeJSON(v any) error { return json.NewEncoder(a.stdout).Encode(v) }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/clients"
 )
 
@@ -23,13 +23,9 @@ func (a *app) climb(ctx context.Context, rt http.RoundTripper, method string, u 
 	if !strings.HasPrefix(u.Path, clients.ActivePrefix) || !strings.Contains(u.Path, "/.") {
 		return u, nil
 	}
-	body, err := a.ask(ctx, rt, http.MethodGet, sessionPath(nil))
+	s, err := clientOf(rt).Session(ctx, client.Current)
 	if err != nil {
 		return nil, err
-	}
-	var s clients.Session
-	if err := json.Unmarshal(body, &s); err != nil {
-		return nil, fmt.Errorf("the client session: %w", err)
 	}
 	resolved, err := clients.Resolve(s.ActivePath, method, u)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/plaintext"
 )
 
@@ -189,11 +190,11 @@ func (a *app) raw(rt http.RoundTripper, req *http.Request, data []byte) error {
 	} else {
 		err = a.writeBody(body)
 	}
-	if n := staged(resp, body); n > 0 && !a.json {
-		fmt.Fprintf(a.stderr, "staged as write %d; 'ilod tx commit' sends it\n", n)
+	if receipt, staged := client.ReceiptOf(resp, body); staged && !a.json {
+		fmt.Fprintf(a.stderr, "staged as write %d; 'ilod tx commit' sends it\n", receipt.Staged)
 	}
 	if err == nil && !isSuccess(resp) {
-		err = newRefusal(resp, body)
+		err = client.NewError(resp, body)
 	}
 	return err
 }

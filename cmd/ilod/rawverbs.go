@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/plaintext"
 	"github.com/ilod/ilod/agent/secret"
 	"github.com/ilod/ilod/agent/server/selection"
@@ -158,8 +159,8 @@ func (a *app) sendRaw(rt http.RoundTripper, req *http.Request, o *rawOptions) er
 	if !o.silent {
 		fmt.Fprintf(a.stderr, "[%d]\n", resp.StatusCode)
 	}
-	if n := staged(resp, body); n > 0 && !o.silent {
-		fmt.Fprintf(a.stderr, "staged as write %d; 'ilod commit' sends it\n", n)
+	if receipt, staged := client.ReceiptOf(resp, body); staged && !o.silent {
+		fmt.Fprintf(a.stderr, "staged as write %d; 'ilod commit' sends it\n", receipt.Staged)
 	}
 	var out bytes.Buffer
 	if o.getheaders || req.Method == http.MethodHead {
@@ -189,7 +190,7 @@ func (a *app) sendRaw(rt http.RoundTripper, req *http.Request, o *rawOptions) er
 		err = a.writeBody(out.Bytes())
 	}
 	if err == nil && !isSuccess(resp) {
-		err = newRefusal(resp, body)
+		err = client.NewError(resp, body)
 	}
 	return err
 }

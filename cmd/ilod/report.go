@@ -38,12 +38,14 @@ func (a *app) report(err error) int {
 				Message string `json:"message"`
 				Hint    string `json:"hint,omitempty"`
 
-				Candidates json.RawMessage `json:"candidates,omitempty"`
+				Candidates any             `json:"candidates,omitempty"`
 				Unread     json.RawMessage `json:"unread,omitempty"`
 			} `json:"error"`
 		}
 		doc.Error.Code, doc.Error.Name, doc.Error.Message, doc.Error.Hint = row.code, row.name, text, hint
-		doc.Error.Candidates = candidates.json
+		if full {
+			doc.Error.Candidates = candidates.sessions
+		}
 		if incomplete {
 			doc.Error.Unread = part.json()
 		}

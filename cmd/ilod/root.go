@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/platform"
 )
@@ -186,7 +187,7 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 	if a.config.RuntimeDir == platform.SystemDirectories().Runtime {
 		a.config.Socket = cmp.Or(a.config.Socket, platform.Pipe)
 	}
-	if a.session != "" && !handleForm.MatchString(a.session) {
+	if a.session != "" && !client.IsHandle(a.session) {
 		return &usageError{"what --session or ILOD_SESSION has is not a handle", "ilod session new"}
 	}
 	return a.config.Validate()

@@ -62,6 +62,7 @@ func TestMain(m *testing.M) {
 //	signal NAME [last]     send a signal to the first program in the background, or the last
 //	ended CODE             after wait: assert its exit code
 //	unread CODE ARGS...    exits, with nobody reading its standard output
+//	spells ARGS...         run ilod with --json, and examine how its documents are spelled
 //
 // and the condition [root]. At the end of each script no session of ours and no
 // channel may be left.
@@ -127,6 +128,7 @@ func runScripts(t *testing.T, dir string) {
 			"signal":   command((*fixture).signal),
 			"ended":    command((*fixture).ended),
 			"unread":   command((*fixture).unread),
+			"spells":   command((*fixture).spells),
 		},
 	})
 }

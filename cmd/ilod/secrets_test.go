@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
@@ -143,7 +144,7 @@ func TestSecretsStayInside(t *testing.T) {
 	defer ilo.mu.Unlock()
 	secrets := append(slices.Clone(ilo.tokens), password)
 	for _, handle := range handles {
-		if !handleForm.MatchString(handle) {
+		if !client.IsHandle(handle) {
 			t.Fatalf("%q is no handle", handle)
 		}
 		secrets = append(secrets, handle[strings.LastIndexByte(handle, '.')+1:])

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/server/selection"
 )
 
@@ -64,8 +65,8 @@ func (a *app) printSelection(s *selection.Selected) error {
 	}
 	if a.json {
 		_, err := a.stdout.Write([]byte(selection.JSON(struct {
-			Selection string
-			Resources []selection.Entry
+			Selection string            `json:"selection"`
+			Resources []selection.Entry `json:"resources"`
 		}{s.String(), entries}, "")))
 		return err
 	}
@@ -76,6 +77,6 @@ func (a *app) printSelection(s *selection.Selected) error {
 
 // remember keeps a selection in the client session.
 func (a *app) remember(ctx context.Context, rt http.RoundTripper, s *selection.Selected) error {
-	_, _, err := a.tell(ctx, rt, http.MethodPatch, sessionPath(nil), map[string]string{"Selection": s.String()})
+	_, err := clientOf(rt).SetVariables(ctx, client.Current, map[string]any{"selection": s.String()})
 	return err
 }

@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
@@ -128,21 +127,9 @@ func (s *selecting) find(ctx context.Context, a *app, rt http.RoundTripper) (*se
 	return &selection.Selected{Selector: selector, Found: found, Checker: schema.NewChecker(directly(rt)), Reader: reader, Current: currently(rt)}, err
 }
 
-// clientSession is that of the command.
-func (a *app) clientSession(ctx context.Context, rt http.RoundTripper) (s clients.Session, err error) {
-	body, err := a.ask(ctx, rt, http.MethodGet, sessionPath(nil))
-	if err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal(body, &s); err != nil {
-		return s, fmt.Errorf("the client session: %w", err)
-	}
-	return s, nil
-}
-
 // selection is what the client session has selected.
 func (a *app) selection(ctx context.Context, rt http.RoundTripper) (string, error) {
-	s, err := a.clientSession(ctx, rt)
+	s, err := clientOf(rt).Session(ctx, client.Current)
 	if err == nil && s.Selection == "" {
 		err = errNothingSelected
 	}
@@ -157,7 +144,7 @@ func (a *app) absolute(ctx context.Context, rt http.RoundTripper, text string) (
 	if err != nil {
 		return "", err
 	}
-	s, err := a.clientSession(ctx, rt)
+	s, err := clientOf(rt).Session(ctx, client.Current)
 	if err != nil {
 		return "", err
 	}

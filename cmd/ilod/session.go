@@ -2,25 +2,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/client"
 )
 
-const (
-	sessionsPath = "/ilod/v1/sessions"
-	current      = "current"
-	tokenHeader  = "X-Auth-Token"
-)
+// tokenHeader has the handle of a request's client session.
+const tokenHeader = "X-Auth-Token"
 
 func (a *app) sessionCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -36,16 +30,38 @@ handle is a secret.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.AddCommand(a.sessionNewCommand(), a.sessionUseCommand(), a.sessionSetCommand(),
+		a.agentOnly("list", "Print the client sessions: yours, or for an admin all", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+			return a.listSessions(ctx, c)
+		}),
+		a.agentOnly("show [ID]", "Print a client session, or the one in use", atMost(oneSession), func(ctx context.Context, c *client.Client, args []string) error {
+			s, err := c.Session(ctx, sessionID(args))
+			if err != nil {
+				return err
+			}
+			return a.printSession(s)
+		}),
+		a.agentOnly("end [ID]", "End a client session of yours, or the one in use", atMost(oneSession), endSession),
+		a.agentOnly("terminate ID", "End anybody's client session", oneSession, endSession),
+		a.agentOnly("terminate-user NAME", "End all client sessions of a user", oneUser, a.endSessionsOf),
+		a.agentOnly("rotate-key", "Make every handle invalid, and leave the client sessions", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+			return c.RotateKey(ctx)
+		}),
+	)
+	return cmd
+}
+
+func (a *app) sessionNewCommand() *cobra.Command {
 	var name string
 	var shell bool
-	create := &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "new", Short: "Make a client session and print its handle", Args: noArguments,
 		Long: `Make a client session and print its handle. If there is no room for another one,
 a user at a terminal may choose which to end, where the limits say "ask".`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.session = "" // which may have expired
-			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				s, handle, err := a.newSession(ctx, rt, name)
+			return a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				s, handle, err := a.newSession(ctx, c, name)
 				if err != nil {
 					return err
 				}
@@ -53,13 +69,19 @@ a user at a terminal may choose which to end, where the limits say "ask".`,
 			})
 		},
 	}
-	create.Flags().StringVar(&name, "name", "", "a `NAME` for people")
-	use := &cobra.Command{
+	cmd.Flags().StringVar(&name, "name", "", "a `NAME` for people")
+	shellFlag(cmd, &shell)
+	return cmd
+}
+
+func (a *app) sessionUseCommand() *cobra.Command {
+	var shell bool
+	cmd := &cobra.Command{
 		Use: "use ID", Short: "Print a fresh handle of a client session of yours", Args: oneSession,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.session = ""
-			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				s, handle, err := a.sessionWithHandle(ctx, rt, sessionPath(args)+"/handle", nil)
+			return a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				s, handle, err := c.NewHandle(ctx, args[0])
 				if err != nil {
 					return err
 				}
@@ -67,11 +89,17 @@ a user at a terminal may choose which to end, where the limits say "ask".`,
 			})
 		},
 	}
-	for _, c := range []*cobra.Command{create, use} {
-		c.Flags().BoolVar(&shell, "shell", false, "print a line for a shell's eval, which exports ILOD_SESSION")
-	}
+	shellFlag(cmd, &shell)
+	return cmd
+}
+
+func shellFlag(cmd *cobra.Command, shell *bool) {
+	cmd.Flags().BoolVar(shell, "shell", false, "print a line for a shell's eval, which exports ILOD_SESSION")
+}
+
+func (a *app) sessionSetCommand() *cobra.Command {
 	var reset bool
-	set := &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "set VARIABLE VALUE", Short: "Set a variable of the client session",
 		Long: `Set a variable of the client session:
 
@@ -86,125 +114,57 @@ a user at a terminal may choose which to end, where the limits say "ask".`,
 			if err != nil {
 				return err
 			}
-			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				_, body, err := a.tell(ctx, rt, http.MethodPatch, sessionPath(nil), change)
+			return a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				s, err := c.SetVariables(ctx, client.Current, change)
 				if err != nil {
 					return err
 				}
-				return a.printSession(body)
+				return a.printSession(s)
 			})
 		},
 	}
-	set.Flags().BoolVar(&reset, "default", false, "instead of VALUE: back to the default")
-	cmd.AddCommand(create, use, set,
-		a.ownCommand("list", "Print the client sessions: yours, or for an admin all", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
-			return a.listSessions(ctx, rt)
-		}),
-		a.ownCommand("show [ID]", "Print a client session, or the one in use", atMostOneSession, func(ctx context.Context, rt http.RoundTripper, args []string) error {
-			body, err := a.ask(ctx, rt, http.MethodGet, sessionPath(args))
-			if err != nil {
-				return err
-			}
-			return a.printSession(body)
-		}),
-		a.ownCommand("end [ID]", "End a client session of yours, or the one in use", atMostOneSession, a.endSession),
-		a.ownCommand("terminate ID", "End anybody's client session", oneSession, a.endSession),
-		a.ownCommand("terminate-user NAME", "End all client sessions of a user", oneUser, a.endSessionsOf),
-		a.ownCommand("rotate-key", "Make every handle invalid, and leave the client sessions", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
-			_, err := a.ask(ctx, rt, http.MethodPost, sessionsPath+"/key")
-			return err
-		}),
-	)
+	cmd.Flags().BoolVar(&reset, "default", false, "instead of VALUE: back to the default")
 	return cmd
 }
 
-// ownCommand makes a command without flags that talks to the agent alone.
-func (a *app) ownCommand(use, short string, args cobra.PositionalArgs, f func(context.Context, http.RoundTripper, []string) error) *cobra.Command {
-	return &cobra.Command{
-		Use: use, Short: short, Args: args,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error { return f(ctx, rt, args) })
-		},
-	}
-}
+var (
+	oneSession = oneArgument("id of one client session", "ilod session list")
+	oneUser    = oneArgument("name of one user", "ilod session list")
+)
 
-func oneSession(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 || args[0] == "" {
-		return &usageError{cmd.Name() + " needs the id of one client session", "see 'ilod session list'"}
-	}
-	return nil
-}
-
-func atMostOneSession(cmd *cobra.Command, args []string) error {
+// sessionID is the id in the arguments, or that of the session in use.
+func sessionID(args []string) string {
 	if len(args) == 0 {
-		return nil
+		return client.Current
 	}
-	return oneSession(cmd, args)
-}
-
-func oneUser(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 || args[0] == "" {
-		return &usageError{cmd.Name() + " needs the name of one user", "see 'ilod session list'"}
-	}
-	return nil
-}
-
-// sessionPath is where the agent has the client session of the argument, or of
-// the request itself.
-func sessionPath(args []string) string {
-	id := current
-	if len(args) > 0 {
-		id = args[0]
-	}
-	return sessionsPath + "/" + url.PathEscape(id)
+	return args[0]
 }
 
 // newSession makes a client session, if need be in the place of another one.
-func (a *app) newSession(ctx context.Context, rt http.RoundTripper, name string) (clients.Session, string, error) {
-	var request any
-	if name != "" {
-		request = map[string]string{"Name": name}
-	}
-	s, handle, err := a.sessionWithHandle(ctx, rt, sessionsPath, request)
-	if err == nil {
+func (a *app) newSession(ctx context.Context, c *client.Client, name string) (s api.Session, handle string, err error) {
+	if s, handle, err = c.NewSession(ctx, name, ""); err == nil {
 		return s, handle, nil
 	}
 	id, err := a.victim(ctx, err)
 	if err != nil {
 		return s, "", err
 	}
-	if s, handle, err = a.sessionWithHandle(ctx, rt, sessionsPath+"?terminate="+url.QueryEscape(id), request); err != nil {
+	if s, handle, err = c.NewSession(ctx, name, id); err != nil {
 		err = notEnded(id, err)
 	}
 	return s, handle, err
 }
 
-// handleForm is the form of handles. What has another form is neither sent nor
-// handed to a shell.
-var handleForm = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[0-9]+\.[A-Za-z0-9_=-]+$`)
-
-// sessionWithHandle asks for a session that comes with a handle.
-func (a *app) sessionWithHandle(ctx context.Context, rt http.RoundTripper, path string, request any) (s clients.Session, handle string, err error) {
-	resp, body, err := a.tell(ctx, rt, http.MethodPost, path, request)
-	if err != nil {
-		return s, "", err
-	}
-	if handle = resp.Header.Get(tokenHeader); !handleForm.MatchString(handle) {
-		return s, "", fmt.Errorf("POST %s: the agent's answer has no handle", path)
-	}
-	if err := json.Unmarshal(body, &s); err != nil {
-		return s, "", fmt.Errorf("the client session: %w", err)
-	}
-	return s, handle, nil
+// newHandle is what a command prints that makes a handle.
+type newHandle struct {
+	Handle  string      `json:"handle"`
+	Session api.Session `json:"session"`
 }
 
 // printHandle prints a handle on stdout and what it is of on stderr.
-func (a *app) printHandle(s clients.Session, handle string, shell bool) error {
+func (a *app) printHandle(s api.Session, handle string, shell bool) error {
 	if a.json {
-		return json.NewEncoder(a.stdout).Encode(struct {
-			Handle  string
-			Session clients.Session
-		}{handle, s})
+		return a.writeJSON(newHandle{handle, s})
 	}
 	fmt.Fprintf(a.stderr, "client session %s of %s\n", oneLine(s.ID), oneLine(s.User))
 	if shell {
@@ -214,37 +174,33 @@ func (a *app) printHandle(s clients.Session, handle string, shell bool) error {
 	return err
 }
 
-func (a *app) listSessions(ctx context.Context, rt http.RoundTripper) error {
-	body, err := a.ask(ctx, rt, http.MethodGet, sessionsPath)
+func (a *app) listSessions(ctx context.Context, c *client.Client) error {
+	list, err := c.Sessions(ctx)
 	if err != nil {
 		return err
 	}
-	var list struct{ Members []clients.Session }
-	if err := json.Unmarshal(body, &list); err != nil {
-		return fmt.Errorf("the client sessions: %w", err)
-	}
 	if a.json {
-		return json.NewEncoder(a.stdout).Encode(list.Members)
+		return a.writeJSON(list)
 	}
 	var rows []string
-	for _, s := range list.Members {
+	for _, s := range list {
 		rows = append(rows, row(s.ID, s.Name, s.User, maker(s), local(s.Created), local(s.Used), strconv.FormatUint(s.Requests, 10), s.Holds, which(s)))
 	}
 	return writeTable(a.stdout, "ID\tNAME\tUSER\tPROCESS\tSTART\tUSED\tREQUESTS\tHOLDS\tWHICH", rows)
 }
 
 // maker is the process that made a session.
-func maker(s clients.Session) string {
+func maker(s api.Session) string {
 	if s.Process.ID == 0 {
 		return ""
 	}
 	return fmt.Sprintf("%s (%d)", s.Process.Name, s.Process.ID)
 }
 
-func which(s clients.Session) string {
+func which(s api.Session) string {
 	var words []string
 	if s.Current {
-		words = append(words, current)
+		words = append(words, "current")
 	}
 	if s.Default {
 		words = append(words, "default")
@@ -253,14 +209,9 @@ func which(s clients.Session) string {
 }
 
 // printSession prints one session.
-func (a *app) printSession(body []byte) error {
+func (a *app) printSession(s api.Session) error {
 	if a.json {
-		_, err := a.stdout.Write(append(body, '\n'))
-		return err
-	}
-	var s clients.Session
-	if err := json.Unmarshal(body, &s); err != nil {
-		return fmt.Errorf("the client session: %w", err)
+		return a.writeJSON(s)
 	}
 	return writeTable(a.stdout, row("id", s.ID), []string{
 		row("name", s.Name), row("user", s.User), row("process", maker(s)), row("which", which(s)),
@@ -271,24 +222,19 @@ func (a *app) printSession(body []byte) error {
 	})
 }
 
-func (a *app) endSession(ctx context.Context, rt http.RoundTripper, args []string) error {
-	_, err := a.ask(ctx, rt, http.MethodDelete, sessionPath(args))
-	return err
+func endSession(ctx context.Context, c *client.Client, args []string) error {
+	return c.EndSession(ctx, sessionID(args))
 }
 
-func (a *app) endSessionsOf(ctx context.Context, rt http.RoundTripper, args []string) error {
-	body, err := a.ask(ctx, rt, http.MethodDelete, sessionsPath+"?user="+url.QueryEscape(args[0]))
+func (a *app) endSessionsOf(ctx context.Context, c *client.Client, args []string) error {
+	ended, err := c.EndSessionsOf(ctx, args[0])
 	if err != nil {
 		return err
 	}
-	var ended struct{ Terminated []string }
-	if err := json.Unmarshal(body, &ended); err != nil {
-		return fmt.Errorf("the ended client sessions: %w", err)
-	}
 	if a.json {
-		return json.NewEncoder(a.stdout).Encode(ended)
+		return a.writeJSON(api.Terminated{Terminated: ended})
 	}
-	for _, id := range ended.Terminated {
+	for _, id := range ended {
 		if _, err := fmt.Fprintln(a.stdout, oneLine(id)); err != nil {
 			return err
 		}
@@ -298,7 +244,7 @@ func (a *app) endSessionsOf(ctx context.Context, rt http.RoundTripper, args []st
 
 // variables are those of a client session, by their names on the command line.
 var variables = []struct{ name, property string }{
-	{"active-path", "ActivePath"}, {"recursive", "Recursive"}, {"returned-path", "ReturnedPath"}, {"output", "Output"}, {"selection", "Selection"},
+	{"active-path", "activePath"}, {"recursive", "recursive"}, {"returned-path", "returnedPath"}, {"output", "output"}, {"selection", "selection"},
 }
 
 // variable makes a change of a variable from the arguments of "session set".

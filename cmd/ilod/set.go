@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/server/selection"
 )
 
@@ -84,14 +85,15 @@ func (a *app) set(ctx context.Context, rt http.RoundTripper, s *selecting, assig
 	if err != nil {
 		return 0, err
 	}
-	return len(patches), a.stageAll(ctx, rt, patches)
+	return len(patches), a.keep(ctx, rt, patches)
 }
 
-// stageAll keeps changes in the transaction of the client session. Without one it
+// keep has changes kept in the transaction of the client session. Without one it
 // begins one, and leaves out what is not needed.
-func (a *app) stageAll(ctx context.Context, rt http.RoundTripper, patches []selection.Patch) error {
-	_, err := a.ask(ctx, rt, http.MethodGet, transactionPath)
-	begins := isMessage("NoTransaction")(err)
+func (a *app) keep(ctx context.Context, rt http.RoundTripper, patches []selection.Patch) error {
+	c := clientOf(rt)
+	_, err := c.Transaction(ctx)
+	begins := errors.Is(err, client.ErrNoTransaction)
 	if err != nil && !begins {
 		return err
 	}
@@ -100,14 +102,14 @@ func (a *app) stageAll(ctx context.Context, rt http.RoundTripper, patches []sele
 		if len(patches) == 0 {
 			return fmt.Errorf("%w: all properties have these values already", errNoChanges)
 		}
-		if _, err := a.ask(ctx, rt, http.MethodPost, transactionPath); err != nil && !isMessage("TransactionOpen")(err) {
+		if _, err := c.Begin(ctx, 0); err != nil && !errors.Is(err, client.ErrTransactionOpen) {
 			return err
 		}
 	}
 	for _, operation := range operations(patches) {
-		if err := a.stage(ctx, rt, operation); err != nil {
+		if err := stage(ctx, c, operation); err != nil {
 			if begins { // an errant transaction is good for nothing
-				if _, rollback := a.ask(ctx, rt, http.MethodPost, transactionPath+"/rollback"); rollback != nil {
+				if _, rollback := c.Rollback(ctx); rollback != nil {
 					a.log.WithError(rollback).Warn("the transaction is left")
 				}
 			}

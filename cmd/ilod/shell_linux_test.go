@@ -75,7 +75,7 @@ func TestShell(t *testing.T) {
 	x.types(t, "session show\r", "/redfish/v1/\r\n")
 	x.types(t, "session set active-path /redfish/v1/Systems/1/\r", "recursive")
 	x.types(t, "tx begin\r", "open in client session")
-	x.types(t, "raw PATCH . --data '{\"AssetTag\":\"s3cret\"}'\r", `{"Staged":1,`)
+	x.types(t, "raw PATCH . --data '{\"AssetTag\":\"s3cret\"}'\r", `{"staged":1,`)
 	fmt.Fprint(x, ctrlD)
 	x.ends(t, 0, "ended by a signal (interrupt)")
 	for _, text := range []string{`"A quoted name" is a property`, "batch cannot be run here", "a quote ' has no end", "SessionTerminated", "there is another client session now"} {

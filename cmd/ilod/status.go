@@ -2,70 +2,58 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/server/selection"
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return a.ownCommand("status", "Print the changes that wait for a commit", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
-		body, err := a.ask(ctx, rt, http.MethodGet, transactionPath)
+	return a.agentOnly("status", "Print the changes that wait for a commit", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+		t, err := c.Transaction(ctx)
 		if err != nil {
-			if err = a.besideError(ctx, rt, err); isMessage("NoTransaction")(err) {
+			if err = a.besideError(ctx, c, err); errors.Is(err, client.ErrNoTransaction) {
 				err = fmt.Errorf("%w found on the current server", errNoChanges)
 			}
 			return err
 		}
-		var t struct{ State string }
-		if err := json.Unmarshal(body, &t); err != nil {
-			return fmt.Errorf("the transaction: %w", err)
-		}
-		if t.State != "open" {
+		if t.State != api.Open {
 			fmt.Fprintln(a.stderr, "a change was refused: the commit will send nothing; see 'ilod tx status'")
 		}
-		if body, err = a.ask(ctx, rt, http.MethodGet, transactionPath+"/diff"); err != nil {
+		changes, err := c.Changes(ctx)
+		if err != nil {
 			return err
 		}
-		return a.printChanges(ctx, rt, body)
+		return a.printChanges(ctx, c, changes)
 	})
 }
 
 // printChanges prints the changes of a transaction below the type of what they
 // change, as ilorest does.
-func (a *app) printChanges(ctx context.Context, rt http.RoundTripper, body []byte) error {
-	var diff struct {
-		Changes []struct {
-			Path, Property string
-			To             any
-		}
-	}
-	if err := json.Unmarshal(body, &diff); err != nil {
-		return fmt.Errorf("the changes: %w", err)
-	}
-	if len(diff.Changes) == 0 {
+func (a *app) printChanges(ctx context.Context, c *client.Client, changes []api.Change) error {
+	if len(changes) == 0 {
 		return fmt.Errorf("%w found on the current server", errNoChanges)
 	}
 	if a.json {
-		_, err := a.stdout.Write(append(body, '\n'))
-		return err
+		return a.writeJSON(api.Changes{Changes: changes})
 	}
-	s, err := a.clientSession(ctx, rt)
+	s, err := c.Session(ctx, client.Current)
 	if err != nil {
 		return err
 	}
 	selector, _ := selection.Parse(s.Selection) // that of no selection matches nothing
-	reader := &selection.Reader{Next: directly(rt)}
+	reader := &selection.Reader{Next: directly(c.Transport)}
 	last := ""
-	for _, c := range diff.Changes {
-		if c.Path != last {
-			last = c.Path
-			title := oneLine(c.Path)
-			if x, err := reader.Read(ctx, c.Path); err == nil && x.Type != "" {
+	for _, change := range changes {
+		if change.Path != last {
+			last = change.Path
+			title := oneLine(change.Path)
+			if x, err := reader.Read(ctx, change.Path); err == nil && x.Type != "" {
 				title = fmt.Sprintf("%s (%s)", oneLine(strings.TrimPrefix(x.Type, "#")), title)
 				if selector.Type != "" && selector.Matches(x.Type) {
 					title += " (Currently selected)"
@@ -73,7 +61,7 @@ func (a *app) printChanges(ctx context.Context, rt http.RoundTripper, body []byt
 			}
 			fmt.Fprintln(a.stdout, title)
 		}
-		fmt.Fprintf(a.stdout, "\t%s=%s\n", oneLine(strings.TrimPrefix(c.Property, "/")), selection.Scalar(c.To))
+		fmt.Fprintf(a.stdout, "\t%s=%s\n", oneLine(strings.TrimPrefix(change.Property, "/")), selection.Scalar(change.To))
 	}
 	return nil
 }

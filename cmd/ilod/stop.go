@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/platform"
 )
@@ -68,7 +66,7 @@ func (a *app) stopAgent(ctx context.Context) error {
 // askToStop asks the agent. One that refuses gets a signal, if its process is the
 // user's own: it may know no role for that user, or want a client session.
 func (a *app) askToStop(ctx context.Context, client *agentClient, process *platform.Process, ours bool) error {
-	_, err := a.ask(ctx, a.inSession(client), http.MethodPost, "/ilod/v1/stop")
+	err := clientOf(a.inSession(client)).Stop(ctx)
 	refused, _ := errors.AsType[*redfisherror.Error](err)
 	if process == nil || !ours || refused == nil || refused.Status != http.StatusUnauthorized && refused.Status != http.StatusForbidden {
 		return err
@@ -87,11 +85,9 @@ func (a *app) processOf(ctx context.Context, client *agentClient) (pid int, ours
 	if p, err := client.server(); err == nil && p.PID > 1 {
 		return int(p.PID), int(p.UID) == os.Geteuid()
 	}
-	var s agent.Status
-	body, err := a.ask(ctx, client, http.MethodGet, "/ilod/v1/status")
-	if err != nil || json.Unmarshal(body, &s) != nil {
+	s, err := clientOf(client).Status(ctx)
+	if err != nil {
 		return 0, false
 	}
-	number, _ := s.Info["pid"].(float64)
-	return int(number), os.Geteuid() == 0
+	return s.Agent.PID, os.Geteuid() == 0
 }

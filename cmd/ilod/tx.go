@@ -11,13 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ilod/ilod/agent/transaction"
+	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/client"
 )
 
-const (
-	transactionPath   = "/ilod/v1/transaction"
-	transactionHeader = "Ilod-Transaction" // of a request: "immediate" for outside of the transaction
-)
+// transactionHeader of a write says "immediate" for outside of the transaction.
+const transactionHeader = "Ilod-Transaction"
 
 func (a *app) txCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -34,31 +33,48 @@ what is kept. Actions cannot be undone: raw --immediate sends them at once.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.AddCommand(a.txBeginCommand(), a.txRunCommand(),
+		a.agentOnly("status", "Print the open transaction", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+			return a.transactionStatus(ctx, c)
+		}),
+		a.agentOnly("diff", "Print what a commit would change", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+			return a.diffTransaction(ctx, c)
+		}),
+		a.agentOnly("commit", "Send what is kept", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+			return a.endTransaction(ctx, c, c.Commit)
+		}),
+		a.agentOnly("rollback", "Throw away what is kept", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+			return a.endTransaction(ctx, c, c.Rollback)
+		}),
+	)
+	return cmd
+}
+
+func (a *app) txBeginCommand() *cobra.Command {
 	var timeout time.Duration
-	begin := &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "begin", Short: "Begin a transaction in the client session", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var request any
-			if cmd.Flags().Changed("timeout") {
-				if timeout < time.Second {
-					return &usageError{fmt.Sprintf("--timeout is %v", timeout), "give a second or more"}
-				}
-				request = map[string]any{"Timeout": transaction.Seconds(timeout)}
+			if cmd.Flags().Changed("timeout") && timeout < time.Second {
+				return &usageError{fmt.Sprintf("--timeout is %v", timeout), "give a second or more"}
 			}
-			return a.withAgent(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				_, body, err := a.tell(ctx, rt, http.MethodPost, transactionPath, request)
+			return a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				t, err := c.Begin(ctx, timeout)
 				if err != nil {
 					return err
 				}
-				return a.printTransaction(body)
+				return a.printTransaction(t)
 			})
 		},
 	}
 	// It hides the global flag, which has nothing to limit here.
-	begin.Flags().DurationVar(&timeout, "timeout", 0, "throw the transaction away after `TIME` without use; default: the limit transaction-timeout")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "throw the transaction away after `TIME` without use; default: the limit transaction-timeout")
+	return cmd
+}
 
+func (a *app) txRunCommand() *cobra.Command {
 	var dryRun, needed bool
-	run := &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "run FILE|-", Short: "Run a whole transaction from a file",
 		Long: `Run the operations of a JSON file as one transaction, in a client session of its
 own:
@@ -66,7 +82,7 @@ own:
   {"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/","body":{"AssetTag":"rack 7"}}]}
 
 With --needed, PATCHes and PUTs that are run again change nothing; a POST is sent
-each time. What the commit changed is printed with the result, in JSON as "Changes";
+each time. What the commit changed is printed with the result, in JSON as "changes";
 the result is "unchanged" if that is nothing.`,
 		Example: `  ilod tx run --dry-run operations.json
   ilod tx run operations.json
@@ -85,49 +101,31 @@ the result is "unchanged" if that is nothing.`,
 			})
 		},
 	}
-	run.Flags().BoolVar(&needed, "needed", false, "leave out each PATCH and PUT that would change nothing, as the iLO is now")
-	run.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, print what would change, and send nothing")
-	cmd.AddCommand(begin, run,
-		a.ownCommand("status", "Print the open transaction", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
-			body, err := a.ask(ctx, rt, http.MethodGet, transactionPath)
-			if err != nil {
-				return a.besideError(ctx, rt, err)
-			}
-			if err := a.printTransaction(body); err != nil {
-				return err
-			}
-			var t transaction.Transaction
-			if err := json.Unmarshal(body, &t); err != nil || t.Report == nil {
-				return err
-			}
-			if a.json { // it is in the document
-				a.acknowledge(ctx, rt, *t.Report)
-				return nil
-			}
-			return a.showReport(ctx, rt, *t.Report)
-		}),
-		a.ownCommand("diff", "Print what a commit would change", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
-			return a.diffTransaction(ctx, rt)
-		}),
-		a.ownCommand("commit", "Send what is kept", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
-			return a.endTransaction(ctx, rt, "commit")
-		}),
-		a.ownCommand("rollback", "Throw away what is kept", noArguments, func(ctx context.Context, rt http.RoundTripper, _ []string) error {
-			return a.endTransaction(ctx, rt, "rollback")
-		}),
-	)
+	cmd.Flags().BoolVar(&needed, "needed", false, "leave out each PATCH and PUT that would change nothing, as the iLO is now")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, print what would change, and send nothing")
 	return cmd
 }
 
-// printTransaction prints the open transaction.
-func (a *app) printTransaction(body []byte) error {
-	if a.json {
-		_, err := a.stdout.Write(append(body, '\n'))
+// transactionStatus prints the open transaction, and a report that waits.
+func (a *app) transactionStatus(ctx context.Context, c *client.Client) error {
+	t, err := c.Transaction(ctx)
+	if err != nil {
+		return a.besideError(ctx, c, err)
+	}
+	if err := a.printTransaction(t); err != nil || t.Report == nil {
 		return err
 	}
-	var t transaction.Transaction
-	if err := json.Unmarshal(body, &t); err != nil {
-		return fmt.Errorf("the transaction: %w", err)
+	if a.json { // it is in the document
+		a.acknowledge(ctx, c, *t.Report)
+		return nil
+	}
+	return a.showReport(ctx, c, *t.Report)
+}
+
+// printTransaction prints the open transaction.
+func (a *app) printTransaction(t api.Transaction) error {
+	if a.json {
+		return a.writeJSON(t)
 	}
 	if _, err := fmt.Fprintf(a.stdout, "%s in client session %s, begun %s, used %s, thrown away after %v without use\n",
 		oneLine(string(t.State)), oneLine(t.Session), local(t.Begun), local(t.Used), time.Duration(t.Timeout)); err != nil || len(t.Writes) == 0 {
@@ -150,44 +148,29 @@ func (a *app) printTransaction(body []byte) error {
 	return writeTable(a.stdout, "NUMBER\tMETHOD\tPATH\tNOTES", rows)
 }
 
-// stagedChange is a transaction.Change whose values are as the agent writes them.
-type stagedChange struct {
-	Number   int
-	Path     string
-	Property string
-	From     json.RawMessage
-	To       json.RawMessage
-	Undoable bool
-}
-
-// changes are what a commit would change.
-func (a *app) changes(ctx context.Context, rt http.RoundTripper) ([]stagedChange, error) {
-	body, err := a.ask(ctx, rt, http.MethodGet, transactionPath+"/diff")
-	if err != nil {
-		return nil, err
-	}
-	var diff struct{ Changes []stagedChange }
-	if err := json.Unmarshal(body, &diff); err != nil {
-		return nil, fmt.Errorf("the changes: %w", err)
-	}
-	return diff.Changes, nil
-}
-
-func (a *app) diffTransaction(ctx context.Context, rt http.RoundTripper) error {
-	changes, err := a.changes(ctx, rt)
+func (a *app) diffTransaction(ctx context.Context, c *client.Client) error {
+	changes, err := c.Changes(ctx)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		return json.NewEncoder(a.stdout).Encode(map[string]any{"Changes": changes})
+		return a.writeJSON(api.Changes{Changes: changes})
 	}
 	return a.writeChanges(changes)
 }
 
-func (a *app) writeChanges(changes []stagedChange) error {
+func (a *app) writeChanges(changes []api.Change) error {
 	var rows []string
 	for _, c := range changes {
-		rows = append(rows, row(strconv.Itoa(c.Number), c.Path, c.Property, string(c.From), string(c.To)))
+		from, err := json.Marshal(c.From)
+		if err != nil {
+			return err
+		}
+		to, err := json.Marshal(c.To)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row(strconv.Itoa(c.Number), c.Path, c.Property, string(from), string(to)))
 	}
 	return writeTable(a.stdout, "NUMBER\tPATH\tPROPERTY\tFROM\tTO", rows)
 }

@@ -11,7 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ilod/ilod/agent/transaction"
+	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/client"
 )
 
 // operation is a write in a file for "tx run".
@@ -73,58 +74,59 @@ func (o *operation) check() error {
 // runTransaction runs the operations in a client session of its own; needed leaves
 // out those that would change nothing.
 func (a *app) runTransaction(ctx context.Context, rt http.RoundTripper, operations []operation, needed, dryRun bool) error {
-	s, handle, err := a.newSession(ctx, rt, "tx run")
+	s, handle, err := a.newSession(ctx, clientOf(rt), "tx run")
 	if err != nil {
 		return err
 	}
-	rt = withHeader{rt, http.Header{tokenHeader: {handle}}}
-	defer a.endOwnSession(ctx, rt, s.ID)
-	if err := a.stageOperations(ctx, rt, operations); err != nil {
+	c := &client.Client{Transport: rt, Handle: handle}
+	defer a.endOwnSession(ctx, c, s.ID)
+	if err := stageAll(ctx, c, operations); err != nil {
 		return err
 	}
 	switch {
 	case dryRun:
-		if err := a.diffTransaction(ctx, rt); err != nil {
+		if err := a.diffTransaction(ctx, c); err != nil {
 			return err
 		}
-		return a.rollback(ctx, rt)
+		_, err := c.Rollback(ctx)
+		return err
 	case needed:
-		return a.commitNeeded(ctx, rt, operations)
+		return a.commitNeeded(ctx, c, operations)
 	}
-	return a.endTransaction(ctx, rt, "commit")
+	return a.endTransaction(ctx, c, c.Commit)
 }
 
 // commitNeeded commits what was staged but for the operations that would change
 // nothing, and prints the changes with the result.
-func (a *app) commitNeeded(ctx context.Context, rt http.RoundTripper, operations []operation) error {
-	changes, err := a.changes(ctx, rt)
+func (a *app) commitNeeded(ctx context.Context, c *client.Client, operations []operation) error {
+	changes, err := c.Changes(ctx)
 	if err != nil {
 		return err
 	}
 	var left []operation
 	for i, o := range operations {
-		if slices.ContainsFunc(changes, func(c stagedChange) bool { return c.Number == i+1 }) {
+		if slices.ContainsFunc(changes, func(c api.Change) bool { return c.Number == i+1 }) {
 			left = append(left, o)
 		}
 	}
 	if len(left) == 0 {
-		if err := a.rollback(ctx, rt); err != nil {
+		if _, err := c.Rollback(ctx); err != nil {
 			return err
 		}
-		return a.printRun(changes, transaction.Result{Result: "unchanged", Writes: []transaction.Done{}})
+		return a.printRun(changes, api.Result{Result: api.Unchanged, Writes: []api.Done{}})
 	}
 	if len(left) < len(operations) {
-		if err := a.rollback(ctx, rt); err != nil {
+		if _, err := c.Rollback(ctx); err != nil {
 			return err
 		}
-		if err := a.stageOperations(ctx, rt, left); err != nil {
+		if err := stageAll(ctx, c, left); err != nil {
 			return err
 		}
-		if changes, err = a.changes(ctx, rt); err != nil {
+		if changes, err = c.Changes(ctx); err != nil {
 			return err
 		}
 	}
-	result, err := a.end(ctx, rt, "commit")
+	result, err := a.end(ctx, c, c.Commit)
 	if err != nil {
 		return err
 	}
@@ -135,12 +137,12 @@ func (a *app) commitNeeded(ctx context.Context, rt http.RoundTripper, operations
 }
 
 // printRun prints the result of a run and what it has changed.
-func (a *app) printRun(changes []stagedChange, r transaction.Result) error {
+func (a *app) printRun(changes []api.Change, r api.Result) error {
 	if a.json {
-		return json.NewEncoder(a.stdout).Encode(struct {
-			Changes []stagedChange
-			transaction.Result
-		}{changes, r})
+		return a.writeJSON(struct {
+			api.Changes
+			api.Result
+		}{api.Changes{Changes: changes}, r})
 	}
 	if len(changes) != 0 {
 		if err := a.writeChanges(changes); err != nil {
@@ -150,19 +152,13 @@ func (a *app) printRun(changes []stagedChange, r transaction.Result) error {
 	return a.printResult(r)
 }
 
-// rollback throws away what is staged.
-func (a *app) rollback(ctx context.Context, rt http.RoundTripper) error {
-	_, err := a.ask(ctx, rt, http.MethodPost, transactionPath+"/rollback")
-	return err
-}
-
-// stageOperations begins a transaction of the operations.
-func (a *app) stageOperations(ctx context.Context, rt http.RoundTripper, operations []operation) error {
-	if _, err := a.ask(ctx, rt, http.MethodPost, transactionPath); err != nil {
+// stageAll begins a transaction of the operations.
+func stageAll(ctx context.Context, c *client.Client, operations []operation) error {
+	if _, err := c.Begin(ctx, 0); err != nil {
 		return err
 	}
 	for i, o := range operations {
-		if err := a.stage(ctx, rt, o); err != nil {
+		if err := stage(ctx, c, o); err != nil {
 			return fmt.Errorf("operation %d: %w", i+1, err)
 		}
 	}
@@ -170,35 +166,10 @@ func (a *app) stageOperations(ctx context.Context, rt http.RoundTripper, operati
 }
 
 // stage has a write kept for the commit.
-func (a *app) stage(ctx context.Context, rt http.RoundTripper, o operation) error {
-	req, err := rawRequest(o.Method, o.Path, nil, o.Body != nil)
-	if err != nil {
-		return err
+func stage(ctx context.Context, c *client.Client, o operation) error {
+	u, err := parsePath(o.Path)
+	if err == nil {
+		_, err = c.Stage(ctx, o.Method, u.RequestURI(), o.Body)
 	}
-	if o.Body != nil {
-		setBody(req, o.Body)
-	}
-	resp, body, err := exchange(rt, req.WithContext(ctx))
-	switch {
-	case err != nil:
-		return err
-	case !isSuccess(resp):
-		return newRefusal(resp, body)
-	case staged(resp, body) == 0:
-		return fmt.Errorf("%s %s: %d: it was sent at once, and the transaction is without it", o.Method, o.Path, resp.StatusCode)
-	}
-	return nil
-}
-
-// staged is the number of the write that an answer says is kept, 0 if it says
-// nothing like it.
-func staged(resp *http.Response, body []byte) int {
-	var doc struct {
-		Staged      int
-		Transaction string
-	}
-	if resp.StatusCode != http.StatusAccepted || json.Unmarshal(body, &doc) != nil || doc.Transaction != transactionPath {
-		return 0
-	}
-	return doc.Staged
+	return err
 }

@@ -14,8 +14,9 @@ import (
 
 // Difference is a property whose value in the settings differs from the value now.
 type Difference struct {
-	Property         string // JSON pointer without its first slash
-	Current, Pending any
+	Property string `json:"property"` // JSON pointer without its first slash
+	Current  any    `json:"current"`
+	Pending  any    `json:"pending"`
 }
 
 // Differences are the properties that a resource and its settings have with different
@@ -52,8 +53,9 @@ func differences(all []Difference, at string, current, pending any) []Difference
 
 // Pending are settings that take effect with the next reset of the server.
 type Pending struct {
-	Path, Type  string // of the resource that will change
-	Differences []Difference
+	Path        string       `json:"path"` // of the resource that will change
+	Type        string       `json:"type"` // of it
+	Differences []Difference `json:"differences"`
 }
 
 // Pending reads all resources with settings, and compares them. It leaves out what
@@ -91,9 +93,10 @@ func (r *Reader) Waiting(ctx context.Context, x *Resource, paths []string) ([]Di
 
 // Applied is what became of a resource's settings at the last reset of the server.
 type Applied struct {
-	Path, Type string // of the resource
-	Time       string // in the iLO's words; empty if it gives none
-	Messages   []redfisherror.Message
+	Path     string                 `json:"path"` // of the resource
+	Type     string                 `json:"type"` // of it
+	Time     string                 `json:"time"` // in the iLO's words; empty if it gives none
+	Messages []redfisherror.Message `json:"messages"`
 }
 
 // Results reads from all resources with settings what became of these. It leaves out

@@ -29,7 +29,7 @@ module IlodCookbook
       arguments = %w(tx run --needed -)
       arguments << '--dry-run' unless action == :run
       operations = [{ method: 'PATCH', path: path, body: body }]
-      ilod(*arguments, input: JSON.generate(operations: operations))['Changes']
+      ilod(*arguments, input: JSON.generate(operations: operations))['changes']
     rescue Error => e
       raise if secrets.empty?
 
@@ -49,16 +49,16 @@ module IlodCookbook
 
       body = found['@odata.type'].start_with?('#Bios.') ? { 'Attributes' => attributes } : attributes
       ilod_changes(found['@odata.id'], body, **options).map do |change|
-        change.merge('Property' => change['Property'].delete_prefix('/Attributes'))
+        change.merge('property' => change['property'].delete_prefix('/Attributes'))
       end
     end
 
     # The wanted properties with their values before the changes.
     def ilod_before(wanted, changes)
       changes.each_with_object(JSON.parse(JSON.generate(wanted))) do |change, before|
-        *outer, name = change['Property'].split('/').drop(1).map { |part| part.gsub('~1', '/').gsub('~0', '~') }
+        *outer, name = change['property'].split('/').drop(1).map { |part| part.gsub('~1', '/').gsub('~0', '~') }
         object = outer.inject(before) { |inner, part| inner[part] if inner.is_a?(Hash) }
-        object[name] = change['From'] if object.is_a?(Hash) && object.key?(name)
+        object[name] = change['from'] if object.is_a?(Hash) && object.key?(name)
       end
     end
 

@@ -198,11 +198,11 @@ function Set-IlodResource {
             return
         }
         $plan = ConvertFrom-Json -InputObject $json
-        if (@($plan.Changes).Count -eq 0) {
+        if (@($plan.changes).Count -eq 0) {
             return $plan
         }
-        $changes = @($plan.Changes | ForEach-Object {
-                '{0}{1}: {2} -> {3}' -f $_.Path, $_.Property, (ConvertTo-Json -InputObject $_.From -Compress), (ConvertTo-Json -InputObject $_.To -Compress)
+        $changes = @($plan.changes | ForEach-Object {
+                '{0}{1}: {2} -> {3}' -f $_.path, $_.property, (ConvertTo-Json -InputObject $_.from -Compress), (ConvertTo-Json -InputObject $_.to -Compress)
             }) -join "`n"
         if ($PSCmdlet.ShouldProcess($changes, 'Set')) {
             $json = Invoke-Program $PSCmdlet @('tx', 'run', '--needed', '--json', '-') $text $paths

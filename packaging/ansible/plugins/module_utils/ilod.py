@@ -31,7 +31,7 @@ def run_ilod(module, *arguments, operations=None, secret=False):
     except (IndexError, KeyError, TypeError, ValueError):
         failure['msg'] = err.strip() or f'ilod failed with exit code {code}'
     try:  # a commit that failed prints what became of each write
-        failure['result'] = json.loads(out)['Result']
+        failure['result'] = json.loads(out)['result']
     except (KeyError, TypeError, ValueError):
         pass
     if secret:
@@ -67,9 +67,9 @@ def hide(changes, secrets):
     """Hide the values of the changes that have to do with secrets, the former ones too."""
     secret = [p + '/' for p in pointers(secrets)]
     for c in changes:
-        at = c['Property'] + '/'
+        at = c['property'] + '/'
         if any(at.startswith(p) or p.startswith(at) for p in secret):
-            c['From'] = c['To'] = '******'
+            c['from'] = c['to'] = '******'
 
 
 def ensure(module, path, body, secrets=None):
@@ -84,25 +84,25 @@ def ensure(module, path, body, secrets=None):
         arguments.append('--dry-run')
     operations = [{'method': 'PATCH', 'path': path, 'body': body}]
     answer = run_ilod(module, *arguments, operations=operations, secret=bool(secrets))
-    changes = answer['Changes']
+    changes = answer['changes']
     hide(changes, secrets or {})
     result = {
         'changed': bool(changes),
         'changes': [
-            {'path': c['Path'], 'property': c['Property'], 'from': c['From'], 'to': c['To']} for c in changes
+            {'path': c['path'], 'property': c['property'], 'from': c['from'], 'to': c['to']} for c in changes
         ],
     }
     if not module.check_mode:
-        result['result'] = answer['Result']
-        result['reboot_required'] = answer['ResetRequired']
-        reset = answer.get('Reset') or {}  # there is none if nothing was sent
-        result['ilo_reset_required'] = reset.get('ILO', False)
-        result['device_reset_required'] = reset.get('Device', False)
+        result['result'] = answer['result']
+        result['reboot_required'] = answer['resetRequired']
+        reset = answer.get('reset') or {}  # there is none if nothing was sent
+        result['ilo_reset_required'] = reset.get('ilo', False)
+        result['device_reset_required'] = reset.get('device', False)
     if module._diff:
         result['diff'] = {
             'before_header': path,
             'after_header': path,
-            'before': {c['Property']: c['From'] for c in changes},
-            'after': {c['Property']: c['To'] for c in changes},
+            'before': {c['property']: c['from'] for c in changes},
+            'after': {c['property']: c['to'] for c in changes},
         }
     return result

@@ -84,8 +84,8 @@ from ansible_collections.ilod.ilod.plugins.module_utils.ilod import ensure, run_
 def waits(module, path, attributes):
     """Return whether one of the attributes differs from what is in effect."""
     for resource in run_ilod(module, 'pending', '--fresh'):
-        if resource['Path'].rstrip('/') == path.rstrip('/'):
-            if any(d['Property'] in attributes for d in resource['Differences']):
+        if resource['path'].rstrip('/') == path.rstrip('/'):
+            if any(d['property'] in attributes for d in resource['differences']):
                 return True
     return False
 

@@ -20,7 +20,7 @@ describe Puppet::Type.type(:ilod_bios) do
       '#HpBios.1.2.0.HpBios' => '{"BootMode":"Uefi"}',
     }.each do |type, body|
       provider.instance_variable_set(:@bios, nil)
-      ilod(get: { '@odata.id' => '/b', '@odata.type' => type }, tx: { 'Changes' => [] })
+      ilod(get: { '@odata.id' => '/b', '@odata.type' => type }, tx: { 'changes' => [] })
       property = described_class.new(name: 'x', attributes: { 'BootMode' => 'Uefi' }, provider: :cli).property(:attributes)
       2.times { property.retrieve }
       expect(@calls.map { |args, _| args.first }).to eq(%w[get tx tx])
@@ -30,7 +30,7 @@ describe Puppet::Type.type(:ilod_bios) do
 
   it 'resets the server at the end of the run, where that is asked for and something waits for it' do
     [[:false, true, nil], [:ForceRestart, true, 'ForceRestart'], [:GracefulRestart, false, nil]].each do |reboot, required, want|
-      ilod(get: { '@odata.id' => '/b', '@odata.type' => '#Bios.' }, tx: { 'Changes' => [], 'ResetRequired' => required })
+      ilod(get: { '@odata.id' => '/b', '@odata.type' => '#Bios.' }, tx: { 'changes' => [], 'resetRequired' => required })
       described_class.new(name: 'x', attributes: { 'A' => 1 }, reboot: reboot, provider: :cli).property(:attributes).tap(&:retrieve).sync
       provider.post_resource_eval
       expect(@calls.map(&:first).select { |args| args.first == 'reboot' }).to eq(want ? [['reboot', want, '--json']] : [])

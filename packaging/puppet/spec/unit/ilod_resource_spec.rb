@@ -22,7 +22,7 @@ describe Puppet::Type.type(:ilod_resource) do
   end
 
   def dry_run(*changes)
-    [JSON.generate('Changes' => changes.map { |property, from, to| { 'Property' => property, 'From' => from, 'To' => to } })]
+    [JSON.generate('changes' => changes.map { |property, from, to| { 'property' => property, 'from' => from, 'to' => to } })]
   end
 
   it 'takes paths of resources only' do
@@ -39,7 +39,7 @@ describe Puppet::Type.type(:ilod_resource) do
   end
 
   it 'sends what is wanted on standard input' do
-    ilod(dry_run(['/Boot/Target', 'None', 'Pxe']), ['{"Result":"committed"}'])
+    ilod(dry_run(['/Boot/Target', 'None', 'Pxe']), ['{"result":"committed"}'])
     property = resource({ 'Boot' => { 'Target' => 'Pxe', 'Enabled' => true, 'Count' => 2, 'Not' => nil, 'List' => [1, 'a'] } }).property(:properties)
     expect(property.retrieve).to eq('Boot' => { 'Target' => 'None', 'Enabled' => true, 'Count' => 2, 'Not' => nil, 'List' => [1, 'a'] })
     expect(property.safe_insync?(nil)).to be(false)
@@ -52,10 +52,10 @@ describe Puppet::Type.type(:ilod_resource) do
 
   it 'says what a change waits for' do
     [
-      [{ 'Result' => 'committed', 'ResetRequired' => true, 'Reset' => { 'Server' => true } }, true, ['this takes effect with the next reset of the server']],
-      [{ 'Result' => 'committed', 'ResetRequired' => false, 'Reset' => { 'ILO' => true } }, true, ['this takes effect with the next reset of the iLO']],
-      [{ 'Result' => 'accepted', 'ResetRequired' => false, 'Reset' => {} }, 105, ['the iLO has accepted this, and still works at it']],
-      [{ 'Result' => 'committed', 'ResetRequired' => false, 'Reset' => {} }, true, []],
+      [{ 'result' => 'committed', 'resetRequired' => true, 'reset' => { 'server' => true } }, true, ['this takes effect with the next reset of the server']],
+      [{ 'result' => 'committed', 'resetRequired' => false, 'reset' => { 'ilo' => true } }, true, ['this takes effect with the next reset of the iLO']],
+      [{ 'result' => 'accepted', 'resetRequired' => false, 'reset' => {} }, 105, ['the iLO has accepted this, and still works at it']],
+      [{ 'result' => 'committed', 'resetRequired' => false, 'reset' => {} }, true, []],
     ].each do |result, status, want|
       ilod([JSON.generate(result), '', status])
       r = resource({ 'a' => 1 })
@@ -89,7 +89,7 @@ describe Puppet::Type.type(:ilod_resource) do
     ilod(['', %(note\n{"error":{"code":28,"message":"A cannot be \\"q\\\\\\"r\\"","hint":"ask q\\"r"}}\n), false])
     property = resource({ 'A' => sensitive('q"r') }).property(:properties)
     expect { property.retrieve }.to raise_error(Puppet::Error, 'ilod: A cannot be "[redacted]"; ask [redacted]')
-    ilod(['{"Result":"rolled-back","Writes":[{"Error":"no q\"r"},{}]}', '{"error":{"message":"rolled back: no q\"r"}}', false])
+    ilod(['{"result":"rolled-back","writes":[{"error":"no q\"r"},{}]}', '{"error":{"message":"rolled back: no q\"r"}}', false])
     expect { property.set(nil) }.to raise_error(Puppet::Error, 'ilod: rolled back: no [redacted]')
     ilod(['', '{"error":{"message":"A cannot be \"q...\"; allowed: B"}}', false])
     expect { property.retrieve }.to raise_error(Puppet::Error, 'ilod: A cannot be "[redacted]"; allowed: B')

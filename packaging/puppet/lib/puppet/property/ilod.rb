@@ -32,8 +32,8 @@ class Puppet::Property::Ilod < Puppet::Property
     return :absent unless wanted
 
     @changes = truthfully { provider.changes(wanted) }
-    @changes = [] if resource.leave_hidden? && @changes.all? { |c| c['From'] == UNKNOWN }
-    sensitive ? REDACTED : @changes.reduce(should) { |value, c| replace(value, names(c), shown(c, 'From')) }
+    @changes = [] if resource.leave_hidden? && @changes.all? { |c| c['from'] == UNKNOWN }
+    sensitive ? REDACTED : @changes.reduce(should) { |value, c| replace(value, names(c), shown(c, 'from')) }
   end
 
   def insync?(_is)
@@ -69,12 +69,12 @@ class Puppet::Property::Ilod < Puppet::Property
   end
 
   def names(change)
-    change['Property'].split('/').drop(1).map { |name| name.gsub('~1', '/').gsub('~0', '~') }
+    change['property'].split('/').drop(1).map { |name| name.gsub('~1', '/').gsub('~0', '~') }
   end
 
   # A side of a change without secrets.
   def shown(change, side)
-    hidden = sensitive || change['From'] == UNKNOWN || secret_at?(names(change))
+    hidden = sensitive || change['from'] == UNKNOWN || secret_at?(names(change))
     hidden ? REDACTED : change[side]
   end
 

@@ -39,18 +39,18 @@ class Puppet::Provider::Ilod < Puppet::Provider
   end
 
   # The changes that the resource on the iLO needs to have the properties: hashes of
-  # Property, From, To.
+  # property, from, to.
   def changes(properties)
-    run(properties, '--dry-run')['Changes']
+    run(properties, '--dry-run')['changes']
   end
 
   # Sets the properties of the resource, in one transaction.
   def change(properties)
     result = run(properties)
-    resource.notice('the iLO has accepted this, and still works at it') if result['Result'] == 'accepted'
-    resource.notice('this takes effect with the next reset of the iLO') if result.dig('Reset', 'ILO')
-    resource.notice('this takes effect with the next reset of a device') if result.dig('Reset', 'Device')
-    return unless result['ResetRequired']
+    resource.notice('the iLO has accepted this, and still works at it') if result['result'] == 'accepted'
+    resource.notice('this takes effect with the next reset of the iLO') if result.dig('reset', 'ilo')
+    resource.notice('this takes effect with the next reset of a device') if result.dig('reset', 'device')
+    return unless result['resetRequired']
 
     resource.notice('this takes effect with the next reset of the server')
     reset_required

@@ -36,7 +36,7 @@ Puppet::Type.type(:ilod_bios).provide(:cli, parent: Puppet::Provider::Ilod) do
   end
 
   def changes(attributes)
-    super.map { |c| c.merge('Property' => c['Property'].delete_prefix('/Attributes')) }
+    super.map { |c| c.merge('property' => c['property'].delete_prefix('/Attributes')) }
   end
 
   def reset_required

@@ -1,0 +1,80 @@
+package api
+
+import "time"
+
+// Session is a client session with the agent, as it was at one moment. The journal of
+// the sessions has it in the same form.
+type Session struct {
+	Path      string    `json:"path"` // of its resource
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`    // chosen by the client, may be empty
+	Owner     string    `json:"owner"`   // a key that stays the same when the user is renamed
+	User      string    `json:"user"`    // for people
+	Process   Process   `json:"process"` // that made it
+	Default   bool      `json:"default"` // the one of requests without a handle
+	Version   uint64    `json:"version"` // that its handle must have
+	Created   time.Time `json:"created"` // in UTC
+	Used      time.Time `json:"used"`    // in UTC, the begin or the end of its last request
+	Requests  uint64    `json:"requests"`
+	InUse     int       `json:"inUse"`           // requests that run now
+	Holds     string    `json:"holds,omitempty"` // what would be lost with it, for people
+	Current   bool      `json:"current"`         // the session of the request that asks
+	Variables           // encoded beside the others
+}
+
+// Process is a process of this host.
+type Process struct {
+	ID   uint32 `json:"id"`
+	Name string `json:"name"`
+}
+
+// Variables are what a client session remembers for its client. An empty one has its
+// default.
+type Variables struct {
+	ActivePath   string `json:"activePath"`   // where relative paths begin; default /redfish/v1/
+	Recursive    bool   `json:"recursive"`    // a GET answers with all below the resource
+	ReturnedPath string `json:"returnedPath"` // the form of links in answers: "full" (default), "relative" or "leaf"
+	Output       string `json:"output"`       // for the command line: "text" (default), "json" or "raw"
+	Selection    string `json:"selection"`    // for the command line: a type such as "ComputerSystem.", or a path, with what package selection has behind it
+}
+
+// NewSession is the request for a client session.
+type NewSession struct {
+	Name string `json:"name"` // for people, may be empty
+}
+
+// Sessions are the client sessions that the caller may see.
+type Sessions struct {
+	Path    string    `json:"@odata.id"`
+	Members []Session `json:"Members"`
+	Count   int       `json:"Members@odata.count"`
+}
+
+// Terminated are the ids of the client sessions that a request has ended.
+type Terminated struct {
+	Terminated []string `json:"terminated"`
+}
+
+// Limits bound the client sessions. A maximum of zero and a Lifetime of zero are no
+// bound. The last eighth of MaxSessions is for admins. Default client sessions do not
+// count: each user has one at most.
+type Limits struct {
+	MaxSessions        int     `json:"maxSessions"`
+	MaxSessionsPerUser int     `json:"maxSessionsPerUser"`
+	InactivityTimeout  Seconds `json:"inactivityTimeout"` // zero: one request per client session
+	Lifetime           Seconds `json:"lifetime"`
+	TransactionTimeout Seconds `json:"transactionTimeout"` // how long an open transaction may be unused; zero: for ever
+	ForceSessions      bool    `json:"forceSessions"`      // refuse default client sessions
+	WhenFull           Policy  `json:"whenFull"`
+	StrictJSON         bool    `json:"strictJSON"` // refuse writes whose JSON could be read in two ways
+}
+
+// Policy says what happens at a maximum of client sessions.
+type Policy string
+
+// What happens at a maximum.
+const (
+	Reject     Policy = "reject"      // the new session is refused
+	OldestIdle Policy = "oldest-idle" // the session that was not used for the longest time ends
+	Ask        Policy = "ask"         // the refusal names those of which one may be ended
+)

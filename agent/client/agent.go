@@ -1,0 +1,65 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/ilod/ilod/agent/api"
+)
+
+// Status says how the agent is doing. It sends nothing to the iLO.
+func (c *Client) Status(ctx context.Context) (api.Status, error) {
+	return ask[api.Status](ctx, c, http.MethodGet, root+"/status", nil)
+}
+
+// Metrics returns the agent's metrics, in Prometheus's text format.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
+	_, text, err := c.text(ctx, http.MethodGet, root+"/metrics", nil)
+	return text, err
+}
+
+// Stop has the agent end. It returns before that has happened. It is for admins.
+func (c *Client) Stop(ctx context.Context) error {
+	return c.do(ctx, http.MethodPost, root+"/stop", nil)
+}
+
+// Cache says what the cached tree has.
+func (c *Client) Cache(ctx context.Context) (api.Cache, error) {
+	return ask[api.Cache](ctx, c, http.MethodGet, cache, nil)
+}
+
+// ClearCache forgets the cached tree. It is for admins.
+func (c *Client) ClearCache(ctx context.Context) error {
+	return c.do(ctx, http.MethodDelete, cache, nil)
+}
+
+// WarmCache reads the whole tree into the cache. It calls progress, unless that is nil,
+// each time that the numbers of resources change; the last ones are returned. The agent
+// stops when ctx ends.
+func (c *Client) WarmCache(ctx context.Context, progress func(done, total int)) (p api.Warming, err error) {
+	resp, err := c.send(ctx, http.MethodPost, cache, nil)
+	if err != nil {
+		return p, err
+	}
+	defer resp.Body.Close()
+	for lines := json.NewDecoder(resp.Body); !p.Finished && p.Error == nil; {
+		if err := lines.Decode(&p); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return p, fmt.Errorf("warm the cache: %w", errors.Join(context.Cause(ctx), err))
+		}
+		if progress != nil {
+			progress(p.Done, p.Total)
+		}
+	}
+	if p.Error != nil {
+		failed := &http.Response{StatusCode: http.StatusBadGateway, Request: resp.Request}
+		return p, NewError(failed, []byte(`{"error":`+string(p.Error)+`}`))
+	}
+	return p, nil
+}
