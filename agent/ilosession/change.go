@@ -44,7 +44,7 @@ func (k *Keeper) acquire(ctx context.Context, use bool) (*held, error) {
 		c := k.change
 		if c == nil {
 			if err := k.mayLogin(use, others); err != nil {
-				wait := k.refusal.until.Sub(k.now())
+				wait := time.Until(k.refusal.until)
 				k.mu.Unlock()
 				if patience -= wait; !use || patience < 0 || !k.sleep(ctx, wait) {
 					return nil, err
@@ -89,7 +89,7 @@ func (k *Keeper) release(h *held, use, worked bool) {
 	if worked {
 		h.worked, k.refusal = true, failedLogin{}
 	}
-	h.lastTraffic = k.now()
+	h.lastTraffic = time.Now()
 	if use {
 		h.lastUse = h.lastTraffic
 	}
@@ -140,7 +140,7 @@ func (k *Keeper) mayLogin(use, others bool) error {
 	if r.err == nil || wrong && others {
 		return nil
 	}
-	if (use || !wrong) && !k.now().Before(r.until) {
+	if (use || !wrong) && !time.Now().Before(r.until) {
 		return nil
 	}
 	return r.err
@@ -188,7 +188,7 @@ func (k *Keeper) login() error {
 		k.refuse(c, err)
 		return err
 	}
-	now := k.now()
+	now := time.Now()
 	k.mu.Lock()
 	k.refusal = failedLogin{pause: k.refusal.pause} // until it has worked
 	k.loginError = ""
@@ -201,7 +201,7 @@ func (k *Keeper) login() error {
 
 // hold makes a session the current one; mu is held.
 func (k *Keeper) hold(h *held) {
-	now := k.now()
+	now := time.Now()
 	h.checking = make(chan struct{}, 1)
 	h.since, h.lastUse, h.lastTraffic, h.keepAlive = now, now, now, min(k.o.KeepAlive, defaultKeepAlive)
 	k.owned[h.entry.Nonce] = true
@@ -223,7 +223,7 @@ func (k *Keeper) refuse(c *Credentials, err error) {
 		r.credentials = c
 	}
 	r.pause = min(max(2*k.refusal.pause, first), longest)
-	r.until = k.now().Add(r.pause)
+	r.until = time.Now().Add(r.pause)
 	k.refusal = r
 }
 
@@ -238,7 +238,7 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 	if err != nil {
 		return nil, credentials, err
 	}
-	e := entry{Nonce: rand.Text(), Identity: id, Boot: k.o.Boot, User: inBandUser, Time: k.now(), ILOTime: iloTime}
+	e := entry{Nonce: rand.Text(), Identity: id, Boot: k.o.Boot, User: inBandUser, Time: time.Now(), ILOTime: iloTime}
 	if credentials != nil {
 		e.User = credentials.UserName
 	}
@@ -263,18 +263,18 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 	if err != nil {
 		switch {
 		case mayRemain(err):
-			e.End, e.Answered = k.now(), answered(err)
+			e.End, e.Answered = time.Now(), answered(err)
 			k.o.Ledger.put(e)
 			k.mu.Lock()
 			delete(k.owned, e.Nonce)
-			k.retry.soon(k.now())
+			k.retry.soon(time.Now())
 			k.mu.Unlock()
 		default:
 			k.forget(e.Nonce)
 		}
 		return nil, credentials, err
 	}
-	e.Path, e.Opened, e.authorize = s.path, k.now(), s.authorize
+	e.Path, e.Opened, e.authorize = s.path, time.Now(), s.authorize
 	k.o.Ledger.put(e)
 	k.o.Guardian.note(e, credentials)
 	k.mu.Lock()

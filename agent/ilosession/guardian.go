@@ -271,7 +271,7 @@ func (w wards) rescue(ctx context.Context, o GuardianOptions) (err error) {
 func (k *Keeper) untilRetry() time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return max(k.retry.at.Sub(k.now()), 0)
+	return max(time.Until(k.retry.at), 0)
 }
 
 // setWards limits Recover to entries, which the ledger's files need not have.

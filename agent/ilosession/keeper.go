@@ -62,8 +62,6 @@ type KeeperOptions struct {
 	OnLost func(why string)
 	// Log takes what nobody else is told; nil: nothing.
 	Log logrus.FieldLogger
-	// Now is the clock; nil: time.Now.
-	Now func() time.Time
 }
 
 const (
@@ -102,7 +100,6 @@ var ErrNoLogin = errors.New("there is no session on the iLO")
 type Keeper struct {
 	o   KeeperOptions
 	log logrus.FieldLogger
-	now func() time.Time
 
 	life       context.Context // ends with Close
 	cancel     context.CancelFunc
@@ -161,9 +158,6 @@ func NewKeeper(o KeeperOptions) *Keeper {
 	if o.Ledger == nil {
 		o.Ledger, _ = OpenLedger("", "") // fails only for directories
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	o.Log = silent.Unless(o.Log)
 	if o.OnLost == nil {
 		o.OnLost = func(string) {}
@@ -171,7 +165,7 @@ func NewKeeper(o KeeperOptions) *Keeper {
 	o.Linger = cmp.Or(o.Linger, defaultLinger)
 	o.KeepAlive = cmp.Or(o.KeepAlive, defaultKeepAlive)
 	k := &Keeper{
-		o: o, log: o.Log, now: o.Now, owned: map[string]bool{},
+		o: o, log: o.Log, owned: map[string]bool{},
 		wake: make(chan struct{}, 1), recovering: make(chan struct{}, 1),
 	}
 	o.Ledger.setWarn(func(msg string, err error) { k.log.WithError(err).Warn(msg) })
@@ -248,7 +242,7 @@ func (k *Keeper) logout(h *held) error {
 	defer k.mu.Unlock()
 	k.leftError = err.Error()
 	delete(k.owned, h.entry.Nonce)
-	k.retry.later(k.now(), retryPauseMax)
+	k.retry.later(time.Now(), retryPauseMax)
 	return err
 }
 

@@ -58,12 +58,12 @@ func neverUsed(t TableEntry) bool {
 // may belong to, whichever process made these: who comes first deletes. It
 // returns when the youngest of those left will have been there for long enough.
 func (k *Keeper) searchOrphans(ctx context.Context, iloNow time.Time) (again time.Time, err error) {
-	asked := k.now()
+	asked := time.Now()
 	table, err := k.table(ctx, internal{k})
 	if err != nil {
 		return again, err
 	}
-	now := k.now()
+	now := time.Now()
 	k.noteUnused(table, now)
 	alive, dead := k.intents(now)
 	fits := func(t TableEntry, e entry) bool { return mayBeOf(t, e, now, iloNow) }

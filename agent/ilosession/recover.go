@@ -76,7 +76,7 @@ func (k *Keeper) recover(ctx context.Context) error {
 	k.mu.Unlock()
 	again, err := k.settle(ctx)
 	err = errors.Join(err, k.reapBeforeBoot(ctx))
-	left, now := k.unsettled(), k.now()
+	left, now := k.unsettled(), time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	stuck := err != nil
@@ -136,7 +136,7 @@ func (k *Keeper) settle(ctx context.Context) (again time.Time, err error) {
 	k.ageOut()
 	var errs []error
 	var intents, records []entry
-	now := k.now()
+	now := time.Now()
 	for _, e := range k.unsettled() {
 		switch {
 		case e.Path == "" && e.lost(now, iloNow):
@@ -205,7 +205,7 @@ func (k *Keeper) mayLogInAgain() (at time.Time) {
 func (k *Keeper) noteEnds() {
 	for _, e := range k.unsettled() {
 		if e.Path == "" && e.End.IsZero() && (k.wards != nil || !e.Guardian) {
-			e.End = k.now()
+			e.End = time.Now()
 			k.o.Ledger.amend(e)
 		}
 	}
@@ -227,10 +227,10 @@ func (k *Keeper) ageOut() {
 	here := k.identity
 	k.mu.Unlock()
 	for _, e := range k.o.Ledger.entries() {
-		switch age := k.now().Sub(e.Time); {
+		switch age := time.Since(e.Time); {
 		case e.Identity.is(here):
 		case age < 0:
-			e.Time = k.now()
+			e.Time = time.Now()
 			k.o.Ledger.amend(e)
 		case age > elsewhereFor:
 			k.log.WithField("session", e.Path).Info("a session on another iLO is forgotten")

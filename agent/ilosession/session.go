@@ -59,9 +59,7 @@ func (s *Session) String() string { return "iLO session " + s.path }
 // it returns ErrClosed.
 func (s *Session) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s.closed.Load() {
-		if req.Body != nil {
-			_ = req.Body.Close()
-		}
+		closeBody(req)
 		return nil, ErrClosed
 	}
 	req = req.Clone(req.Context())

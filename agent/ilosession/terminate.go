@@ -125,7 +125,7 @@ func (k *Keeper) reap(ctx context.Context, rt http.RoundTripper) error {
 	if err != nil {
 		return err
 	}
-	now := k.now()
+	now := time.Now()
 	seen := map[string]idleForeign{}
 	var errs []error
 	for _, e := range table {

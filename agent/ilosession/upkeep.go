@@ -23,10 +23,10 @@ func (k *Keeper) run() {
 		var next time.Time
 		if err := guard.Do("upkeep of the iLO session", func() error { next = k.due(); return nil }); err != nil {
 			k.log.WithError(err).Error("it goes on")
-			next = k.now().Add(retryPause)
+			next = time.Now().Add(retryPause)
 		}
 		if !next.IsZero() {
-			timer.Reset(max(next.Sub(k.now()), 0))
+			timer.Reset(max(time.Until(next), 0))
 		}
 	}
 }
@@ -34,7 +34,7 @@ func (k *Keeper) run() {
 // due does what is due now and returns when to look again, the zero time if
 // nothing is planned.
 func (k *Keeper) due() (next time.Time) {
-	now := k.now()
+	now := time.Now()
 	k.mu.Lock()
 	h := k.current
 	var reap, alive, left bool
@@ -48,9 +48,9 @@ func (k *Keeper) due() (next time.Time) {
 		if h.users == 0 && plan(h.lastUse.Add(k.o.Linger)) {
 			k.mu.Unlock()
 			if k.linger(h) != nil { // there is no turn for it
-				return k.now().Add(retryPause)
+				return time.Now().Add(retryPause)
 			}
-			return k.now()
+			return time.Now()
 		}
 		alive = h.keepAlive > 0 && plan(h.lastTraffic.Add(h.keepAlive))
 		reap = k.o.ReapForeign > 0 && plan(k.reapAt)
@@ -71,12 +71,12 @@ func (k *Keeper) due() (next time.Time) {
 			k.log.WithError(err).Warn("reap foreign iLO sessions")
 		}
 		k.mu.Lock()
-		k.reapAt = k.now().Add(reapInterval)
+		k.reapAt = time.Now().Add(reapInterval)
 		k.mu.Unlock()
 	default:
 		return next
 	}
-	return k.now() // look again
+	return time.Now() // look again
 }
 
 // linger deletes a session if nobody has used it until there is a turn for that,
@@ -86,7 +86,7 @@ func (k *Keeper) linger(h *held) error {
 	defer cancel()
 	return k.turn(ctx, http.MethodDelete, func() error {
 		k.mu.Lock()
-		if k.current != h || k.change != nil || h.users > 0 || k.now().Before(h.lastUse.Add(k.o.Linger)) {
+		if k.current != h || k.change != nil || h.users > 0 || time.Now().Before(h.lastUse.Add(k.o.Linger)) {
 			k.mu.Unlock()
 			return nil
 		}
@@ -105,7 +105,7 @@ func (k *Keeper) refresh(ctx context.Context, h *held) {
 	var own sessionResource
 	_, err := getJSON(ctx, lent{k, h}, h.session.path, &own)
 	k.mu.Lock()
-	h.lastTraffic = k.now() // also when it failed: not in a loop
+	h.lastTraffic = time.Now() // also when it failed: not in a loop
 	k.mu.Unlock()
 	if err != nil {
 		k.log.WithError(err).Info("keep the iLO session alive")

@@ -66,7 +66,7 @@ func TestPausesBetweenLogins(t *testing.T) {
 			for _, seconds := range want {
 				m.get1(k)
 				k.mu.Lock()
-				got := k.refusal.until.Sub(k.now())
+				got := time.Until(k.refusal.until)
 				k.mu.Unlock()
 				if got != seconds*time.Second {
 					t.Errorf("%v, want %d s", got, seconds)
