@@ -86,11 +86,6 @@ func currently(rt http.RoundTripper) *selection.Reader {
 	return &selection.Reader{Next: directly(rt, "no-cache")}
 }
 
-// cached reads from the cache alone, at any age.
-func cached(rt http.RoundTripper) *selection.Reader {
-	return &selection.Reader{Next: directly(rt, "only-if-cached, max-stale")}
-}
-
 // reader reads answers that are no older than the flags allow.
 func (r *reading) reader(rt http.RoundTripper) (*selection.Reader, error) {
 	header, err := r.header()

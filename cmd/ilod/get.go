@@ -210,7 +210,8 @@ func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL
 func (a *app) getPart(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, error) {
 	body, err := get(ctx, rt, path)
 	if err != nil || path.Fragment == "" {
-		return body, cached(rt).Near(ctx, path.Path, err)
+		cached := &selection.Reader{Next: directly(rt, "only-if-cached, max-stale")}
+		return body, cached.Near(ctx, path.Path, err)
 	}
 	part, err := selection.Part(body, path.Fragment)
 	if err != nil {

@@ -41,30 +41,22 @@ func (a *app) printInventory(inventory []selection.Section) error {
 			fmt.Fprintln(a.stdout)
 		}
 		fmt.Fprintln(a.stdout, s.Name)
-		var rows []string
+		var lines []string // for a single component, a property each
+		header, rows := strings.Join(s.Columns, "\t"), []string{}
 		for _, c := range s.Components {
 			var cells []string
 			for _, column := range s.Columns {
-				v, has := c[column]
 				cell := ""
-				if has {
+				if v, has := c[column]; has {
 					cell = strings.Trim(selection.Scalar(v), `"`)
-				}
-				if len(s.Components) == 1 {
-					if has {
-						rows = append(rows, row(column, cell))
-					}
-					continue
+					lines = append(lines, row(column, cell))
 				}
 				cells = append(cells, cell)
 			}
-			if cells != nil {
-				rows = append(rows, row(cells...))
-			}
+			rows = append(rows, row(cells...))
 		}
-		header := strings.Join(s.Columns, "\t")
 		if len(s.Components) == 1 {
-			header, rows = rows[0], rows[1:]
+			header, rows = lines[0], lines[1:]
 		}
 		if err := writeTable(a.stdout, header, rows); err != nil {
 			return err

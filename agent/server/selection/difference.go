@@ -22,16 +22,7 @@ type Difference struct {
 // Differences are the properties that a resource and its settings have with different
 // values. Properties about the resource itself do not count.
 func Differences(current, settings map[string]any) []Difference {
-	var all []Difference
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		if strings.Contains(name, "@") || isReserved(name) {
-			continue
-		}
-		if v, both := current[name]; both {
-			all = differences(all, jsonpointer.Escape(name), v, settings[name])
-		}
-	}
-	return all
+	return differences(nil, "", WithoutReserved(current), settings)
 }
 
 func differences(all []Difference, at string, current, pending any) []Difference {
@@ -46,7 +37,7 @@ func differences(all []Difference, at string, current, pending any) []Difference
 		return all
 	}
 	if !equal.Same(current, pending) {
-		all = append(all, Difference{at, current, pending})
+		all = append(all, Difference{strings.TrimPrefix(at, "/"), current, pending})
 	}
 	return all
 }

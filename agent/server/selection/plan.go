@@ -61,14 +61,10 @@ func (s *Selected) Plan(ctx context.Context, assignments []Assignment) (all []Pa
 // needs compares a PATCH with what the iLO has now. If the resource has settings, these
 // count.
 func (s *Selected) needs(ctx context.Context, x *Resource, body map[string]any) (bool, error) {
-	path := x.Settings()
-	if path == "" {
-		if !equal.Asked(x.Body, body) {
-			return true, nil
-		}
-		path = x.Path
+	if x.Settings() == "" && !equal.Asked(x.Body, body) {
+		return true, nil
 	}
-	now, err := s.Current.Read(ctx, path)
+	now, err := s.Current.Read(ctx, cmp.Or(x.Settings(), x.Path))
 	return err == nil && !equal.Asked(now.Body, body), err
 }
 

@@ -200,26 +200,23 @@ func (r *Reader) readAll(ctx context.Context, paths []string, matches func(odata
 	for i, path := range paths {
 		r.show(i, len(paths))
 		x, err := r.Read(ctx, path)
-		if isGone(err) { // the directory may lag
+		switch {
+		case isGone(err): // the directory may lag
 			failed, lost = cmp.Or(failed, err), path
-			continue
-		}
-		if err != nil {
+		case err != nil:
 			failed = err
 			if err := r.miss(ctx, path, err); err != nil {
 				return nil, err
 			}
-			continue
-		}
-		if matches(x.Type) {
+		case matches(x.Type):
 			found = append(found, x)
 		}
 	}
-	if len(found) > 0 || failed == nil {
+	if len(found) > 0 {
 		return found, nil
 	}
 	if lost != "" {
-		return nil, cmp.Or(r.miss(ctx, lost, failed), failed)
+		_ = r.miss(ctx, lost, failed) // it is returned
 	}
 	return nil, failed
 }

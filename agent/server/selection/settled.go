@@ -32,12 +32,10 @@ func (r *Reader) eachWithSettings(ctx context.Context, f func(x *Resource) error
 	w := newWalk(entries)
 	var failed error
 	had := false
-	for {
-		path, done := w.next()
-		if done {
-			break
-		}
-		r.show(w.read, len(w.paths)+w.read)
+	for read := 1; len(w.paths) > 0; read++ {
+		path := w.paths[0]
+		w.paths = w.paths[1:]
+		r.show(read, len(w.paths)+read)
 		x, err := r.Read(ctx, path)
 		if isGone(err) { // the directory may lag
 			continue
@@ -68,7 +66,6 @@ func (r *Reader) eachWithSettings(ctx context.Context, f func(x *Resource) error
 type walk struct {
 	paths []string
 	known map[string]bool // on the list, now or before
-	read  int
 }
 
 // newWalk begins with entries of the directory, without those whose path says that they
@@ -101,16 +98,6 @@ func (w *walk) add(path string) {
 		w.known[key] = true
 		w.paths = append(w.paths, path)
 	}
-}
-
-// next takes a path off the list.
-func (w *walk) next() (path string, done bool) {
-	if len(w.paths) == 0 {
-		return "", true
-	}
-	path, w.paths = w.paths[0], w.paths[1:]
-	w.read++
-	return path, false
 }
 
 // below adds the resources below x that x links to.
