@@ -1,4 +1,4 @@
-// Package silent is the log of rooms that were given none.
+// Package silent gives a log to rooms that have none: it discards everything.
 package silent
 
 import (
