@@ -32,7 +32,7 @@ func TestDependencies(t *testing.T) {
 		{"agent/schedule", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness"}, nil},
 		{"agent/ilosession", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness", "agent/schedule"}, nil},
 		// What a server consists of and can be made to do, over any http.RoundTripper.
-		{"agent/server", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
+		{"agent/server", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/freshness", "agent/schedule", "agent/ilosession", "agent/client", "agent/api"}, nil},
 		{"agent/server/health", []string{"agent/schema"}, nil},
 		{"agent/api", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/freshness", "agent/schedule", "agent/ilosession", "agent/client"}, nil},
 		{"agent/client", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},

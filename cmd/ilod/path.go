@@ -23,6 +23,11 @@ func (a *app) climb(ctx context.Context, rt http.RoundTripper, method string, u 
 	if !strings.HasPrefix(u.Path, clients.ActivePrefix) || !strings.Contains(u.Path, "/.") {
 		return u, nil
 	}
+	return resolve(ctx, rt, method, u)
+}
+
+// resolve makes a path absolute that begins at the active path of the client session.
+func resolve(ctx context.Context, rt http.RoundTripper, method string, u *url.URL) (*url.URL, error) {
 	s, err := clientOf(rt).Session(ctx, client.Current)
 	if err != nil {
 		return nil, err

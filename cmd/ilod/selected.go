@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ilod/ilod/agent/client"
-	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
 )
@@ -141,15 +140,11 @@ func (a *app) selection(ctx context.Context, rt http.RoundTripper) (string, erro
 func (a *app) absolute(ctx context.Context, rt http.RoundTripper, text string) (string, error) {
 	end := strings.IndexAny(text+"#", "#?")
 	u, err := parsePath(text[:end])
+	if err == nil {
+		u, err = resolve(ctx, rt, http.MethodGet, u)
+	}
 	if err != nil {
 		return "", err
-	}
-	s, err := clientOf(rt).Session(ctx, client.Current)
-	if err != nil {
-		return "", err
-	}
-	if u, err = clients.Resolve(s.ActivePath, http.MethodGet, u); err != nil {
-		return "", &usageError{err.Error(), "see 'ilod session show'"}
 	}
 	return u.EscapedPath() + text[end:], nil
 }
