@@ -12,12 +12,8 @@ import (
 	"github.com/ilod/ilod/agent/client"
 )
 
-// commitError is a commit that failed and changed nothing.
-type commitError struct{ err error }
-
-func (e *commitError) Error() string { return "commit: " + e.err.Error() }
-
-func (e *commitError) Unwrap() error { return e.err }
+// errCommit: a commit failed and changed nothing.
+var errCommit = errors.New("commit")
 
 func (a *app) commitCommand() *cobra.Command {
 	var reboot string
@@ -63,7 +59,7 @@ func (a *app) commitAndReboot(ctx context.Context, rt http.RoundTripper, reboot 
 	case errors.Is(err, client.ErrNoTransaction):
 		return fmt.Errorf("%w: there is nothing to commit", errNoChanges)
 	case errors.Is(err, client.ErrRolledBack):
-		return &commitError{err}
+		return fmt.Errorf("%w: %w", errCommit, err)
 	case err != nil || reboot == "":
 		return err
 	}

@@ -111,11 +111,7 @@ func getRoot(ctx context.Context, rt http.RoundTripper) (*http.Response, []byte,
 		return nil, nil, err
 	}
 	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without
-	resp, body, err := exchange(rt, req)
-	if err == nil && !isSuccess(resp) {
-		err = redfisherror.New(resp, body)
-	}
-	return resp, body, err
+	return accepted(rt, req)
 }
 
 // clock compares the iLO's with the host's. A wrong one does no harm to ilod,

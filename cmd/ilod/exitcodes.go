@@ -77,10 +77,7 @@ var exitCodes = []exitCode{
 	{102, "TRANSACTION_PARTLY_ROLLED_BACK", "the commit failed, and not all that it had applied could be undone",
 		"look at the resources that are not undone", is(client.ErrPartlyRolledBack)},
 	{105, "TRANSACTION_ACCEPTED", "the iLO has accepted all writes, and still works at one", "read the resources later; the result names the iLO's task", is(errAccepted)},
-	{45, "FAILURE_DURING_COMMIT", "commit, set or load failed, and nothing is changed", "", func(err error) bool {
-		_, failed := errors.AsType[*commitError](err)
-		return failed
-	}},
+	{45, "FAILURE_DURING_COMMIT", "commit, set or load failed, and nothing is changed", "", is(errCommit)},
 	{103, "STALE_RESOURCE", "a resource has changed since its write was staged", "look at the resource and begin again", is(client.ErrStale)},
 	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", is(client.ErrRolledBack)},
 	{32, "INVALID_CREDENTIALS", "the iLO refused the login",

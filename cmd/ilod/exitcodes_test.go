@@ -36,7 +36,7 @@ func TestClassify(t *testing.T) {
 		{selection.ErrNoType, 27},
 		{errSeveral, 27},
 		{fmt.Errorf("%w: %w", selection.ErrValue, schema.ErrNoProperty), 28},
-		{&commitError{&redfisherror.Error{Status: 409}}, 45},
+		{fmt.Errorf("%w: %w", errCommit, &redfisherror.Error{Status: 409}), 45},
 		{selection.ErrSelector, 2},
 		{selection.ErrFilter, 2},
 		{selection.ErrAssignment, 2},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -103,7 +102,7 @@ func (a *app) printObjects(objects []map[string]any, reader *selection.Reader) e
 // printList prints one text to a line, or an array of them.
 func (a *app) printList(list []string) error {
 	if a.json {
-		return json.NewEncoder(a.stdout).Encode(list)
+		return a.writeJSON(list)
 	}
 	for _, item := range list {
 		fmt.Fprintln(a.stdout, oneLine(item))

@@ -44,7 +44,7 @@ resources that cannot be read; the exit code is 104 then, if all else is done.`,
 					err = a.runTransaction(ctx, rt, operations, false, false)
 				}
 				if errors.Is(err, client.ErrRolledBack) {
-					err = &commitError{err}
+					err = fmt.Errorf("%w: %w", errCommit, err)
 				}
 				return cmp.Or(err, partly(reader))
 			})
