@@ -125,6 +125,12 @@ type Result struct {
 	Recovered     bool    `json:"recovered"`     // found out after a crash
 }
 
+// Run is the Result of a commit of what was needed, and what it was to change.
+type Run struct {
+	Changes []Change `json:"changes"`
+	Result
+}
+
 // Done is what became of a write.
 type Done struct {
 	Number     int        `json:"number"`

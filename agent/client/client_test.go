@@ -161,6 +161,29 @@ func TestTransactionOfAClient(t *testing.T) {
 	}
 }
 
+// TestCommitOfWhatIsNeeded: what the iLO has already is not sent, and the result says so.
+func TestCommitOfWhatIsNeeded(t *testing.T) {
+	ctx, c := t.Context(), session(t)
+	for _, want := range []struct {
+		result  api.Verdict
+		changes int
+	}{{api.Committed, 1}, {api.Unchanged, 0}} {
+		if _, err := c.Begin(ctx, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Stage(ctx, "PATCH", "/redfish/v1/Systems/1/", []byte(`{"AssetTag":"needed"}`)); err != nil {
+			t.Fatal(err)
+		}
+		run, err := c.CommitNeeded(ctx)
+		if err != nil || run.Result.Result != want.result || len(run.Changes) != want.changes || len(run.Writes) != want.changes {
+			t.Errorf("%+v, %v", run, err)
+		}
+	}
+	if _, err := c.CommitNeeded(ctx); !errors.Is(err, client.ErrNoTransaction) {
+		t.Error(err)
+	}
+}
+
 // TestAgentOfAClient: status, metrics and cache are those of the agent.
 func TestAgentOfAClient(t *testing.T) {
 	ctx, c := t.Context(), &client.Client{Transport: engine}

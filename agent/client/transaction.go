@@ -74,6 +74,13 @@ func (c *Client) Commit(ctx context.Context) (api.Result, error) {
 	return ask[api.Result](ctx, c, http.MethodPost, transaction+"/commit", nil)
 }
 
+// CommitNeeded is Commit without the PATCHes and PUTs that would change nothing, as the iLO
+// is now. If none is left, nothing is sent, and the result is api.Unchanged. Numbers count
+// the writes that were needed.
+func (c *Client) CommitNeeded(ctx context.Context) (api.Run, error) {
+	return ask[api.Run](ctx, c, http.MethodPost, transaction+"/commit?needed", nil)
+}
+
 // Rollback throws away what is staged.
 func (c *Client) Rollback(ctx context.Context) (api.Result, error) {
 	return ask[api.Result](ctx, c, http.MethodPost, transaction+"/rollback", nil)

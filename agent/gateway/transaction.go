@@ -87,21 +87,34 @@ func showChanges(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	})
 }
 
+// commitTransaction commits all that is staged, or with the query "needed" what changes
+// something.
 func commitTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	return g.finish(w, c, func(all *transaction.Manager, ctx context.Context) (transaction.Result, error) {
-		return all.Commit(ctx, c.session.ID)
-	})
+	switch c.URL.RawQuery {
+	case "":
+		return g.finish(w, c, func(all *transaction.Manager, ctx context.Context) (any, transaction.Result, error) {
+			result, err := all.Commit(ctx, c.session.ID)
+			return result, result, err
+		})
+	case "needed":
+		return g.finish(w, c, func(all *transaction.Manager, ctx context.Context) (any, transaction.Result, error) {
+			run, err := all.CommitNeeded(ctx, c.session.ID)
+			return run, run.Result, err
+		})
+	}
+	return &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The only query is needed, without a value."}
 }
 
 func rollbackTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	return g.finish(w, c, func(all *transaction.Manager, _ context.Context) (transaction.Result, error) {
-		return all.Rollback(c.session.ID)
+	return g.finish(w, c, func(all *transaction.Manager, _ context.Context) (any, transaction.Result, error) {
+		result, err := all.Rollback(c.session.ID)
+		return result, result, err
 	})
 }
 
-// finish ends a transaction and answers with what became of it, also if that is
-// a failure.
-func (g *Gateway) finish(w http.ResponseWriter, c *call, end func(*transaction.Manager, context.Context) (transaction.Result, error)) *failure {
+// finish ends a transaction and answers with a document about what became of it, or with
+// the result beside a failure.
+func (g *Gateway) finish(w http.ResponseWriter, c *call, end func(*transaction.Manager, context.Context) (any, transaction.Result, error)) *failure {
 	all, bad := g.transactions(c)
 	if bad != nil {
 		return bad
@@ -111,9 +124,9 @@ func (g *Gateway) finish(w http.ResponseWriter, c *call, end func(*transaction.M
 		return bad
 	}
 	release()
-	result, err := end(all, tag(c, schedule.Write))
+	doc, result, err := end(all, tag(c, schedule.Write))
 	if err == nil {
-		g.reply(w, http.StatusOK, result)
+		g.reply(w, http.StatusOK, doc)
 		return nil
 	}
 	f := g.explain(c, err)

@@ -199,3 +199,21 @@ func TestReportStaysUntilItIsAcknowledged(t *testing.T) {
 		t.Errorf("still there: %s", w.Body)
 	}
 }
+
+// TestCommitTakesOneQuery: "needed" leaves out what would change nothing, and answers with
+// the changes. A parameter that is misspelt must not become a commit of everything.
+func TestCommitTakesOneQuery(t *testing.T) {
+	g, _, _ := newTransacting(t, &next{})
+	ask(g, &operator, "POST", "/ilod/v1/transaction", "")
+	for _, query := range []string{"need", "needed=1", "needed&needed", "Needed", "dry-run", "needed%20"} {
+		wantFailure(t, ask(g, &operator, "POST", "/ilod/v1/transaction/commit?"+query, ""), 400, "QueryNotSupported")
+	}
+	if w := ask(g, &operator, "GET", "/ilod/v1/transaction", ""); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	wantFailure(t, ask(g, &reader, "POST", "/ilod/v1/transaction/commit?needed", ""), 403, "InsufficientPrivilege")
+	if w := ask(g, &operator, "POST", "/ilod/v1/transaction/commit?needed", ""); w.Code != 200 || !strings.HasPrefix(w.Body.String(), `{"changes":[],"result":"unchanged","writes":[],`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	wantFailure(t, ask(g, &operator, "POST", "/ilod/v1/transaction/commit?needed", ""), 404, "NoTransaction")
+}

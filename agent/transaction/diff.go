@@ -21,9 +21,15 @@ func (m *Manager) Diff(ctx context.Context, session string) ([]Change, error) {
 		return nil, err
 	}
 	defer t.leave()
+	return m.changes(ctx, t.writes)
+}
+
+// changes are what writes would change, in their order. It never returns nil without an
+// error.
+func (m *Manager) changes(ctx context.Context, writes []*write) ([]Change, error) {
 	changes := []Change{}
 	now := map[string]map[string]any{}
-	for _, w := range t.writes {
+	for _, w := range writes {
 		if w.Error != "" {
 			continue
 		}

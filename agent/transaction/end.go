@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ilod/ilod/agent/schedule"
 )
@@ -13,10 +14,63 @@ import (
 // second and the last with the Result, and ErrForbidden, after which the transaction
 // is still open.
 func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
-	t, err := m.seize(ctx, session, func(w *write) error { return m.allowed(ctx, w) })
+	t, err := m.seize(ctx, session, keepAll, func(w *write) error { return m.allowed(ctx, w) })
 	if err != nil {
 		return Result{}, err
 	}
+	return m.commit(ctx, t)
+}
+
+// CommitNeeded is Commit without the PATCHes and PUTs that would change nothing, as the
+// iLO is now. The others are numbered anew. If none is left, it sends nothing, and the
+// result is Unchanged. After an error of reading the transaction is still open.
+func (m *Manager) CommitNeeded(ctx context.Context, session string) (Run, error) {
+	run := Run{Changes: []Change{}}
+	choose := func(t *transaction) (left []*write, err error) {
+		if t.errant {
+			return t.writes, nil
+		}
+		if run.Changes, err = m.changes(ctx, t.writes); err == nil {
+			left = needed(t.writes, run.Changes)
+		}
+		return left, err
+	}
+	t, err := m.seize(ctx, session, choose, func(w *write) error { return m.allowed(ctx, w) })
+	if err != nil {
+		return Run{}, err
+	}
+	if len(t.writes) == 0 {
+		defer m.wg.Done()
+		defer m.finish(t)
+		m.count(Unchanged)
+		run.Result = Result{Result: Unchanged, Writes: []Done{}}
+		return run, nil
+	}
+	run.Result, err = m.commit(ctx, t)
+	return run, err
+}
+
+// needed are those of the writes that change something, with numbers of their own, which
+// the changes get, too.
+func needed(writes []*write, changes []Change) (left []*write) {
+	numbers := map[int]int{}
+	for _, w := range writes {
+		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Number == w.Number }) {
+			continue
+		}
+		copied := *w
+		copied.Number = len(left) + 1
+		numbers[w.Number] = copied.Number
+		left = append(left, &copied)
+	}
+	for i := range changes {
+		changes[i].Number = numbers[changes[i].Number]
+	}
+	return left
+}
+
+// commit commits a transaction that is seized.
+func (m *Manager) commit(ctx context.Context, t *transaction) (Result, error) {
 	defer m.wg.Done()
 	defer m.finish(t)
 	if t.errant {
@@ -28,11 +82,11 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(m.life, cancel)()
-	err = c.run(running)
+	err := c.run(running)
 	result := verdict(c.steps)
 	c.log(result)
 	if ctx.Err() != nil && !m.dropped(t) {
-		m.report(session, &report{result: result, time: m.o.Now()})
+		m.report(t.session, &report{result: result, time: m.o.Now()})
 	}
 	if good(result.Result) {
 		return result, nil
@@ -40,10 +94,14 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 	return result, &FailedError{result, err}
 }
 
-// seize takes a transaction out of the hands of those who stage. The caller has
-// to call finish and wg.Done. Whoever wants to end one that has ended without its
-// doing is told so, and then knows. Unless all writes pass, nothing changes.
-func (m *Manager) seize(ctx context.Context, session string, pass func(*write) error) (*transaction, error) {
+// keepAll chooses all writes of a transaction.
+func keepAll(t *transaction) ([]*write, error) { return t.writes, nil }
+
+// seize takes a transaction out of the hands of those who stage, with those writes alone
+// that are chosen. The caller has to call finish and wg.Done. Whoever wants to end one
+// that has ended without its doing is told so, and then knows. Unless they can be
+// chosen, and all of them pass, nothing changes.
+func (m *Manager) seize(ctx context.Context, session string, choose func(*transaction) ([]*write, error), pass func(*write) error) (*transaction, error) {
 	t, err := m.current(session)
 	if err == ErrExpired || err == ErrLost {
 		m.mu.Lock()
@@ -60,17 +118,24 @@ func (m *Manager) seize(ctx context.Context, session string, pass func(*write) e
 		return nil, err
 	}
 	defer t.leave()
+	chosen, err := choose(t)
+	if err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	switch {
+	case m.closed:
 		return nil, ErrClosed
+	case t.over: // its client session ended meanwhile
+		return nil, ErrNone
 	}
-	for _, w := range t.writes {
+	for _, w := range chosen {
 		if err := pass(w); err != nil && !t.errant {
 			return nil, err
 		}
 	}
-	t.committing = true
+	t.writes, t.committing = chosen, true
 	m.wg.Add(1)
 	return t, nil
 }
@@ -103,7 +168,7 @@ func (m *Manager) finish(t *transaction) {
 
 // Rollback throws away what is staged. Errors are ErrNone and ErrCommitting.
 func (m *Manager) Rollback(session string) (Result, error) {
-	t, err := m.seize(context.Background(), session, func(*write) error { return nil })
+	t, err := m.seize(context.Background(), session, keepAll, func(*write) error { return nil })
 	if err != nil {
 		return Result{}, err
 	}

@@ -109,6 +109,8 @@ type (
 	Change = api.Change
 	// Result is what became of a transaction.
 	Result = api.Result
+	// Run is a Result with the changes.
+	Run = api.Run
 	// Verdict says it in a word.
 	Verdict = api.Verdict
 	// Done is what became of a write.
@@ -135,6 +137,7 @@ const (
 	RolledBack       = api.RolledBack
 	PartlyRolledBack = api.PartlyRolledBack
 	Unknown          = api.Unknown
+	Unchanged        = api.Unchanged
 
 	NotSent        = api.NotSent
 	Applied        = api.Applied

@@ -18,7 +18,7 @@ func (m *Manager) count(v Verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch v {
-	case Committed, InProgress:
+	case Committed, InProgress, Unchanged:
 		m.stats.Committed++
 	case RolledBack:
 		m.stats.RolledBack++

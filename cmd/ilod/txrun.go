@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/ilod/ilod/agent/api"
@@ -91,65 +90,39 @@ func (a *app) runTransaction(ctx context.Context, rt http.RoundTripper, operatio
 		_, err := c.Rollback(ctx)
 		return err
 	case needed:
-		return a.commitNeeded(ctx, c, operations)
+		return a.commitNeeded(ctx, c)
 	}
 	return a.endTransaction(ctx, c, c.Commit)
 }
 
 // commitNeeded commits what was staged but for the operations that would change
 // nothing, and prints the changes with the result.
-func (a *app) commitNeeded(ctx context.Context, c *client.Client, operations []operation) error {
-	changes, err := c.Changes(ctx)
+func (a *app) commitNeeded(ctx context.Context, c *client.Client) error {
+	var run api.Run
+	_, err := a.end(ctx, c, func(ctx context.Context) (r api.Result, err error) {
+		run, err = c.CommitNeeded(ctx)
+		return run.Result, err
+	})
 	if err != nil {
 		return err
 	}
-	var left []operation
-	for i, o := range operations {
-		if slices.ContainsFunc(changes, func(c api.Change) bool { return c.Number == i+1 }) {
-			left = append(left, o)
-		}
-	}
-	if len(left) == 0 {
-		if _, err := c.Rollback(ctx); err != nil {
-			return err
-		}
-		return a.printRun(changes, api.Result{Result: api.Unchanged, Writes: []api.Done{}})
-	}
-	if len(left) < len(operations) {
-		if _, err := c.Rollback(ctx); err != nil {
-			return err
-		}
-		if err := stageAll(ctx, c, left); err != nil {
-			return err
-		}
-		if changes, err = c.Changes(ctx); err != nil {
-			return err
-		}
-	}
-	result, err := a.end(ctx, c, c.Commit)
-	if err != nil {
+	if err := a.printRun(run); err != nil {
 		return err
 	}
-	if err := a.printRun(changes, result); err != nil {
-		return err
-	}
-	return whole(result)
+	return whole(run.Result)
 }
 
 // printRun prints the result of a run and what it has changed.
-func (a *app) printRun(changes []api.Change, r api.Result) error {
+func (a *app) printRun(run api.Run) error {
 	if a.json {
-		return a.writeJSON(struct {
-			api.Changes
-			api.Result
-		}{api.Changes{Changes: changes}, r})
+		return a.writeJSON(run)
 	}
-	if len(changes) != 0 {
-		if err := a.writeChanges(changes); err != nil {
+	if len(run.Changes) != 0 {
+		if err := a.writeChanges(run.Changes); err != nil {
 			return err
 		}
 	}
-	return a.printResult(r)
+	return a.printResult(run.Result)
 }
 
 // stageAll begins a transaction of the operations.
