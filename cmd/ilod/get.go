@@ -130,9 +130,6 @@ func (a *app) watchReads(ctx context.Context, rt http.RoundTripper, paths []*url
 
 // getProperties prints properties of the selected resources.
 func (a *app) getProperties(cmd *cobra.Command, s *selecting, properties []string, recursive, writable bool) error {
-	if err := checkProperties(properties); err != nil {
-		return err
-	}
 	switch i := slices.IndexFunc(properties, isPath); {
 	case i >= 0:
 		return &usageError{fmt.Sprintf("%q is a path, and other resources are selected", properties[i]), "give one of both"}
@@ -141,7 +138,7 @@ func (a *app) getProperties(cmd *cobra.Command, s *selecting, properties []strin
 	case writable && len(properties) > 0:
 		return &usageError{"--noreadonly is for all properties of a resource", "leave out " + properties[0]}
 	}
-	return a.withSelected(cmd, s, func(ctx context.Context, _ http.RoundTripper, found *selection.Selected) error {
+	return a.withSelected(cmd, s, properties, func(ctx context.Context, found *selection.Selected) error {
 		if writable {
 			parts, err := found.Writable(ctx)
 			if err != nil {

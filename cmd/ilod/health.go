@@ -15,8 +15,6 @@ import (
 	"github.com/ilod/ilod/agent/server/health"
 )
 
-const healthPath = "/ilod/v1/health"
-
 func (a *app) healthCommand() *cobra.Command {
 	var reading reading
 	var watch time.Duration

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,11 +32,7 @@ func (s *screen) render(r *health.Report) string {
 	for _, p := range r.Parts {
 		s.row(p.Name, p.State, p.Count, detail(p.Name, r))
 		for _, c := range p.Unhealthy {
-			text := c.Name
-			if c.Reason != "" {
-				text += ": " + c.Reason
-			}
-			s.line(c.State, "%15s %-12s %3s  %s", "", c.State, "", text)
+			s.line(c.State, "%15s %-12s %3s  %s", "", c.State, "", join(": ", c.Name, c.Reason))
 		}
 	}
 	s.line("", "")
@@ -170,11 +167,7 @@ func (s *screen) row(name string, state health.State, count int, detail string) 
 	if count > 1 {
 		n = fmt.Sprint(count)
 	}
-	shown := string(state)
-	if state == health.NotReported {
-		shown = "not reported"
-	}
-	s.line(state, "%-15s %-12s %3s  %s", name, shown, n, detail)
+	s.line(state, "%-15s %-12s %3s  %s", name, cmp.Or(string(state), "not reported"), n, detail)
 }
 
 const (
@@ -205,8 +198,5 @@ func join(separator string, parts ...string) string {
 
 // orNothing joins the list, or says that it is empty.
 func orNothing(list []string) string {
-	if len(list) == 0 {
-		return "not reported"
-	}
-	return strings.Join(list, ", ")
+	return cmp.Or(strings.Join(list, ", "), "not reported")
 }

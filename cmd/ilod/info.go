@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -23,10 +22,7 @@ resources: the type, whether it is read-only, the values allowed, and a help tex
 Without PROPERTY print their names.`,
 		Example: "  ilod info BootMode --select Bios.\n  ilod info --select Bios.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkProperties(args); err != nil {
-				return err
-			}
-			return a.withSelected(cmd, &s, func(ctx context.Context, _ http.RoundTripper, found *selection.Selected) error {
+			return a.withSelected(cmd, &s, args, func(ctx context.Context, found *selection.Selected) error {
 				paths := found.Below(args)
 				if len(paths) == 0 {
 					return a.printNames(found)

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,26 +16,13 @@ func (a *app) listCommand() *cobra.Command {
 		Long: `Print properties of the selected resources as get does, and without PROPERTY all of
 them: the reserved ones, too, such as @odata.type, Id and Links.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkProperties(args); err != nil {
-				return err
-			}
-			return a.withSelected(cmd, &s, func(ctx context.Context, _ http.RoundTripper, found *selection.Selected) error {
+			return a.withSelected(cmd, &s, args, func(ctx context.Context, found *selection.Selected) error {
 				return a.printProperties(ctx, found, args, true)
 			})
 		},
 	}
 	s.flags(cmd.Flags())
 	return cmd
-}
-
-// checkProperties finds types among properties.
-func checkProperties(args []string) error {
-	for _, arg := range args {
-		if arg != "." && strings.HasSuffix(arg, ".") {
-			return &usageError{fmt.Sprintf("%q is a type, where a property is wanted", arg), "--select " + arg}
-		}
-	}
-	return nil
 }
 
 // printProperties prints some properties of the resources, or all of them.

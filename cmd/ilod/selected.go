@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -78,8 +79,13 @@ func (s *selecting) selector(text string) (selector selection.Selector, err erro
 }
 
 // withSelected runs f with the resources that are selected by flags, else in the
-// client session.
-func (a *app) withSelected(cmd *cobra.Command, s *selecting, f func(context.Context, http.RoundTripper, *selection.Selected) error) error {
+// client session. properties are what the user named; a type among them is an error.
+func (a *app) withSelected(cmd *cobra.Command, s *selecting, properties []string, f func(context.Context, *selection.Selected) error) error {
+	for _, p := range properties {
+		if p != "." && strings.HasSuffix(p, ".") {
+			return &usageError{fmt.Sprintf("%q is a type, where a property is wanted", p), "--select " + p}
+		}
+	}
 	if err := s.check(); err != nil {
 		return err
 	}
@@ -91,7 +97,7 @@ func (a *app) withSelected(cmd *cobra.Command, s *selecting, f func(context.Cont
 		if err != nil {
 			return err
 		}
-		if err := f(ctx, rt, found); err != nil {
+		if err := f(ctx, found); err != nil {
 			return err
 		}
 		return partly(found.Reader)
