@@ -78,7 +78,7 @@ func (h *healthWatch) metrics(now time.Time) []gateway.Metric {
 		return nil // nothing was read yet
 	}
 	var all gauges
-	all.set("ilod_server_report_success", "1 if the last reading of the server's health succeeded.", boolean(!failed))
+	all.set("ilod_server_report_success", "1 if the last reading of the server's health succeeded.", one[!failed])
 	if report != nil && now.Sub(report.Time) < healthGood {
 		all = append(all, serverMetrics(report)...)
 	}

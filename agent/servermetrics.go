@@ -5,12 +5,8 @@ import (
 	"github.com/ilod/ilod/agent/server/health"
 )
 
-func boolean(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
-}
+// one is the value of a metric that is true or false.
+var one = map[bool]float64{true: 1}
 
 // gauges are metrics, in the order of their first samples.
 type gauges []gateway.Metric
@@ -70,7 +66,7 @@ func (g *gauges) system(r *health.Report) {
 	if s := r.System; s != (health.System{}) {
 		g.set("ilod_server_info", "The server.", 1, "manufacturer", s.Manufacturer, "model", s.Model, "sku", s.SKU, "serial", s.SerialNumber, "host", s.HostName)
 		if s.PowerState != "" {
-			g.set("ilod_server_power_on", "1 while the server is switched on.", boolean(s.PowerState == "On"))
+			g.set("ilod_server_power_on", "1 while the server is switched on.", one[s.PowerState == "On"])
 		}
 	}
 	for _, f := range r.Firmware {

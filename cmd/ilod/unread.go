@@ -44,9 +44,5 @@ func (e *partlyError) json() json.RawMessage {
 	for _, u := range e.unread {
 		all = append(all, unread{u.Path, oneLine(redact(u.Err.Error()))})
 	}
-	text, err := json.Marshal(all)
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	return text
+	return json.RawMessage(selection.JSON(all, ""))
 }

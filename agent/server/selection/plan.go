@@ -31,7 +31,7 @@ func (s *Selected) Plan(ctx context.Context, assignments []Assignment) (all []Pa
 		assignments[i].Property = s.Below([]string{a.Property})[0]
 	}
 	found := slices.DeleteFunc(slices.Clone(s.Found), func(x *Resource) bool {
-		return slices.ContainsFunc(assignments, func(a Assignment) bool { return !x.has(a.Property) })
+		return slices.ContainsFunc(assignments, func(a Assignment) bool { _, err := x.values(a.Property); return err != nil })
 	})
 	if len(found) == 0 {
 		found = s.Found

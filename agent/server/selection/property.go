@@ -106,12 +106,6 @@ func Project(found []*Resource, paths []string) (parts []map[string]any, missing
 	return slices.DeleteFunc(all, func(part map[string]any) bool { return part == nil }), missing
 }
 
-// has reports whether a property path leads to something.
-func (x *Resource) has(path string) bool {
-	_, missing := project(x.Shown(), x.shownPath(path))
-	return missing == nil
-}
-
 // values are what a property path leads to.
 func (x *Resource) values(path string) ([]any, error) {
 	part, missing := project(x.Shown(), x.shownPath(path))
