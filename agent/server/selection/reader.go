@@ -47,10 +47,10 @@ type Unread struct {
 // Unread are the resources that were left out because they could not be read.
 func (r *Reader) Unread() []Unread { return r.unread }
 
-// miss notes a resource as unread. It returns err if ctx has ended, which ends all
-// reading.
+// miss notes a resource as unread if there is an error. It returns err if ctx has
+// ended, which ends all reading.
 func (r *Reader) miss(ctx context.Context, path string, err error) error {
-	if ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	same := func(u Unread) bool { return ilopath.Canonical(u.Path) == ilopath.Canonical(path) }

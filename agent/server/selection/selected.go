@@ -38,10 +38,8 @@ func (s *Selector) Below(paths []string) []string {
 func (s *Selected) each(ctx context.Context, f func(x *Resource) error) error {
 	for i, x := range s.Found {
 		s.Reader.show(i, len(s.Found))
-		if err := f(x); err != nil {
-			if err := s.Reader.miss(ctx, x.Path, err); err != nil {
-				return err
-			}
+		if err := s.Reader.miss(ctx, x.Path, f(x)); err != nil {
+			return err
 		}
 	}
 	return nil
