@@ -280,7 +280,7 @@ func TestAnsibleRedfish(t *testing.T) {
 	if body := a.outOfBand("GET", "/redfish/v1/Systems/1/", ""); !strings.Contains(body, `"BootSourceOverrideTarget":"Pxe"`) {
 		t.Error(body)
 	}
-	if out, code := a.run("ilod", "session", "list", "--json"); code != 0 || strings.Count(out, `"Owner"`) != 1 { // its own
+	if out, code := a.run("ilod", "session", "list", "--json"); code != 0 || strings.Count(out, `"owner"`) != 1 { // its own
 		t.Errorf("%d %s", code, out)
 	}
 	if n := a.logins(); n != 1 {

@@ -61,7 +61,7 @@ class Puppet::Property::Ilod < Puppet::Property
   private
 
   def each_change
-    @changes.to_a.map { |c| yield(names(c).join('/'), *%w[From To].map { |side| text(shown(c, side)) }) }
+    @changes.to_a.map { |c| yield(names(c).join('/'), *%w[from to].map { |side| text(shown(c, side)) }) }
   end
 
   def text(value)
