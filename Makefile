@@ -89,13 +89,14 @@ bench: ## measure; each benchmark compares medians of one run
 # Compile as build does, so that build need not compile again.
 lint: export CGO_ENABLED = 0
 lint: export GOFLAGS = -trimpath
-lint: ## check format, go vet and staticcheck, for Linux and Windows, and that 32 bits compile
+lint: ## check format, go vet, staticcheck and sizes, for Linux and Windows, and that 32 bits compile
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt: $$files"; exit 1; }
 	GOOS=linux $(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
 	GOOS=linux GOARCH=386 $(GO) vet ./chif ./platform
 	GOOS=linux GOARCH=arm $(GO) build -o /dev/null ./cmd/ilod
 	$(GO) tool staticcheck ./...
+	$(GO) test -count=1 -run TooLong ./packaging
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@set -e; for package in $$($(GO) list ./...); do \
