@@ -106,7 +106,7 @@ func (l *listeners) openTLS(ctx context.Context, plain net.Listener) error {
 	if err != nil {
 		l.tls.Error = err.Error()
 		if before != l.tls.Error {
-			l.e.log.WithError(err).Error("the TLS listener does not listen; it is tried again, and the socket serves meanwhile")
+			l.e.log.WithError(err).Error("the TLS listener could not start; the agent retries, and serves the socket meanwhile")
 		}
 	}
 	return err

@@ -167,7 +167,7 @@ const recoverPatience = 10 * time.Second
 // are finished, too.
 func (e *Engine) recoverAll(ctx context.Context) error {
 	if err := e.Recover(ctx); err != nil && ctx.Err() == nil {
-		e.log.WithError(err).Warn("what an earlier run left cannot be put in order yet")
+		e.log.WithError(err).Warn("recovery of an earlier run is incomplete; retrying")
 	}
 	for pause.For(ctx, recoverPause) && e.rooms.journal.Recover(ctx) != nil {
 	}

@@ -106,7 +106,7 @@ func (g *gauges) computing(r *health.Report) {
 		if d.CapacityBytes > 0 {
 			g.set("ilod_drive_bytes", "Capacity of the physical drives.", float64(d.CapacityBytes), "drive", d.Name)
 		}
-		g.maybe("ilod_drive_life_left_percent", "What solid-state drives have left of their endurance.", d.LifeLeftPercent, "drive", d.Name)
+		g.maybe("ilod_drive_life_left_percent", "Remaining endurance of the solid-state drives.", d.LifeLeftPercent, "drive", d.Name)
 	}
 }
 
@@ -120,7 +120,7 @@ func (g *gauges) cooling(r *health.Report) {
 	for _, t := range r.Temperatures {
 		labels := []string{"sensor", t.Name, "chassis", t.Chassis}
 		g.set("ilod_temperature_celsius", "Temperatures.", t.Celsius, labels...)
-		g.maybe("ilod_temperature_caution_celsius", "Temperatures from which on the iLO warns.", t.Caution, labels...)
+		g.maybe("ilod_temperature_caution_celsius", "Temperatures at which the iLO warns.", t.Caution, labels...)
 		g.maybe("ilod_temperature_critical_celsius", "Temperatures that are critical.", t.Critical, labels...)
 		g.maybe("ilod_temperature_fatal_celsius", "Temperatures beyond the critical ones, at which the server may be switched off.", t.Fatal, labels...)
 	}
@@ -131,11 +131,11 @@ func (g *gauges) power(r *health.Report) {
 	for _, p := range r.PowerSupplies {
 		labels := []string{"psu", p.Name, "chassis", p.Chassis}
 		g.judge("ilod_psu_health", "Health of the power supplies"+states, p.State, labels...)
-		g.maybe("ilod_psu_watts", "What the power supplies give.", p.Watts, labels...)
-		g.maybe("ilod_psu_capacity_watts", "What the power supplies can give.", p.CapacityWatts, labels...)
+		g.maybe("ilod_psu_watts", "Output of the power supplies.", p.Watts, labels...)
+		g.maybe("ilod_psu_capacity_watts", "Largest possible output of the power supplies.", p.CapacityWatts, labels...)
 	}
 	for _, p := range r.Power {
-		g.set("ilod_power_watts", "What a chassis takes.", p.Watts, "chassis", p.Chassis)
-		g.maybe("ilod_power_capacity_watts", "What a chassis can take.", p.CapacityWatts, "chassis", p.Chassis)
+		g.set("ilod_power_watts", "Power that a chassis consumes.", p.Watts, "chassis", p.Chassis)
+		g.maybe("ilod_power_capacity_watts", "Largest power that a chassis can consume.", p.CapacityWatts, "chassis", p.Chassis)
 	}
 }

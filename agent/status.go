@@ -49,7 +49,7 @@ func metrics(session ilosession.Status, classes schedule.Stats, cache freshness.
 		byResult.Samples = append(byResult.Samples, gateway.Sample{Labels: []gateway.Label{{Name: "result", Value: result}}, Value: float64(n)})
 	}
 	slices.SortFunc(byResult.Samples, func(a, b gateway.Sample) int { return strings.Compare(a.Labels[0].Value, b.Labels[0].Value) })
-	ended := gateway.Metric{Name: "ilod_transactions_total", Help: "Transactions of local clients that are over, by what became of them.", Type: gateway.Counter}
+	ended := gateway.Metric{Name: "ilod_transactions_total", Help: "Ended transactions of local clients, by their outcome.", Type: gateway.Counter}
 	for _, of := range []struct {
 		result string
 		n      int64
@@ -67,17 +67,17 @@ func metrics(session ilosession.Status, classes schedule.Stats, cache freshness.
 		one("ilod_ilo_session", "1 while there is a session on the iLO.", gateway.Gauge, present),
 		one("ilod_ilo_logins_total", "Logins to the iLO.", gateway.Counter, float64(session.Logins)),
 		one("ilod_ilo_login_failures_total", "Logins to the iLO that failed.", gateway.Counter, float64(session.Refusals)),
-		one("ilod_ilo_replays_total", "Requests sent again since the iLO had ended the session.", gateway.Counter, float64(session.Replays)),
-		one("ilod_ledger_entries", "Sessions that the iLO may have of ours.", gateway.Gauge, float64(session.LedgerEntries)),
+		one("ilod_ilo_replays_total", "Requests sent again because the iLO had ended the session.", gateway.Counter, float64(session.Replays)),
+		one("ilod_ledger_entries", "Sessions of ilod that may still be on the iLO.", gateway.Gauge, float64(session.LedgerEntries)),
 		byClass("ilod_ilo_requests_total", "Requests that were sent to the iLO.", gateway.Counter, func(c schedule.ClassStats) float64 { return float64(c.Started) }),
 		byClass("ilod_ilo_requests_queued", "Requests that wait for the iLO.", gateway.Gauge, func(c schedule.ClassStats) float64 { return float64(c.Queued) }),
-		byClass("ilod_ilo_requests_refused_total", "Requests refused since too many waited.", gateway.Counter, func(c schedule.ClassStats) float64 { return float64(c.Refused) }),
+		byClass("ilod_ilo_requests_refused_total", "Requests refused because too many waited.", gateway.Counter, func(c schedule.ClassStats) float64 { return float64(c.Refused) }),
 		byClass("ilod_ilo_wait_seconds_total", "Time that requests waited for the iLO.", gateway.Counter, func(c schedule.ClassStats) float64 { return time.Duration(c.Waited).Seconds() }),
 		byResult,
 		one("ilod_transactions_open", "Open transactions of local clients.", gateway.Gauge, float64(transactions.Open)),
 		ended,
 		one("ilod_cache_entries", "Answers in the cache.", gateway.Gauge, float64(cache.Entries)),
 		one("ilod_cache_sweeps_total", "Comparisons of the cached tree with the iLO's.", gateway.Counter, float64(cache.Sweeps)),
-		one("ilod_cache_invalidations_total", "Events after which nothing in the cache was good any more.", gateway.Counter, float64(cache.Invalidations)),
+		one("ilod_cache_invalidations_total", "Times that the whole cache became invalid.", gateway.Counter, float64(cache.Invalidations)),
 	}
 }

@@ -21,7 +21,7 @@ var (
 	errInUse    = errors.New("in use by another process")
 	errLowSpace = errors.New("not enough free space")
 	errOpening  = errors.New("the last process ended while it opened them")
-	errChanged  = errors.New("they are not what was closed")
+	errChanged  = errors.New("they differ from what was closed")
 )
 
 // room tells whether a database of so many bytes may be written to. BadgerDB

@@ -44,7 +44,7 @@ func ParseDevice(addr string) (Device, error) {
 	if path, library := strings.CutPrefix(addr, "dll:"); library {
 		return platformLibrary(path)
 	}
-	return nil, fmt.Errorf("%w: device address %q is none of auto, /DIRECTORY, unix:PATH, dll:PATH", ErrInvalidRequest, addr)
+	return nil, fmt.Errorf("%w: device address %q is not one of auto, /DIRECTORY, unix:PATH, dll:PATH", ErrInvalidRequest, addr)
 }
 
 func unsupported(addr string) (Device, error) {

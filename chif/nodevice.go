@@ -73,11 +73,11 @@ func (r NoDeviceReason) Cause() string {
 	case NoNodes:
 		return "hpilo drives an iLO, but its nodes do not exist here"
 	case NoLibrary:
-		return "HPE's library ilorest_chif.dll is not there, or cannot be used"
+		return "HPE's library ilorest_chif.dll is missing or cannot be used"
 	case NoDriver:
 		return "HPE's channel interface driver is not installed, or this machine has no iLO 2 to 6"
 	case NotNodes:
-		return "what has the name of a channel node here is not a character device"
+		return "the file with the name of a channel node is not a character device"
 	}
 	return "unknown reason"
 }

@@ -188,7 +188,7 @@ func TestAnsibleRefusals(t *testing.T) {
     ilod.ilod.ilod_bios: {attributes: {NoSuch: 1}}
 `
 	got := a.play(tasks)
-	for i, want := range []string{"allowed: None, Cd, Hdd", "the property AssetTag has the wrong type", "/Oem/X is given twice", "must name a property", "/Attributes/NoSuch is no property here"} {
+	for i, want := range []string{"allowed: None, Cd, Hdd", "the property AssetTag has the wrong type", "/Oem/X is given twice", "must name a property", "/Attributes/NoSuch is not a property here"} {
 		if !got[i].Failed || got[i].Changed || !strings.Contains(fmt.Sprint(got[i].Msg), want) {
 			t.Errorf("%+v: no %q", got[i], want)
 		}

@@ -127,7 +127,7 @@ func TestChefRefusals(t *testing.T) {
 	}{
 		{recipe: `ilod_bios 'x'`, want: "attributes is a required property", fails: true},
 		{recipe: `ilod_bios('x') { attributes 'on' }`, want: "Property attributes must be one of: Hash", fails: true},
-		{recipe: `ilod_bios('x') { attributes NoSuch: 1 }`, want: "/Attributes/NoSuch is no property here", fails: true},
+		{recipe: `ilod_bios('x') { attributes NoSuch: 1 }`, want: "/Attributes/NoSuch is not a property here", fails: true},
 		{recipe: `ilod_resource('Systems/1') { properties AssetTag: 'x' }`, want: "must match", fails: true},
 		{recipe: `ilod_resource '/redfish/v1/Systems/1/'`, want: "no property is given", fails: true},
 		{recipe: `ilod_resource('/redfish/v1/Systems/1/') { properties Oem: { X: 1 }; secrets Oem: { X: 2 } }`, want: "X is given twice", fails: true},

@@ -8,7 +8,7 @@ import "errors"
 // ErrNotOurs: something with a name of ilod's belongs to somebody who is neither
 // an administrator nor this user, and who may have made it to be mistaken for
 // ilod.
-var ErrNotOurs = errors.New("it belongs to somebody who is no administrator")
+var ErrNotOurs = errors.New("it belongs to a user who is not an administrator")
 
 // Directories are where ilod keeps its files. They need not exist.
 type Directories struct {

@@ -74,7 +74,7 @@ func trustServer(c net.Conn, path string) error {
 		return nil
 	}
 	name := cmp.Or(p.User, strconv.FormatUint(uint64(p.UID), 10))
-	return errors.Join(fmt.Errorf("socket %s: user %s listens on it, who is neither root nor you nor the only one who can write in %s: %w", path, name, dir, ErrNotOurs), err)
+	return errors.Join(fmt.Errorf("socket %s: it is served by user %s, who is neither root nor you, nor the only user who can write in %s: %w", path, name, dir, ErrNotOurs), err)
 }
 
 // processName is what proc_pid_comm(5) says. Since the process may be gone, and

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrFull: there is no memory for the body now. The error is a *FullError.
-var ErrFull = errors.New("the memory for bodies is taken")
+var ErrFull = errors.New("no memory is left for bodies")
 
 // FullError is ErrFull with when to come back.
 type FullError struct {

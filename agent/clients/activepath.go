@@ -71,7 +71,7 @@ func isRead(method string) bool {
 	return false
 }
 
-// vanished tells whether there is nothing at the active path any more.
+// vanished tells whether the active path no longer exists.
 func (s *Stage) vanished(ctx context.Context, active string) bool {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, active, nil)
 	if err != nil {

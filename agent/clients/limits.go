@@ -47,5 +47,5 @@ func oneOf[T ~string](property string, value T, allowed ...T) error {
 			return nil
 		}
 	}
-	return &ValueError{property, string(value), fmt.Sprintf("is none of %q", allowed)}
+	return &ValueError{property, string(value), fmt.Sprintf("is not one of %q", allowed)}
 }

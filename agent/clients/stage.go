@@ -47,7 +47,7 @@ func (s *Stage) allowed(ctx context.Context, u *url.URL) bool {
 // gives the answer their form. It fails with ErrVariable, ErrRootReadOnly and
 // ErrSubtree besides the errors of Next.
 //
-// If there is nothing at the active path any more, it becomes Root again: the
+// If the active path no longer exists, it becomes Root again: the
 // answer to a read is that of the new path, and the answer says so.
 func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
 	session, _ := r.Context().Value(sessionKey{}).(*Session)

@@ -519,7 +519,7 @@ func FuzzRewriteLinks(f *testing.F) {
 		}
 		form := func(s string) string { return s + "é\"" }
 		got := rewriteLinks(doc, form)
-		// A key that is spelled with escapes is no link to us, and one that comes
+		// A key that is spelled with escapes is not a link to us, and one that comes
 		// twice is two.
 		if !json.Valid(got) {
 			t.Errorf("%s has become %s", doc, got)

@@ -55,7 +55,7 @@ func floorSeconds(d time.Duration) time.Duration {
 
 // gatewayTimeout is the answer to only-if-cached without one (RFC 9111 §5.2.1.7).
 func gatewayTimeout(r *http.Request) *http.Response {
-	const text = `{"error":{"code":"Base.1.0.GeneralError","message":"The cache holds no answer that is fresh enough, and the request forbids to ask the iLO."}}`
+	const text = `{"error":{"code":"Base.1.0.GeneralError","message":"The cache holds no answer that is fresh enough, and the request forbids asking the iLO."}}`
 	resp := &http.Response{
 		Status: statusLine(http.StatusGatewayTimeout), StatusCode: http.StatusGatewayTimeout, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{

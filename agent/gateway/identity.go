@@ -269,7 +269,7 @@ func (g *Gateway) identify(c *call) *failure {
 		return f
 	case peer != nil && (clients.IsHandle(name) || clients.IsHandle(password)):
 		f := g.explain(c, clients.ErrHandle)
-		f.text = "A handle belongs into the header " + tokenHeader + "."
+		f.text = "Send a handle in the header " + tokenHeader + "."
 		return f
 	case peer != nil:
 		return nil

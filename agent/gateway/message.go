@@ -21,15 +21,15 @@ var own = map[string]message{
 	"NoTransaction":               {"The client session has no open transaction.", 0, "Warning", "Begin one with POST /ilod/v1/transaction."},
 	"SessionExpired":              {"The client session has expired.", 0, "Warning", "Create a new client session."},
 	"SessionHandleInvalid":        {"The handle of the client session is not valid.", 0, "Critical", "Create a client session, or ask for a new handle of yours."},
-	"SessionLimit":                {"There are as many client sessions as there may be.", 0, "Critical", "End a client session: one of the candidates, if there are any, with the parameter 'terminate'."},
+	"SessionLimit":                {"The maximum number of client sessions is reached.", 0, "Critical", "End a client session: one of the candidates, if there are any, with the parameter 'terminate'."},
 	"SessionRequired":             {"The user %1 must name a client session: the default one is not allowed.", 1, "Critical", "Create a client session with POST /ilod/v1/sessions, and send its handle as X-Auth-Token."},
 	"SessionTerminated":           {"The client session was terminated.", 0, "Warning", "Create a new client session."},
 	"SessionVersionStale":         {"The session on the iLO has changed since the client session's handle was made.", 0, "Warning", "Read again what you rely on, and ask for a new handle with POST /ilod/v1/sessions/ID/handle."},
 	"StaleResource":               {"A resource has changed since the write of it was staged.", 0, "Warning", "Read the resource and begin again."},
 	"TransactionErrant":           {"A write of the transaction was refused, so it was rolled back.", 0, "Warning", "Begin again without that write."},
 	"TransactionOpen":             {"The client session has an open transaction already.", 0, "Warning", "Commit it or roll it back."},
-	"TransactionPartlyRolledBack": {"The transaction failed, and not all that it had changed could be put back.", 0, "Critical", "See what became of each write, and read the resources."},
-	"TransactionRolledBack":       {"The transaction failed, and what it had changed was put back.", 0, "Warning", "See what became of each write."},
+	"TransactionPartlyRolledBack": {"The transaction failed, and some of its changes could not be undone.", 0, "Critical", "Look at the outcome of each write, and read the resources."},
+	"TransactionRolledBack":       {"The transaction failed, and its changes were undone.", 0, "Warning", "Look at the outcome of each write."},
 }
 
 // ownFailures are the answers to errors about client sessions and transactions.

@@ -76,7 +76,7 @@ func (g *Gateway) metrics() []Metric {
 		{"ilod_client_sessions_expired_total", "Sessions of local clients that a timeout has ended.", Counter, []Sample{{nil, float64(sessions.Expired)}}},
 		{"ilod_client_sessions_terminated_total", "Sessions of local clients that somebody has ended, or that made room for another.", Counter, []Sample{{nil, float64(sessions.Terminated)}}},
 		{"ilod_client_sessions_refused_total", "Sessions of local clients that were not made because of a limit.", Counter, []Sample{{nil, float64(sessions.Refused)}}},
-		{"ilod_client_handles_forged_total", "Handles of client sessions that were none.", Counter, []Sample{{nil, float64(sessions.Forged)}}},
+		{"ilod_client_handles_forged_total", "Requests with a forged or damaged handle.", Counter, []Sample{{nil, float64(sessions.Forged)}}},
 	}
 }
 

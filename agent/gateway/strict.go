@@ -27,7 +27,7 @@ func (g *Gateway) strict(c *call, body []byte) *failure {
 	}
 	switch encoding := strings.ToLower(c.Header.Get("Content-Encoding")); {
 	case len(c.Header["Content-Encoding"]) > 1, encoding != "" && encoding != "identity" && encoding != "gzip":
-		return &failure{status: http.StatusUnsupportedMediaType, key: "HeaderInvalid", args: []string{"Content-Encoding"}, text: "A write may be compressed with gzip alone."}
+		return &failure{status: http.StatusUnsupportedMediaType, key: "HeaderInvalid", args: []string{"Content-Encoding"}, text: "A write may be compressed only with gzip."}
 	case encoding == "gzip":
 		if err := c.purse.Take(maxUnzipped); err != nil {
 			return g.explain(c, err)
@@ -38,7 +38,7 @@ func (g *Gateway) strict(c *call, body []byte) *failure {
 			body, err = io.ReadAll(io.LimitReader(z, maxUnzipped))
 		}
 		if err != nil {
-			return &failure{status: http.StatusBadRequest, key: "HeaderInvalid", args: []string{"Content-Encoding"}, text: "The body is no gzip."}
+			return &failure{status: http.StatusBadRequest, key: "HeaderInvalid", args: []string{"Content-Encoding"}, text: "The body is not gzip."}
 		}
 	}
 	if !mayBeJSON(c.Header, body) {

@@ -21,7 +21,7 @@ func canonicalPath(u *url.URL) (string, *failure) {
 	case u.IsAbs() || u.Opaque != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/"):
 		return "", badTarget(u, "The target is not an absolute path.")
 	case !plain:
-		return "", badTarget(u, "The path has a character that no resource has there. Write it as links do: of letters, digits, and - _ . $ within segments, without dot segments and encoded slashes.")
+		return "", badTarget(u, "The path has a character that no resource path has. Write it as links do: of letters, digits, and - _ . $ within segments, without dot segments and encoded slashes.")
 	}
 	return path, nil
 }

@@ -20,7 +20,7 @@ const (
 
 // errShown: a compressed answer of the iLO has the token of its session in it, or
 // cannot be looked through.
-var errShown = errors.New("the iLO's answer is refused: it may show the token of the session")
+var errShown = errors.New("the iLO's answer is withheld: it may contain the token of the session")
 
 // hide takes the session's token out of an answer: some servers show the request that
 // they refuse. Whoever has the token is the iLO's administrator. Its place is filled

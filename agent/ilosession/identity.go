@@ -41,7 +41,7 @@ func (k *Keeper) identify(ctx context.Context, rt http.RoundTripper) (Identity, 
 	k.mu.Unlock()
 	if serial == "" && k.o.Serial != nil {
 		if serial, err = k.o.Serial(ctx); err != nil {
-			k.log.WithError(err).Debug("the board's serial number is not known")
+			k.log.WithError(err).Debug("the board's serial number is unknown")
 		}
 	}
 	id := Identity{UUID: doc.UUID, Serial: serial}

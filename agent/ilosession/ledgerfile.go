@@ -162,7 +162,7 @@ func (l *Ledger) readEntry(name, nonce string) (entry, error) {
 		}
 	}
 	if bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return no("the token is not one")
+		return no("this is not a token")
 	}
 	if len(token) > 0 {
 		e.authorize = authorizer(string(token))

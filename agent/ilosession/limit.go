@@ -82,7 +82,7 @@ func (k *Keeper) makeRoom(ctx context.Context, c *Credentials, refusal error) er
 	if err != nil {
 		limit.Remedy = "configure the credentials of an iLO account to see its sessions and to end one from here"
 		if c != nil {
-			limit.Remedy = fmt.Sprintf("the configured account is of no help either: %v", err)
+			limit.Remedy = fmt.Sprintf("reading it with the configured credentials failed: %v", err)
 		}
 		return limit
 	}

@@ -85,10 +85,10 @@ func (k *Keeper) searchOrphans(ctx context.Context, iloNow time.Time) (again tim
 		})
 		switch {
 		case contested:
-			log.Debug("sessions may be those of a login that is under way")
+			log.Debug("these sessions may belong to a login that is under way")
 			continue
 		case len(sessions) > len(group):
-			log.Warn("sessions may be ours or another program's; if nobody uses one they are left to the iLO's idle timeout")
+			log.Warn("these sessions may be ours or another program's; an unused one stays until the iLO's idle timeout")
 			continue
 		}
 		found := 0

@@ -140,7 +140,7 @@ func (k *Keeper) settle(ctx context.Context) (again time.Time, err error) {
 	for _, e := range k.unsettled() {
 		switch {
 		case e.Path == "" && e.lost(now, iloNow):
-			k.log.WithField("tried", e.Time).Warn("the iLO does not tell the time: a session of a login without a record may be left to its idle timeout")
+			k.log.WithField("tried", e.Time).Warn("the iLO does not report the time: the session of a login without a record may stay until its idle timeout")
 			k.forget(e.Nonce)
 		case e.Path == "":
 			intents = append(intents, e)
@@ -213,7 +213,7 @@ func (k *Keeper) noteEnds() {
 
 func (k *Keeper) settled(e entry) {
 	if e.Path != "" {
-		k.log.WithField("session", e.Path).WithField("opened", e.Opened).Info("a session that was left is gone")
+		k.log.WithField("session", e.Path).WithField("opened", e.Opened).Info("a leftover session is gone")
 	} else {
 		k.log.WithField("tried", e.Time).Info("a login without a record is settled")
 	}

@@ -273,7 +273,7 @@ func TestSessionLimit(t *testing.T) {
 				if !ok || !errors.Is(err, ErrSessionLimit) || (limit.Sessions != nil) != c.listed {
 					t.Errorf("%v", err)
 				}
-				if blind := map[bool]string{false: "configure the credentials", true: "the configured account is of no help either"}[c.credentials != nil]; !c.listed && !strings.Contains(err.Error(), blind) {
+				if blind := map[bool]string{false: "configure the credentials", true: "reading it with the configured credentials failed"}[c.credentials != nil]; !c.listed && !strings.Contains(err.Error(), blind) {
 					t.Errorf("%v", err)
 				}
 				if c.listed && (len(limit.Sessions) != 4 || !strings.Contains(err.Error(), "1 REST, 2 RESTHost, 1 Web UI")) {

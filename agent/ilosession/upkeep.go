@@ -130,7 +130,7 @@ func (k *Keeper) learn(h *held, own sessionResource) {
 	k.mu.Unlock()
 	if tell {
 		k.log.WithField("keep-alive", k.o.KeepAlive).WithField("idle timeout", timeout).
-			Warn("keep-alive is not shorter than the iLO's idle timeout: the session is kept alive every third of that")
+			Warn("keep-alive is not shorter than the iLO's idle timeout: ilod keeps the session alive three times within that timeout")
 	}
 }
 

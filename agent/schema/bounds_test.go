@@ -103,7 +103,7 @@ func TestViolationsAreShort(t *testing.T) {
 		}
 		if last := ""; len(got) > 0 {
 			last = got[len(got)-1].Text
-			if more := strings.HasSuffix(last, "; what else may be wrong is not listed"); more != (len(got) == 50) || len(got) > 50 {
+			if more := strings.HasSuffix(last, "; further faults are not listed"); more != (len(got) == 50) || len(got) > 50 {
 				t.Errorf("%s: %d violations, the last one is %q", name, len(got), last)
 			}
 		}

@@ -297,7 +297,7 @@ func TestTexts(t *testing.T) {
 	tr := trees(t)["ilo6-1.66-dl380a-gen11"]
 	c := schema.NewChecker(frozen(t, tr))
 	for _, test := range []struct{ path, body, want string }{
-		{"Systems/1", `{"Boot":{"BootSourceOverideTarget":"Cd"}}`, `/Boot/BootSourceOverideTarget is no property here (did you mean "BootSourceOverrideTarget"?)`},
+		{"Systems/1", `{"Boot":{"BootSourceOverideTarget":"Cd"}}`, `/Boot/BootSourceOverideTarget is not a property here (did you mean "BootSourceOverrideTarget"?)`},
 		{"Systems/1", `{"Boot":{"BootSourceOverrideEnabled":"once"}}`, `/Boot/BootSourceOverrideEnabled cannot be "once" (did you mean "Once"?); allowed: Disabled, Once, Continuous`},
 		{"Systems/1", `{"AssetTag":7}`, `/AssetTag must be of type string|null, not integer`},
 		{"Systems/1", `{"PowerState":"Off"}`, `/PowerState is read-only`},

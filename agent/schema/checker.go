@@ -166,9 +166,9 @@ func (j *judge) elsewhere(o inner, name string) string {
 	_, above := j.top[name]
 	switch {
 	case !o.trail.is(attributes) && j.top[attributes].kind() == object && (known || inside):
-		return ": it stands in " + attributes
+		return ": it belongs in " + attributes
 	case o.trail.is(attributes) && j.top[attributes] == nil && above:
-		return ": it stands at the top of this resource, not in " + attributes
+		return ": it belongs at the top of this resource, not in " + attributes
 	}
 	return ""
 }

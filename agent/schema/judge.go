@@ -64,7 +64,7 @@ func (j *judge) violations() (all []Violation) {
 		all = append(all, Violation{Key: f.key, Args: args, Pointer: pointer, Text: pointer + " " + f.why(), Allowed: f.allowed})
 	}
 	if n := len(all); n == maxViolations {
-		all[n-1].Text += "; what else may be wrong is not listed"
+		all[n-1].Text += "; further faults are not listed"
 	}
 	return all
 }
@@ -132,7 +132,7 @@ func (j *judge) object(at place, body map[string]any) {
 		// examples call parameters of actions otherwise than its schemas.
 		case j.method != http.MethodPost && (elsewhere != "" || !known && o.node.closed) && below.empty():
 			j.report(below, "PropertyUnknown", v, nil, func() string {
-				return "is no property here" + cmp.Or(elsewhere, Suggest(name, slices.Sorted(maps.Keys(o.node.properties))))
+				return "is not a property here" + cmp.Or(elsewhere, Suggest(name, slices.Sorted(maps.Keys(o.node.properties))))
 			})
 		case j.method == http.MethodPatch && o.writeable != nil && !below.listed && !container:
 			j.report(below, "PropertyNotWritable", v, nil, func() string { return "is read-only; writeable here: " + strings.Join(o.writeable, ", ") })

@@ -39,7 +39,7 @@ func TestAttributesStandInAttributes(t *testing.T) {
 					if got := strings.Join(keys(v), ","); got != want || err != nil {
 						t.Errorf("%s: %s %s: %s: %q, want %q: %v", name, method, path, body, got, want, err)
 					}
-					if strings.Contains(body, attribute) && len(v) == 1 && !strings.HasSuffix(v[0].Text, " is no property here: it stands in Attributes") {
+					if strings.Contains(body, attribute) && len(v) == 1 && !strings.HasSuffix(v[0].Text, " is not a property here: it belongs in Attributes") {
 						t.Errorf("%s: %s: %s", name, body, v[0].Text)
 					}
 				}
@@ -53,7 +53,7 @@ func TestAttributesStandInAttributes(t *testing.T) {
 func TestAttributesAtTheTop(t *testing.T) {
 	c := schema.NewChecker(nowhere{})
 	for body, want := range map[string]string{
-		`{"Attributes":{"AcpiSlit":"Disabled"}}`: "/Attributes/AcpiSlit is no property here: it stands at the top of this resource, not in Attributes",
+		`{"Attributes":{"AcpiSlit":"Disabled"}}`: "/Attributes/AcpiSlit is not a property here: it belongs at the top of this resource, not in Attributes",
 		`{"AcpiSlit":"Disabled"}`:                "",
 		`{"BaseConfig":"default"}`:               "",
 	} {

@@ -121,7 +121,7 @@ func TestRefusedWritesTakeBoundedMemory(t *testing.T) {
 }
 
 // TestReportsEndWithTheirClientSession: nobody could ask for them any more; the log
-// says that nobody was told.
+// says that no client has read it.
 func TestReportsEndWithTheirClientSession(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
 	f.Manager.report("s", &report{result: Result{Result: Unknown}, time: f.now})
@@ -129,7 +129,7 @@ func TestReportsEndWithTheirClientSession(t *testing.T) {
 		t.Error("there is no report")
 	}
 	f.Drop("s", "it was ended")
-	if s, _ := f.Status("s"); s.Report != nil || !strings.Contains(f.out.String(), "the result of a commit is thrown away, and nobody was told") {
+	if s, _ := f.Status("s"); s.Report != nil || !strings.Contains(f.out.String(), "the result of a commit is discarded; no client has read it") {
 		t.Errorf("%v\n%s", s.Report, f.out.String())
 	}
 }

@@ -148,7 +148,7 @@ func (c *commit) restore(ctx context.Context, s *step) (reversal, error) {
 		present := at(now.body, l.Pointer)
 		switch {
 		case l.Secret && (l.hidden() || !l.shown):
-			r.stuck = append(r.stuck, errors.New(l.Pointer+" had a value that is not known"))
+			r.stuck = append(r.stuck, errors.New(l.Pointer+" had an unknown value"))
 		case l.former(present):
 		case c.key.applied(l, present):
 			former, ok := restoring(l.value(), present)
@@ -179,7 +179,7 @@ func (c *commit) unmake(ctx context.Context, s *step) (reversal, error) {
 		}
 	}
 	if s.Location == "" {
-		return reversal{stuck: []error{errors.New("it is not known what the request has made")}}, nil
+		return reversal{stuck: []error{errors.New("what the request has created is unknown")}}, nil
 	}
 	made, err := c.read(ctx, s.Location)
 	switch {

@@ -37,7 +37,7 @@ func (m *Manager) remember(session string) {
 		err = nil
 	}
 	if err != nil {
-		m.o.Log.WithError(err).Warn("a restart of the agent would not know of an open transaction, or take one for open")
+		m.o.Log.WithError(err).Warn("after a restart the agent may not know which transactions were open")
 	}
 }
 

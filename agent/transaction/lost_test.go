@@ -47,7 +47,7 @@ func TestReportsWaitForEachOther(t *testing.T) {
 		t.Errorf("%v %s", f.reports, &f.out)
 	}
 	f.Drop("t", "terminated")
-	if len(f.reports) != 0 || !strings.Contains(f.out.String(), "nobody was told") {
+	if len(f.reports) != 0 || !strings.Contains(f.out.String(), "no client has read it") {
 		t.Errorf("%v %s", f.reports, &f.out)
 	}
 }

@@ -108,7 +108,7 @@ func (m *Manager) expire(session string) {
 		return
 	}
 	m.o.Log.WithFields(logrus.Fields{"clientSession": session, "writes": len(t.writes), "timeout": t.timeout}).
-		Warn("a transaction was idle for too long and is thrown away")
+		Warn("a transaction was idle for too long and is discarded")
 	m.stats.ThrownAway++
 	*t = transaction{session: session, ended: ErrExpired, over: true, turn: t.turn}
 }
@@ -215,6 +215,6 @@ func (m *Manager) drop(t *transaction, why string) {
 	if t.over = true; t.ended == nil && !t.committing {
 		m.stats.ThrownAway++
 		m.o.Log.WithFields(logrus.Fields{"clientSession": t.session, "writes": len(t.writes), "reason": why}).
-			Warn("the client session ended, and its open transaction is thrown away")
+			Warn("the client session ended, and its open transaction is discarded")
 	}
 }

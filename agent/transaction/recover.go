@@ -49,11 +49,11 @@ func (m *Manager) takeOver(name string) {
 	switch {
 	case errors.Is(err, errNotBegun), err == nil && end != nil && m.o.Now().Sub(b.Time) > reportAge:
 		if err := ownedfile.Remove(name); err != nil {
-			log.WithError(err).Warn("a journal that is of no use could not be removed")
+			log.WithError(err).Warn("a useless journal could not be removed")
 		}
 		return
 	case err != nil:
-		log.WithError(err).Error("the journal of a commit is damaged; what became of it is not known")
+		log.WithError(err).Error("the journal of a commit is damaged; the outcome is unknown")
 		if err := ownedfile.Rename(name, filepath.Base(name)+damagedSuffix); err != nil {
 			log.WithError(err).Warn("a damaged journal could not be set aside")
 		}
@@ -75,7 +75,7 @@ func (m *Manager) takeOver(name string) {
 		c.release = func() {}
 	}
 	m.crashed = append(m.crashed, c)
-	log.WithFields(logrus.Fields{"clientSession": b.Session, "writes": len(b.Steps)}).Warn("a commit was interrupted; it has to be finished or undone")
+	log.WithFields(logrus.Fields{"clientSession": b.Session, "writes": len(b.Steps)}).Warn("a commit was interrupted; the agent finishes or undoes it")
 }
 
 // Recover finds out how far commits got that a crash interrupted, and puts back
@@ -111,7 +111,7 @@ func (m *Manager) Recover(ctx context.Context) error {
 // recover finishes one commit. It may be called again after an error.
 func (c *commit) recover(ctx context.Context) error {
 	if err := c.reopen(); err != nil {
-		c.m.o.Log.WithError(err).Warn("what becomes of a recovery cannot be kept")
+		c.m.o.Log.WithError(err).Warn("the outcome of a recovery cannot be stored")
 	}
 	defer c.journal.close()
 	c.readErr = nil
@@ -128,7 +128,7 @@ func (c *commit) recover(ctx context.Context) error {
 		}
 		c.note(record{Done: s}) // or it would look as if it had no effect, once it is undone
 		if s.open && ctx.Err() != nil {
-			return fmt.Errorf("recover a commit of client session %s: what became of %s %s is not known yet: %w", c.session, s.Method, s.Path, cmp.Or(c.readErr, context.Cause(ctx)))
+			return fmt.Errorf("recover a commit of client session %s: the outcome of %s %s is not known yet: %w", c.session, s.Method, s.Path, cmp.Or(c.readErr, context.Cause(ctx)))
 		}
 	}
 	if !good(verdict(c.steps).Result) {

@@ -61,7 +61,7 @@ func (m *Manager) due(session string) *Result {
 func (m *Manager) forget(session, why string, gone []*report) {
 	for _, r := range gone {
 		m.o.Log.WithFields(logrus.Fields{"clientSession": session, "result": r.result.Result, "reason": why}).
-			Warn("the result of a commit is thrown away, and nobody was told")
+			Warn("the result of a commit is discarded; no client has read it")
 		r.remove(m.o.Log)
 	}
 }

@@ -95,7 +95,7 @@ func parse(uri string, resp *http.Response, body []byte) (*resource, error) {
 	r := &resource{etag: freshness.ServerTags(resp.Header.Get("ETag"))} // bodies are compared apart
 	var ok bool
 	if r.body, ok = v.(map[string]any); !ok {
-		return nil, fmt.Errorf("GET %s: the answer is no resource", uri)
+		return nil, fmt.Errorf("GET %s: the answer is not a resource", uri)
 	}
 	if r.etag == "" {
 		r.etag, _ = r.body["@odata.etag"].(string)

@@ -16,9 +16,9 @@ var (
 	// ErrNone: the client session has no open transaction.
 	ErrNone = errors.New("the client session has no open transaction")
 	// ErrExpired: it had one, which was idle for too long. It is an ErrNone.
-	ErrExpired = fmt.Errorf("%w: it was idle for too long and was thrown away, and nothing is sent until it is rolled back or another one is begun", ErrNone)
+	ErrExpired = fmt.Errorf("%w: it was idle for too long and was discarded; nothing is sent until you roll it back or begin another one", ErrNone)
 	// ErrLost: it had one when the agent ended. It is an ErrNone.
-	ErrLost = fmt.Errorf("%w: it was lost when the agent was restarted, and nothing is sent until it is rolled back or another one is begun", ErrNone)
+	ErrLost = fmt.Errorf("%w: it was lost when the agent was restarted; nothing is sent until you roll it back or begin another one", ErrNone)
 	// ErrNoReport: there is no report of that ID.
 	ErrNoReport = errors.New("there is no such report")
 	// ErrOpen: the client session has an open transaction already.
@@ -81,7 +81,7 @@ type FailedError struct {
 func (e *FailedError) Error() string {
 	s := "the transaction was not committed: it is " + string(e.Result.Result)
 	if e.Result.Result == Unknown {
-		s = "the transaction was not committed, and what became of it is not known"
+		s = "the transaction was not committed, and its outcome is unknown"
 	}
 	if e.Err != nil {
 		return s + ": " + e.Err.Error()

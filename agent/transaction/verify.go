@@ -113,7 +113,7 @@ func (c *commit) judgePost(ctx context.Context, s *step) (settled bool, err erro
 		}
 		if s.promised = s.promised || made != nil; s.promised && outcome == Refused {
 			s.Outcome = Refused
-			s.fail(errors.New("the iLO has answered that it made a resource, and there is none"))
+			s.fail(errors.New("the iLO reported a new resource, but there is none"))
 			return false, nil
 		}
 		if s.Location != "" {

@@ -11,10 +11,10 @@ import (
 // accountFlags are those with which scripts for ilorest name an iLO and an account
 // of it. The iLO of this host wants neither.
 func accountFlags(flags *pflag.FlagSet) {
-	flags.VarP(forgotten{}, "user", "u", "has no effect, and is there for scripts")
-	flags.VarP(forgotten{}, "password", "p", "has no effect, and is there for scripts")
-	flags.Var(iloURL{}, "url", "has no effect, and is there for scripts")
-	flags.Var(forgotten{}, biosPassword, "has no effect, and is there for scripts")
+	flags.VarP(forgotten{}, "user", "u", "has no effect; it is accepted so that ilorest scripts run")
+	flags.VarP(forgotten{}, "password", "p", "has no effect; it is accepted so that ilorest scripts run")
+	flags.Var(iloURL{}, "url", "has no effect; it is accepted so that ilorest scripts run")
+	flags.Var(forgotten{}, biosPassword, "has no effect; it is accepted so that ilorest scripts run")
 	for _, name := range []string{"user", "password", "url", biosPassword} {
 		_ = flags.MarkHidden(name) // it exists
 	}
@@ -53,10 +53,10 @@ func (iloURL) Set(s string) error {
 func (a *app) noteAccount(flags *pflag.FlagSet) {
 	var notes []string
 	if flags.Changed("user") || flags.Changed("password") {
-		notes = append(notes, "--user and --password are not used: the channel needs no login, and an iLO that wants one takes it from credentials-file in ilod.toml. Leave them out: others can see arguments")
+		notes = append(notes, "--user and --password are ignored: the channel needs no login. For an iLO that wants one, set credentials-file in ilod.toml. Leave them out: other users can see arguments")
 	}
 	if f := flags.Lookup(biosPassword); f.Changed && f.Value == (forgotten{}) {
-		notes = append(notes, "--biospassword is not used: an iLO 5 or 6 asks for none, and for an iLO 4 there are 'ilod rawpatch' and 'ilod rawput' with it")
+		notes = append(notes, "--biospassword is ignored: an iLO 5 or 6 asks for none. For an iLO 4, give it to 'ilod rawpatch' or 'ilod rawput'")
 	}
 	if notes != nil {
 		a.accountNote.Do(func() { fmt.Fprintln(a.stderr, "warning: "+strings.Join(notes, "\nwarning: ")) })

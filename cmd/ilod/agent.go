@@ -42,7 +42,7 @@ session. The agent stays in the foreground: systemd, the service manager of Wind
 	cmd.AddCommand(
 		a.metricsCommand(),
 		&cobra.Command{
-			Use: "status", Short: "Say how the agent is doing", Args: noArguments,
+			Use: "status", Short: "Show the state of the agent", Args: noArguments,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return a.withClient(cmd.Context(), a.agentStatus)
 			},

@@ -104,7 +104,7 @@ func (a *app) check(s statement) error {
 	}
 	for _, name := range outer {
 		if cmd.Flags().Changed(name) {
-			return &usageError{fmt.Sprintf("--%s is for all commands together", name), "give it to ilod itself"}
+			return &usageError{fmt.Sprintf("--%s applies to all commands together", name), "put it before the name of this command"}
 		}
 	}
 	if name, _, _ := strings.Cut(strings.TrimPrefix(cmd.CommandPath(), "ilod "), " "); slices.Contains(alone, name) {

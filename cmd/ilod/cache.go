@@ -28,7 +28,7 @@ func (a *app) cacheCommand() *cobra.Command {
 		run        func(context.Context, *client.Client) error
 	}{
 		{"warm", "Read the whole tree into the cache", a.warmCache},
-		{"status", "Say what the cache has", a.cacheStatus},
+		{"status", "Show what is in the cache", a.cacheStatus},
 		{"clear", "Forget everything", func(ctx context.Context, c *client.Client) error { return c.ClearCache(ctx) }},
 	} {
 		cmd.AddCommand(&cobra.Command{

@@ -100,7 +100,7 @@ func (a *app) choose(ctx context.Context, c candidates) (id string, err error) {
 	defer tty.Close()
 	defer context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })()
 
-	fmt.Fprintln(tty, "There is no room for another session. Which one is to be ended?")
+	fmt.Fprintln(tty, "There is no room for another session. Which one do you want to end?")
 	rows := make([]string, len(c.rows), len(c.rows)+1)
 	for i, r := range c.rows {
 		rows[i] = fmt.Sprintf("%d\t%s", i+1, r)

@@ -29,10 +29,10 @@ func (c *agentClient) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	if errors.Is(err, errOverdue) { // of which of the two is not known
-		err = fmt.Errorf("it, or the iLO behind it, did not answer in time: %w", context.DeadlineExceeded)
+		err = fmt.Errorf("the agent, or the iLO behind it, did not answer in time: %w", context.DeadlineExceeded)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		err = fmt.Errorf("%w: it has ended the connection: %w", errNoAgent, err)
+		err = fmt.Errorf("%w: the connection has ended: %w", errNoAgent, err)
 	}
 	err = fmt.Errorf("%s %s: the agent: %w", req.Method, req.URL.RequestURI(), err)
 	dial, ok := errors.AsType[*net.OpError](err)

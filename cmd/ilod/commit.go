@@ -19,8 +19,8 @@ func (a *app) commitCommand() *cobra.Command {
 	var reboot string
 	cmd := &cobra.Command{
 		Use: "commit", Short: "Send the changes that set has kept", Args: noArguments,
-		Long: `Send what the transaction of the client session keeps, as tx commit: all of it is
-applied, or what was applied is put back as far as the iLO lets it.`,
+		Long: `Send the staged writes of the client session, as tx commit does: either all of them
+are applied, or those that were are undone as far as the iLO allows.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkReboot(reboot, true); err != nil {
 				return err

@@ -34,10 +34,11 @@ func (a *app) completionCommand() *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
-		Short: "Print a script that has a shell complete commands, paths and types",
-		Long: `Print a script that has a shell complete commands, flags, and paths and types of
-resources. These are those of the agent's cache, or without agent of the one on disk
-unless another command is at work with it. The iLO is never asked.`,
+		Short: "Print a script for shell completion of commands, paths and types",
+		Long: `Print a script with which a shell completes commands, flags, paths and types of
+resources. Paths and types come from the agent's cache. Without an agent they come
+from the cache on disk, unless another command is using it. Completion never asks
+the iLO.`,
 		Example: `  source <(ilod completion bash)
   ilod completion bash >/etc/bash_completion.d/ilod
   ilod completion zsh >"${fpath[1]}/_ilod"

@@ -20,8 +20,8 @@ func (a *app) configCommand() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use:   "show",
 		Short: "Print the configuration that is in effect",
-		Long: `Print the configuration that flags, environment, file and defaults make, in this
-order, as a file that says the same. Secrets do not show.`,
+		Long: `Print the configuration in effect, in the form of a configuration file. Flags come
+first, then the environment, the file, and the defaults. Secrets are left out.`,
 		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return a.showConfig() },
 	})

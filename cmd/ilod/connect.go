@@ -88,7 +88,7 @@ func (a *app) reach(ctx context.Context, f func(context.Context, http.RoundTripp
 			return f(ctx, a.inSession(client))
 		}
 		if a.session != "" {
-			return fmt.Errorf("%w, and a client session is with one", a.noAgent())
+			return fmt.Errorf("%w, and client sessions exist only in an agent", a.noAgent())
 		}
 		if err := a.withEngine(ctx, f); !errors.Is(err, errAgentCame) {
 			return err
@@ -124,7 +124,7 @@ func (a *app) hold(ctx context.Context, name string, f func(context.Context) err
 			if err != errExpired {
 				return err
 			}
-			a.log.Warn("there is another client session now; what was selected and staged is gone")
+			a.log.Warn("the client session is a new one: the selection and the staged writes are gone")
 		}
 	})
 }
@@ -141,7 +141,7 @@ func (a *app) endOwnSession(ctx context.Context, c *client.Client, id string) {
 	defer cancel()
 	err := c.EndSession(ctx, client.Current)
 	if err != nil && !is(client.ErrSessionExpired, client.ErrSessionTerminated)(err) { // it expires, and its transaction before
-		a.log.WithError(err).WithField("id", id).Warn("the command's client session is left")
+		a.log.WithError(err).WithField("id", id).Warn("the command's client session could not be ended")
 	}
 }
 
@@ -172,7 +172,7 @@ type fallback struct {
 func (f fallback) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := f.next.RoundTrip(req)
 	if err == nil && resp.Header.Get(clients.ActivePathHeader) != "" {
-		f.log.WithField("now", resp.Header.Get(clients.ActivePathHeader)).Warn("there is nothing at the active path any more")
+		f.log.WithField("now", resp.Header.Get(clients.ActivePathHeader)).Warn("the active path no longer exists")
 	}
 	return resp, err
 }

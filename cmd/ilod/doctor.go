@@ -87,15 +87,15 @@ func (a *app) doctorCommand() *cobra.Command {
 	d := &doctor{app: a, root: "/", loadModule: platform.LoadModule}
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what is wrong between this host and its iLO",
+		Short: "Find what is wrong between this host and its iLO",
 		Long: `Check everything between this host and its iLO from the bottom up, one line each,
 and say what to do about a problem. The exit code is that of the first problem.
 
-A running agent is asked; without one doctor opens a channel itself, and logs in
-once, and out again, for the iLO's session table. With --no-login nobody logs in.
+Doctor asks a running agent. Without one it opens a channel itself. It logs in once,
+to read the iLO's session table, and logs out again; with --no-login it does not.
 
---fix does what is safe, and says so: it loads the driver of an iLO that is
-there, makes missing directories, and removes the socket of an agent that died.`,
+--fix repairs what it can repair safely, and says so: it loads the driver of an iLO
+that is present, makes missing directories, and removes the socket of a dead agent.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.bounded(cmd.Context(), func(ctx context.Context) error {
@@ -110,8 +110,8 @@ there, makes missing directories, and removes the socket of an agent that died.`
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&d.fix, "fix", false, "do what is safe about what is found")
-	cmd.Flags().BoolVar(&d.noLogin, "no-login", false, "leave out what needs a login")
+	cmd.Flags().BoolVar(&d.fix, "fix", false, "repair what can be repaired safely")
+	cmd.Flags().BoolVar(&d.noLogin, "no-login", false, "skip checks that need a login")
 	return cmd
 }
 
@@ -151,7 +151,7 @@ func (d *doctor) examine(ctx context.Context) {
 	explained := false
 	switch {
 	case strings.HasPrefix(d.config.Device, "unix:"):
-		d.skip("channels", "who holds those of a socket cannot be seen")
+		d.skip("channels", "the holders of a socket's channels cannot be seen")
 	case runtime.GOOS == "linux":
 		explained = d.host(device.String(), opening)
 	}
@@ -170,7 +170,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.closedCache()
 	switch {
 	case explained:
-		d.skip("channel", "there is none to open")
+		d.skip("channel", "there is no channel to open")
 	case opening != nil:
 		d.problem("channel", opening)
 	default:

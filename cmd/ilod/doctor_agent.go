@@ -43,7 +43,7 @@ func (d *doctor) noAgent(ctx context.Context, dialing error) {
 		d.barred = "another process has the instance lock"
 		d.problem("agent", locking)
 	case err != nil:
-		d.ok("agent", "none runs; commands do without")
+		d.ok("agent", "none is running; commands work without one")
 	case info.Mode().Type() != fs.ModeSocket:
 		d.trouble("agent", "name another --socket, or remove this one", fmt.Errorf("%s is not a socket", socket))
 	case !d.fix:
@@ -55,7 +55,7 @@ func (d *doctor) noAgent(ctx context.Context, dialing error) {
 			d.trouble("agent", "run as the user whose socket it is", err)
 			return
 		}
-		d.fixed("agent", "%s, which one that died had left, is removed", socket)
+		d.fixed("agent", "removed %s, which a dead agent had left", socket)
 	}
 }
 
@@ -97,7 +97,7 @@ func (d *doctor) throughAgent(ctx context.Context, client *agentClient, device c
 	}
 	d.agentState(status, device)
 	d.openCache(ctx, rt)
-	d.skip("channel", "the agent has it")
+	d.skip("channel", "the agent is using it")
 	fresh := withHeader{rt, http.Header{"Cache-Control": {"no-cache"}}}
 	if !d.serviceRoot(ctx, fresh) {
 		d.skip("session table", "needs an iLO that answers")
@@ -130,7 +130,7 @@ func (d *doctor) agentProblem(check string, err error) {
 	_, explained := told(err)
 	switch {
 	case e != nil && e.Status == http.StatusForbidden && !explained:
-		d.trouble(check, "have a role in the configuration, or run as root", err)
+		d.trouble(check, "ask root for a role in ilod.toml, or run as root", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		d.trouble(check, "run 'ilod agent stop' and start it again", err)
 	default:
@@ -141,7 +141,7 @@ func (d *doctor) agentProblem(check string, err error) {
 func (d *doctor) agentState(s api.Status, device chif.Device) {
 	d.ok("agent", "%s, process %d, since %s", s.Agent.Version, s.Agent.PID, s.Started.Local().Format(time.DateTime))
 	if served, err := chif.ParseDevice(s.Agent.Device); err == nil && served.String() != device.String() {
-		d.trouble("agent device", "leave --device out, or name another agent's --socket", &usageError{text: fmt.Sprintf("the agent serves %s, and so do all commands", served)})
+		d.trouble("agent device", "leave --device out, or name another agent's --socket", &usageError{text: fmt.Sprintf("the agent serves %s, and commands use the agent", served)})
 	}
 	if s.TLS != nil && s.TLS.Error != "" {
 		d.trouble("agent TLS", "end the program that has the port, or name another one in tls.listen", errors.New(s.TLS.Error))
@@ -154,9 +154,9 @@ func (d *doctor) agentState(s api.Status, device chif.Device) {
 	}
 	d.ok("agent session", "%s; %d logins, %d failed", session, s.Session.Logins, s.Session.Refusals)
 	if s.Session.LedgerError != "" {
-		d.trouble("ledger", "have the agent write to its directories, and start it again", errors.New(s.Session.LedgerError))
+		d.trouble("ledger", "let the agent write to its directories, then restart it", errors.New(s.Session.LedgerError))
 	} else {
-		d.ok("ledger", "sessions that the iLO may have of ours: %d", s.Session.LedgerEntries)
+		d.ok("ledger", "sessions of ilod that may still be on the iLO: %d", s.Session.LedgerEntries)
 	}
 }
 
@@ -171,9 +171,9 @@ func (d *doctor) openCache(ctx context.Context, rt http.RoundTripper) {
 	case err != nil:
 		d.agentProblem("cache", err)
 	case s.Fallback != "":
-		d.trouble("cache", "mend the state directory, then start the agent again", fmt.Errorf("in memory: %s", s.Fallback))
+		d.trouble("cache", "repair the state directory, then restart the agent", fmt.Errorf("in memory: %s", s.Fallback))
 	case s.Damaged > 0:
-		d.trouble("cache", "none needed, they are read again. If this comes back, examine the disk", fmt.Errorf("%d of its entries were damaged", s.Damaged))
+		d.trouble("cache", "nothing to do: they are read again. If this happens again, check the disk", fmt.Errorf("%d of its entries were damaged", s.Damaged))
 	case s.OnDisk:
 		d.ok("cache", "%d answers, %d KiB on disk", s.Entries, s.DiskBytes>>10)
 	default:

@@ -83,7 +83,7 @@ func (d *doctor) function() string {
 		}
 		text := fmt.Sprintf("%s is %s, subsystem %s", f.Address, f.ID, f.Subsystem)
 		if f.ID == drivenFunctions[0] && slices.Contains(refusedSubsystems, f.Subsystem) {
-			d.trouble("PCI function", "use this iLO over the network", fmt.Errorf("%w: %s, which hpilo leaves alone", chif.ErrNoDevice, text))
+			d.trouble("PCI function", "use this iLO over the network", fmt.Errorf("%w: %s, which the hpilo driver does not support", chif.ErrNoDevice, text))
 			return ""
 		}
 		if f.Driver == "" {
@@ -115,7 +115,7 @@ func (d *doctor) moduleRemedy(reason chif.NoDeviceReason) string {
 		return "remove " + blocked + ", then run 'modprobe hpilo'"
 	}
 	if installed, kernel, err := platform.ModuleInstalled(d.root, driver); err == nil && !installed {
-		return "install hpilo.ko of kernel " + kernel + ": linux-modules-extra or kernel-modules-extra has it"
+		return "install hpilo.ko of kernel " + kernel + "; it is in linux-modules-extra or kernel-modules-extra"
 	}
 	return remedy(reason)
 }
@@ -143,7 +143,7 @@ func (d *doctor) permission(dir string) string {
 		}
 		if info.Mode()&0o006 != 0 {
 			d.trouble("permission", "run 'chmod o= "+dir+"/*', and look for the udev rule that opens them",
-				fmt.Errorf("%s (%s): everybody may be the iLO's administrator", name, info.Mode()))
+				fmt.Errorf("%s (%s): every user can administer the iLO", name, info.Mode()))
 			return ""
 		}
 		return info.Mode().String()
@@ -174,7 +174,7 @@ func (d *doctor) channels(dir string) {
 	}
 	text, remedy := fmt.Sprintf("%d of %d are held", len(held), total), ""
 	if unseen > 0 {
-		text += fmt.Sprintf("; processes that could not be looked at: %d", unseen)
+		text += fmt.Sprintf("; processes that could not be examined: %d", unseen)
 		if os.Geteuid() != 0 {
 			remedy = "run as root"
 		}

@@ -42,7 +42,7 @@ func (d *doctor) direct(ctx context.Context, device chif.Device) {
 		d.skip("session table", d.barred)
 	default:
 		if err := d.withEngine(ctx, d.sessionTable); errors.Is(err, errAgentCame) {
-			d.skip("session table", "an agent has just started: ask again")
+			d.skip("session table", "an agent has just started: run doctor again")
 		} else if errors.Is(err, fs.ErrPermission) {
 			d.skip("session table", err.Error())
 		} else if err != nil {
@@ -96,12 +96,12 @@ func (d *doctor) serviceRoot(ctx context.Context, rt http.RoundTripper) (answers
 		vendor = root.Oem.Hp
 	}
 	if len(vendor.Manager) == 0 {
-		d.ok("service root", "Redfish %s, of an unknown manager", root.RedfishVersion)
+		d.ok("service root", "Redfish %s; its manager is unknown", root.RedfishVersion)
 	} else {
 		d.ok("service root", "%s, firmware %s, Redfish %s", vendor.Manager[0].ManagerType, vendor.Manager[0].ManagerFirmwareVersion, root.RedfishVersion)
 	}
 	d.clock(resp.Header.Get("Date"), time.Now())
-	d.ok("logins", "delayed by %d s after a refused one", vendor.Sessions.LoginFailureDelay)
+	d.ok("logins", "after a refusal the next one waits %d s", vendor.Sessions.LoginFailureDelay)
 	return true
 }
 
@@ -119,7 +119,7 @@ func getRoot(ctx context.Context, rt http.RoundTripper) (*http.Response, []byte,
 func (d *doctor) clock(date string, now time.Time) {
 	ilo, err := http.ParseTime(date)
 	if err != nil {
-		d.skip("clock", "the iLO does not tell its time")
+		d.skip("clock", "the iLO does not report its time")
 		return
 	}
 	off, way := ilo.Sub(now).Round(time.Second), "ahead of"
@@ -135,7 +135,7 @@ func (d *doctor) clock(date string, now time.Time) {
 			fmt.Errorf("the iLO's is %s %s this host's: %s", shown, way, ilo.Format(time.RFC3339)))
 		return
 	}
-	d.ok("clock", "the iLO's is that of this host")
+	d.ok("clock", "the iLO's clock agrees with this host's")
 }
 
 // sessionTable counts the iLO's sessions; rt has one.
@@ -148,7 +148,7 @@ func (d *doctor) sessionTable(ctx context.Context, rt http.RoundTripper) error {
 	for _, e := range table {
 		count[whose(e)]++
 	}
-	d.ok("session table", "%d: %d of ilod, %d of other host programs, %d of others; the iLO tells no limit",
+	d.ok("session table", "%d: %d of ilod, %d of other host programs, %d of others; the iLO reports no limit",
 		len(table), count["current"]+count["ours"], count["host program"], count["other"])
 	return nil
 }

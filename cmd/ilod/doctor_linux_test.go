@@ -24,8 +24,8 @@ func TestDoctorFileSystem(t *testing.T) {
 	})
 	d.config.StateDir, d.config.RuntimeDir = dir, filepath.Join(dir, "run")
 	d.space()
-	d.want(t, 255, `^problem  disk space       .*: 0 MiB free of 0 MiB, ilod wants 64 MiB; remedy: free some: until then the cache is kept in memory`)
-	d.want(t, 255, `^problem  runtime space    .*; remedy: free some: until then a session may be left if ilod is killed$`)
+	d.want(t, 255, `^problem  disk space       .*: 0 MiB free of 0 MiB, ilod wants 64 MiB; remedy: free some space: until then the cache is in memory`)
+	d.want(t, 255, `^problem  runtime space    .*; remedy: free some space: until then a killed ilod may leave a session$`)
 
 	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
@@ -41,5 +41,5 @@ func TestDoctorFileSystem(t *testing.T) {
 
 	d.config.RuntimeDir = "/proc" // has no size
 	d.space()
-	d.want(t, 0, `^skip     runtime space    the file system does not tell its size$`)
+	d.want(t, 0, `^skip     runtime space    the file system does not report its size$`)
 }

@@ -17,7 +17,7 @@ func (d *doctor) service(running bool) {
 	case s.Manager == "":
 		d.skip("service", "there is no systemd here")
 	case s.Unit == "":
-		d.advise("service", "install ilod's package if an agent is wanted", "not installed; commands do without")
+		d.advise("service", "install ilod's package if an agent is wanted", "not installed; commands work without it")
 	case s.Masked:
 		d.advise("service", "run 'systemctl unmask ilod' if an agent is wanted", "%s, masked", s.Unit)
 	case !s.Enabled:

@@ -11,7 +11,7 @@ func (d *doctor) service(bool) {
 	state, _, err := platform.ServiceState(serviceName)
 	switch {
 	case errors.Is(err, platform.ErrNoService):
-		d.advise("service", "run 'ilod service install' if an agent is wanted", "not installed; commands do without")
+		d.advise("service", "run 'ilod service install' if an agent is wanted", "not installed; commands work without it")
 	case err != nil: // Windows PE need not have a service manager
 		d.skip("service", err.Error())
 	case state == "stopped":

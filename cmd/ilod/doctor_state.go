@@ -21,7 +21,7 @@ func (d *doctor) directories(served bool) {
 
 func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, remedy string) {
 	if dir == "" {
-		d.skip(check, "--nocache does without")
+		d.skip(check, "--nocache needs none")
 		return
 	}
 	info, err := os.Stat(dir)
@@ -34,7 +34,7 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 		err = platform.Writable(dir)
 	case err == nil:
 	case served && errors.Is(err, fs.ErrPermission):
-		d.skip(check, "this user cannot look at the agent's")
+		d.skip(check, "this user cannot read the agent's")
 		return
 	case errors.Is(err, fs.ErrNotExist) && d.fix:
 		if err = ownedfile.MakeAll(dir, mode); err == nil {
@@ -86,11 +86,11 @@ func (d *doctor) space() {
 		needed     uint64
 		remedy     string
 	}{
-		{"disk space", d.config.DiskDir(), cache.SpaceToOpen, "free some: until then the cache is kept in memory, and lost in the end"},
-		{"runtime space", d.config.RuntimeDir, spaceForRuntime, "free some: until then a session may be left if ilod is killed"},
+		{"disk space", d.config.DiskDir(), cache.SpaceToOpen, "free some space: until then the cache is in memory only"},
+		{"runtime space", d.config.RuntimeDir, spaceForRuntime, "free some space: until then a killed ilod may leave a session"},
 	} {
 		if s.dir == "" {
-			d.skip(s.check, "--nocache does without")
+			d.skip(s.check, "--nocache needs none")
 			continue
 		}
 		free, total, err := platform.DiskSpace(nearest(s.dir))
@@ -98,7 +98,7 @@ func (d *doctor) space() {
 		case err != nil:
 			d.skip(s.check, err.Error())
 		case total == 0:
-			d.skip(s.check, "the file system does not tell its size")
+			d.skip(s.check, "the file system does not report its size")
 		case free < s.needed:
 			d.trouble(s.check, s.remedy, fmt.Errorf("%s: %d MiB free of %d MiB, ilod wants %d MiB", s.dir, free>>20, total>>20, s.needed>>20))
 		default:
@@ -116,7 +116,7 @@ func (d *doctor) closedCache() {
 	case d.barred != "":
 		d.skip("cache", "another process may have it")
 	case errors.Is(err, fs.ErrPermission):
-		d.skip("cache", "this user cannot look at it")
+		d.skip("cache", "this user cannot read it")
 	case err == nil:
 		d.ok("cache", "%d KiB on disk", bytes>>10)
 	case errors.Is(err, cache.ErrUnclean):
@@ -124,6 +124,6 @@ func (d *doctor) closedCache() {
 	case errors.Is(err, fs.ErrNotExist):
 		d.ok("cache", "empty")
 	default:
-		d.trouble("cache", "none needed; the next command begins a new one. If this comes back, examine the disk", fmt.Errorf("the files are damaged: %w", err))
+		d.trouble("cache", "nothing to do: the next command begins a new one. If this happens again, check the disk", fmt.Errorf("the files are damaged: %w", err))
 	}
 }

@@ -76,13 +76,13 @@ func TestDoctorHost(t *testing.T) {
 		"healthy":      {module, nil, 0, `^ok       hpilo module     loaded, version 1\.5\.0, max_ccb 16$`},
 		"machine":      {map[string]string{"sys/class/dmi/id/sys_vendor": "HPE", "sys/class/dmi/id/product_name": "ProLiant DL360 Gen10"}, nil, 0, `^ok       machine          HPE ProLiant DL360 Gen10$`},
 		"function":     {iloFunction("0x3381"), nil, 0, `^ok       PCI function     0000:01:00\.2 is 103c:3307, subsystem 103c:3381, without driver$`},
-		"auxiliary":    {iloFunction("0x1979"), none(chif.ModuleWithoutDevice), 34, `^problem  PCI function     .*subsystem 103c:1979, which hpilo leaves alone; remedy: use this iLO over the network$`},
+		"auxiliary":    {iloFunction("0x1979"), none(chif.ModuleWithoutDevice), 34, `^problem  PCI function     .*subsystem 103c:1979, which the hpilo driver does not support; remedy: use this iLO over the network$`},
 		"virtual":      {nil, none(chif.VirtualMachine), 34, `^problem  machine          .*; remedy: run on the hypervisor's host`},
 		"no function":  {nil, none(chif.NoFunction), 34, `^problem  PCI function     .*; remedy: on an iLO 7 use Redfish over the virtual NIC`},
 		"virtual NIC":  {nil, none(chif.NoFunction), 0, `^skip     virtual NIC      no address in 16\.1\.15\.0/30$`},
 		"no module":    {nil, none(chif.NoModule), 34, `^problem  hpilo module     .*; remedy: run 'modprobe hpilo'`},
 		"blocked":      {map[string]string{"etc/modprobe.d/x.conf": "blacklist hpilo"}, none(chif.NoModule), 34, `; remedy: remove 'blacklist hpilo' in /etc/modprobe.d/x.conf, then run 'modprobe hpilo'$`},
-		"not packaged": {map[string]string{"proc/sys/kernel/osrelease": "6.8.0-31", "lib/modules/6.8.0-31/modules.dep": "x.ko:"}, none(chif.NoModule), 34, `; remedy: install hpilo\.ko of kernel 6\.8\.0-31: linux-modules-extra`},
+		"not packaged": {map[string]string{"proc/sys/kernel/osrelease": "6.8.0-31", "lib/modules/6.8.0-31/modules.dep": "x.ko:"}, none(chif.NoModule), 34, `; remedy: install hpilo\.ko of kernel 6\.8\.0-31; it is in linux-modules-extra`},
 		"no iLO":       {module, none(chif.ModuleWithoutDevice), 34, `^problem  hpilo module     .*; remedy: on an iLO 7 use Redfish`},
 		"no nodes":     {module, none(chif.NoNodes), 34, `^problem  nodes            .*; remedy: in a container, hand in /dev/hpilo`},
 		"no directory": {nil, none(chif.NoDirectory), 34, `^problem  nodes            .*; remedy: correct the device path`},
@@ -183,7 +183,7 @@ func TestDoctorService(t *testing.T) {
 	}
 	step(false, 0, `^skip     service          there is no systemd here$`)
 	file("run/systemd/system/x", "y")
-	step(false, 0, `^ok       service          not installed; commands do without; remedy: install ilod's package if an agent is wanted$`)
+	step(false, 0, `^ok       service          not installed; commands work without it; remedy: install ilod's package if an agent is wanted$`)
 	file("lib/systemd/system/ilod.service", "x")
 	step(false, 0, `^ok       service          .*/ilod\.service, not enabled; remedy: run 'systemctl enable --now ilod' if`)
 	file("etc/systemd/system/multi-user.target.wants/ilod.service", "x")
@@ -201,10 +201,10 @@ func TestDoctorClock(t *testing.T) {
 		code int
 		want string
 	}{
-		"Sat, 21 Nov 2026 20:00:59 GMT": {0, `^ok       clock            the iLO's is that of this host$`},
+		"Sat, 21 Nov 2026 20:00:59 GMT": {0, `^ok       clock            the iLO's clock agrees with this host's$`},
 		"Sat, 21 Nov 2026 22:00:00 GMT": {255, `^problem  clock            the iLO's is 2h0m0s ahead of this host's: 2026-11-21T22:00:00Z; remedy: see 'date' and `},
 		"Wed, 21 Nov 2001 20:00:00 GMT": {255, `the iLO's is 9131 days behind this host's: `},
-		"":                              {0, `^skip     clock            the iLO does not tell its time$`},
+		"":                              {0, `^skip     clock            the iLO does not report its time$`},
 	} {
 		d := newDoctor(t, nil)
 		d.clock(date, now)
@@ -224,8 +224,8 @@ func TestDoctorOpenCache(t *testing.T) {
 		code int
 		want string
 	}{
-		`{"store":{"fallback":"no space left"}}`:        {255, `^problem  cache            in memory: no space left; remedy: mend the state directory, then start the agent again$`},
-		`{"store":{"onDisk":true,"damaged":3}}`:         {255, `^problem  cache            3 of its entries were damaged; remedy: none needed, they are read again\.`},
+		`{"store":{"fallback":"no space left"}}`:        {255, `^problem  cache            in memory: no space left; remedy: repair the state directory, then restart the agent$`},
+		`{"store":{"onDisk":true,"damaged":3}}`:         {255, `^problem  cache            3 of its entries were damaged; remedy: nothing to do: they are read again\.`},
 		`{"store":{"entries":7}}`:                       {0, `^ok       cache            7 answers, in memory`},
 		`{"store":{"onDisk":true,"diskBytes":2000000}}`: {0, `^ok       cache            0 answers, 1953 KiB on disk$`},
 		`nonsense`: {255, `^problem  cache            the agent's answer about /ilod/v1/cache: `},
@@ -249,7 +249,7 @@ func TestDoctorAgentState(t *testing.T) {
 		Session: ilosession.Status{LedgerError: "read-only file system", Logins: 3, Refusals: 1},
 	}, device)
 	d.want(t, 0, `^ok       agent session    none; 3 logins, 1 failed$`)
-	d.want(t, 255, `^problem  ledger           read-only file system; remedy: have the agent write to its directories`)
+	d.want(t, 255, `^problem  ledger           read-only file system; remedy: let the agent write to its directories`)
 }
 
 func TestDoctorSilentAgent(t *testing.T) {
@@ -275,9 +275,9 @@ func TestDoctorStaleSocket(t *testing.T) {
 		want string
 	}{
 		"told":       {false, nil, 94, `^problem  agent            no agent is running: .*; remedy: run 'ilod doctor --fix', or start the agent$`},
-		"removed":    {true, nil, 0, `^fixed    agent            .*, which one that died had left, is removed$`},
+		"removed":    {true, nil, 0, `^fixed    agent            removed .*, which a dead agent had left$`},
 		"no lock":    {true, func(d *doctor) error { return os.RemoveAll(d.config.RuntimeDir) }, 255, `^problem  agent            .*; remedy: run as the user whose socket it is$`},
-		"taken over": {true, func(d *doctor) error { return os.Remove(d.config.Socket) }, 0, `^ok       agent            none runs`},
+		"taken over": {true, func(d *doctor) error { return os.Remove(d.config.Socket) }, 0, `^ok       agent            none is running`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDoctor(t, nil)

@@ -91,7 +91,7 @@ func (a *app) credentials(device chif.Device) (*ilosession.Credentials, error) {
 	}
 	if configured.String() != device.String() {
 		a.log.WithFields(logrus.Fields{"device": device.String(), "configured": configured.String()}).
-			Warn("the credentials of the configuration are not used: they are for its device alone")
+			Warn("the configured credentials are not used: they belong to the configured device")
 		return nil, nil
 	}
 	return c, nil
@@ -163,7 +163,7 @@ func (a *app) withEngine(ctx context.Context, f func(context.Context, http.Round
 		return err
 	}
 	if o.Guardian, err = a.startGuardian(o.Host.Identity.BootID); err != nil {
-		log.WithError(err).Warn("killed, this command will leave its session to the next one")
+		log.WithError(err).Warn("if this command is killed, its session stays until ilod runs again")
 	}
 	o.Unlock = func() error {
 		if err := o.Guardian.Close(); err != nil {
@@ -176,7 +176,7 @@ func (a *app) withEngine(ctx context.Context, f func(context.Context, http.Round
 		return err
 	}
 	if err := e.Recover(ctx); err != nil {
-		log.WithError(err).Warn("what an earlier command left cannot be put in order yet")
+		log.WithError(err).Warn("recovery of an earlier command is incomplete; retrying")
 	}
 	err = f(ctx, e)
 	stopping := e.Stop()

@@ -44,7 +44,7 @@ var exitCodes = []exitCode{
 	}},
 	{5, "USER_NOT_ADMIN", "this user may not open an iLO channel",
 		"run as root: whoever can open a channel is the iLO's administrator", is(chif.ErrPermission)},
-	{4, "INVALID_FILE_FORMATTING", "a file is not of the form that the command reads", "see the command's --help", is(errFileForm)},
+	{4, "INVALID_FILE_FORMATTING", "a file does not have the format that the command reads", "see the command's --help", is(errFileForm)},
 	{7, "INVALID_FILE_INPUT", "a file cannot be read or written", "", is(errFile)},
 	{8, "NO_CHANGES_MADE_OR_FOUND", "there is nothing to change, or nothing waits to be changed", "", is(errNoChanges)},
 	{24, "NOTHING_SELECTED", "no type is selected", "give --select TYPE; with an agent, 'ilod select TYPE' remembers it", is(errNothingSelected)},
@@ -64,25 +64,25 @@ var exitCodes = []exitCode{
 	{91, "ILO_SESSION_LIMIT", "the iLO's session table is full",
 		"end a session in the iLO's web interface, or wait for the iLO's idle timeout", is(ilosession.ErrSessionLimit)},
 	{92, "INSTANCE_LOCKED", "another ilod is at work on this host", "wait for it, or raise --timeout", is(platform.ErrLocked)},
-	{93, "NOT_CACHED", "the cache has no answer that is good enough, and --offline forbids to ask the iLO", "leave --offline out", is(errNotCached)},
+	{93, "NOT_CACHED", "the cache has no usable answer, and --offline forbids asking the iLO", "leave --offline out", is(errNotCached)},
 	{94, "NO_AGENT", "no agent is running", "start it: 'ilod agent', or 'systemctl start ilod'", is(errNoAgent)},
-	{95, "CLIENT_SESSION_LIMIT", "there may be no more client sessions with the agent",
+	{95, "CLIENT_SESSION_LIMIT", "the agent has no room for another client session",
 		"end one: 'ilod session end ID'; or raise the maximum: 'ilod limits set'", is(client.ErrSessionLimit)},
 	{96, "CLIENT_SESSION_REQUIRED", "the agent takes no requests without a client session", newSessionHint, is(client.ErrSessionRequired)},
-	{97, "NO_TRANSACTION", "the client session has no open transaction", "'ilod tx begin' opens one", is(client.ErrNoTransaction)},
+	{97, "NO_TRANSACTION", "the client session has no open transaction", "open one with 'ilod tx begin'", is(client.ErrNoTransaction)},
 	{98, "TRANSACTION_OPEN", "the client session has an open transaction already", "see 'ilod tx status'", is(client.ErrTransactionOpen)},
 	{99, "ACTION_IN_TRANSACTION", "an action cannot be undone, so it is not part of a transaction",
-		"'ilod raw --immediate' sends it at once", is(client.ErrAction)},
-	{100, "TRANSACTION_ERRANT", "a write of the transaction was refused, so it was thrown away", "begin again, without that write", is(client.ErrErrant)},
-	{102, "TRANSACTION_PARTLY_ROLLED_BACK", "the commit failed, and not all that it had applied could be undone",
+		"send it at once with 'ilod raw --immediate'", is(client.ErrAction)},
+	{100, "TRANSACTION_ERRANT", "a write was refused, so the transaction was discarded", "begin again, without that write", is(client.ErrErrant)},
+	{102, "TRANSACTION_PARTLY_ROLLED_BACK", "the commit failed, and some of its writes could not be undone",
 		"look at the resources that are not undone", is(client.ErrPartlyRolledBack)},
-	{105, "TRANSACTION_ACCEPTED", "the iLO has accepted all writes, and still works at one", "read the resources later; the result names the iLO's task", is(errAccepted)},
+	{105, "TRANSACTION_ACCEPTED", "the iLO has accepted all writes, and is still working on one", "read the resources later; the result names the iLO's task", is(errAccepted)},
 	{45, "FAILURE_DURING_COMMIT", "commit, set or load failed, and nothing is changed", "", is(errCommit)},
 	{103, "STALE_RESOURCE", "a resource has changed since its write was staged", "look at the resource and begin again", is(client.ErrStale)},
 	{101, "TRANSACTION_ROLLED_BACK", "the commit failed, and nothing is changed", "", is(client.ErrRolledBack)},
 	{32, "INVALID_CREDENTIALS", "the iLO refused the login",
 		"if it requires host authentication, name an account in the credentials-file of ilod.toml; else its session table may be full: wait before you try again", is(ilosession.ErrCredentials)},
-	{104, "PARTLY_READ", "some resources could not be read; the rest is complete", "what could not be read is named; try again later", func(err error) bool {
+	{104, "PARTLY_READ", "some resources could not be read; the rest is complete", "try again later; ilod has named what it could not read", func(err error) bool {
 		_, is := errors.AsType[*partlyError](err)
 		return is
 	}},
@@ -109,7 +109,7 @@ const (
 	general = 255
 )
 
-const newSessionHint = "'ilod session new' makes one"
+const newSessionHint = "make one with 'ilod session new'"
 
 // is claims errors that match one of the targets.
 func is(targets ...error) func(error) bool {
@@ -147,11 +147,11 @@ func classify(err error) (row exitCode, hint string) {
 	case errors.Is(err, selection.ErrFilter):
 		return row, "for example --filter 'Model=HPE*'"
 	case errors.Is(err, selection.ErrAssignment):
-		return row, "for example AssetTag='rack 7'; a value with blanks is quoted"
+		return row, "for example AssetTag='rack 7'; quote a value with blanks"
 	case is(client.ErrHandleStale)(err):
 		return row, "'ilod session use ID' prints a fresh handle; what you know of the server may be out of date"
 	case is(client.ErrSessionExpired, client.ErrSessionTerminated, client.ErrHandle)(err):
-		return row, newSessionHint + "; without ILOD_SESSION and --session there is the default one"
+		return row, newSessionHint + "; without ILOD_SESSION and --session the default one is used"
 	case errors.Is(err, ilosession.ErrMayRemain) && !errors.Is(err, ilosession.ErrNoLogin):
 		return row, "an idle session ends by itself, after 30 minutes unless the iLO is set otherwise"
 	}

@@ -24,8 +24,8 @@ type reading struct {
 }
 
 func (r *reading) flags(flags *pflag.FlagSet) {
-	flags.BoolVar(&r.fresh, "fresh", false, "ask the iLO, whatever the cache has")
-	flags.BoolVar(&r.offline, "offline", false, "do not ask the iLO; take what the cache has, however old")
+	flags.BoolVar(&r.fresh, "fresh", false, "ask the iLO, not the cache")
+	flags.BoolVar(&r.offline, "offline", false, "ask only the cache, however old its answer is")
 	flags.DurationVar(&r.maxAge, "max-age", -1, "ask the iLO if the cache's answer is older than `AGE`")
 	flags.Lookup("max-age").DefValue = ""
 }

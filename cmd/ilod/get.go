@@ -31,20 +31,21 @@ func (a *app) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [PATH...|PROPERTY...]",
 		Short: "Print resources of the iLO, or properties of the selected ones",
-		Long: `Print resources or properties. What begins with "/", "./" or "../" is a PATH.
+		Long: `Print resources or properties. An argument that begins with "/", "./" or "../" is a
+PATH.
 
 The body of a single PATH is printed exactly as the iLO gives it, byte for byte,
-with a newline added only on a terminal. Of several, each is followed by a newline;
-with --json they become one JSON array in the order of the paths, null for one that
-failed. The exit code is that of the first failure. Of a path with a JSON pointer
-behind "#" the part is printed to which that points.
+with a newline added only on a terminal. The bodies of several paths each end with a
+newline. With --json they become one JSON array in the order of the paths, with null
+for a path that failed. The exit code is that of the first failure. A JSON pointer
+behind "#" selects a part of the resource.
 
 A PROPERTY of the selected resources, or of those of --select, is printed as
-Name=Value, with those inside of it indented; with --json as an object, or for
-several resources as an array of them. It may be a path such as Oem/Hpe/PostState.
-Without any all are printed but the reserved ones, for which there is list. What
-cannot be read of several resources is named, and null with --json; the rest is
-printed, and the exit code is 104.`,
+Name=Value, with the properties inside it indented. With --json it is an object, or
+an array of objects for several resources. It may be a path such as
+Oem/Hpe/PostState. Without PROPERTY all are printed but the reserved ones; "list"
+prints those, too. If one of several resources cannot be read, get names it, prints
+the rest (null for it with --json), and exits with code 104.`,
 		Example: `  ilod get /redfish/v1/Systems/1/
   ilod get '/redfish/v1/Systems/1/#/ProcessorSummary/Model'
   ilod get '/redfish/v1/Chassis/?$expand=.' --jq '.Members[].Model' --raw
@@ -58,7 +59,7 @@ printed, and the exit code is 104.`,
 		},
 	}
 	s.flags(cmd.Flags())
-	cmd.Flags().BoolVar(&recursive, "recursive", false, "print each resource together with all below it")
+	cmd.Flags().BoolVar(&recursive, "recursive", false, "print each resource and everything below it")
 	cmd.Flags().BoolVar(&writable, "noreadonly", false, "print only properties that can be written")
 	return cmd
 }
@@ -132,7 +133,7 @@ func (a *app) watchReads(ctx context.Context, rt http.RoundTripper, paths []*url
 func (a *app) getProperties(cmd *cobra.Command, s *selecting, properties []string, recursive, writable bool) error {
 	switch i := slices.IndexFunc(properties, isPath); {
 	case i >= 0:
-		return &usageError{fmt.Sprintf("%q is a path, and other resources are selected", properties[i]), "give one of both"}
+		return &usageError{fmt.Sprintf("%q is a path, and other resources are selected", properties[i]), "give paths, or a selection with properties"}
 	case recursive:
 		return &usageError{"--recursive is for paths", "ilod get --recursive /redfish/v1/Systems/1/"}
 	case writable && len(properties) > 0:

@@ -21,25 +21,25 @@ func (a *app) healthCommand() *cobra.Command {
 	var exitCode bool
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Say how the server is",
-		Long: `Print the state of the server on one screen, from the cached tree: each part with
-its state, what is not well by name, temperatures with the sensor closest to its
-limit, firmware and licence of the iLO, and the last critical entries of the
-Integrated Management Log. The worst state is that of the whole; entries of the
-log do not count, and network links that are down only if the iLO's own state of
-the server counts them. Data of the cache are as old as the second line says at most;
---fresh asks the iLO. With --json all figures are printed, one line for a report.
+		Short: "Show the state of the server",
+		Long: `Print the state of the server on one screen, from the cached tree: the state of each
+part, the names of parts that are not OK, the sensor closest to its limit, firmware
+and licence of the iLO, and the last critical entries of the Integrated Management
+Log. The server's state is that of its worst part. Entries of the log do not count.
+Network links that are down count only if the iLO counts them in its own state of
+the server. The second line says how old the oldest value is; --fresh asks the iLO.
+With --json each report is one line with all figures.
 
-With --watch a report is made every 5 seconds, or as often as it says: in place
-on a terminal, one after the other elsewhere, until a signal ends it, which is no
-error. Without agent this holds the iLO for all that time: other commands wait.
+--watch repeats the report every 5 seconds, or at the interval that you give, until
+a signal ends it; that is not an error. A terminal shows it in place. Without an
+agent, --watch keeps the iLO for itself all the time, and other commands wait.
 
-Times are those of this host's time zone. What could not be read is named, and its
-part is Unknown; if nothing could be read there is no report.
+Times are in this host's time zone. Health names what it could not read, and shows
+that part as Unknown. If it could read nothing, there is no report.
 
-The exit code is 0 when a report was made. With --exit-code it is, as monitoring
-plugins have it, that of the last report: 0 OK, 1 Warning, 2 Critical, 3 unknown
-or no report. Colours are for terminals, and not with NO_COLOR.`,
+The exit code is 0 if a report was made. With --exit-code it follows monitoring
+plugins and tells the state in the last report: 0 OK, 1 Warning, 2 Critical, 3
+unknown or no report. Only terminals get colours, and none if NO_COLOR is set.`,
 		Example: "  ilod health\n  ilod health --watch=10s\n  ilod health --exit-code --json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,7 +67,7 @@ or no report. Colours are for terminals, and not with NO_COLOR.`,
 	cmd.Flags().DurationVar(&watch, "watch", 0, "make a report every `INTERVAL`, 5s if none is given")
 	cmd.Flags().Lookup("watch").DefValue = ""
 	cmd.Flags().Lookup("watch").NoOptDefVal = "5s"
-	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "let the exit code be the server's state")
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "make the exit code report the server's state")
 	return cmd
 }
 

@@ -22,9 +22,9 @@ const maxProblems = 5
 
 // render writes a report: 80 columns and 24 lines if all is well.
 func (s *screen) render(r *health.Report) string {
-	age := "all of it new"
+	age := "all of it fresh"
 	if r.Age > 0 {
-		age = fmt.Sprintf("the oldest datum %s before", time.Duration(r.Age)*time.Second)
+		age = fmt.Sprintf("the oldest value %s older", time.Duration(r.Age)*time.Second)
 	}
 	s.line("", "%s", join(", ", r.System.Model, r.System.SerialNumber, r.System.HostName))
 	s.line(r.State, "%s, read at %s, %s", r.State, r.Time.Local().Format(time.DateTime+" MST"), age)

@@ -80,7 +80,7 @@ func TestHealthScreenUnwell(t *testing.T) {
 	}
 	got := new(screen).render(&r)
 	want := `
-Critical, read at ` + r.Time.Local().Format(time.DateTime+" MST") + `, the oldest datum 1m15s before
+Critical, read at ` + r.Time.Local().Format(time.DateTime+" MST") + `, the oldest value 1m15s older
 
 temperatures    Critical       2  nearest to a limit: 45 of 42 °C, Inlet
                 Critical          Inlet: 45 °C, critical at 42 °C

@@ -20,9 +20,9 @@ func (a *app) ilosessionsCommand() *cobra.Command {
 	}
 	list := &cobra.Command{
 		Use: "list", Short: "Print the table", Args: noArguments,
-		Long: `Print the iLO's table of sessions: whose they are, of what kind, for how long they
-exist and for how long they were not used, by the iLO's clock. Those of ilod are
-marked: "ours", and "current" for the one in use.`,
+		Long: `Print the iLO's table of sessions: the owner of each, its kind, its age and its idle
+time, by the iLO's clock. Sessions of ilod are marked "ours", and the one in use
+"current".`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.withILO(cmd.Context(), a.listILOSessions) },
 	}
 	show := &cobra.Command{
@@ -40,9 +40,9 @@ marked: "ours", and "current" for the one in use.`,
 	var dryRun bool
 	terminate := &cobra.Command{
 		Use: "terminate ID", Short: "End a session of another host program", Args: oneID,
-		Long: `End one session on the iLO and print what it was. Only sessions opened over a host
-channel can be ended, never those of people and consoles. The table is read anew
-just before, and the result is verified.`,
+		Long: `End one session on the iLO and print it. Only sessions that were opened over a host
+channel can be ended, never those of people and consoles. The command reads the table
+again just before, and checks the result.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				e, err := clientOf(rt).TerminateILOSession(ctx, args[0], dryRun)
@@ -53,7 +53,7 @@ just before, and the result is verified.`,
 			})
 		},
 	}
-	terminate.Flags().BoolVar(&dryRun, "dry-run", false, "check everything and end nothing")
+	terminate.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, but end nothing")
 	cmd.AddCommand(list, show, terminate)
 	return cmd
 }

@@ -16,10 +16,10 @@ import (
 func (a *app) infoCommand() *cobra.Command {
 	var s selecting
 	cmd := &cobra.Command{
-		Use: "info [PROPERTY...]", Short: "Print what is known of properties: type, allowed values, help",
+		Use: "info [PROPERTY...]", Short: "Explain properties: type, allowed values, help",
 		Long: `Print what the iLO's schemas and registries say about properties of the selected
-resources: the type, whether it is read-only, the values allowed, and a help text.
-Without PROPERTY print their names.`,
+resources: type, whether read-only, allowed values, and a help text. Without PROPERTY,
+print the names of all.`,
 		Example: "  ilod info BootMode --select Bios.\n  ilod info --select Bios.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSelected(cmd, &s, args, func(ctx context.Context, found *selection.Selected) error {

@@ -73,7 +73,7 @@ func (a *app) filter(ctx context.Context, w io.Writer, r io.Reader) error {
 		case err == io.EOF:
 			return nil
 		case err != nil:
-			return &usageError{fmt.Sprintf("--jq: what there is to print is not JSON: %v", err), "leave --jq out"}
+			return &usageError{fmt.Sprintf("--jq: the output is not JSON: %v", err), "leave --jq out"}
 		}
 		// An expression may take for ever.
 		limited, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), errOverdue)
@@ -83,7 +83,7 @@ func (a *app) filter(ctx context.Context, w io.Writer, r io.Reader) error {
 		switch {
 		case err == nil:
 		case overdue:
-			return &usageError{fmt.Sprintf("--jq %s: it has no end, or none within --timeout", a.query.text), "raise --timeout"}
+			return &usageError{fmt.Sprintf("--jq %s: it did not end within --timeout", a.query.text), "raise --timeout"}
 		default:
 			return signalled(ctx, err)
 		}
@@ -101,7 +101,7 @@ func (q *query) print(w io.Writer, results gojq.Iter) error {
 			if halt, ok := errors.AsType[*gojq.HaltError](err); ok && halt.Value() == nil {
 				return nil
 			}
-			return &usageError{fmt.Sprintf("--jq %s: %v", q.text, err), "see what it is about with --jq ."}
+			return &usageError{fmt.Sprintf("--jq %s: %v", q.text, err), "see its input with --jq ."}
 		}
 		var text bytes.Buffer
 		if s, ok := v.(string); ok && q.raw {

@@ -38,7 +38,7 @@ func (a *app) limitsCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	set := &cobra.Command{
-		Use: "set NAME=VALUE...", Short: "Set limits, for admins; they outlive the agent",
+		Use: "set NAME=VALUE...", Short: "Set limits (admins only); they survive a restart of the agent",
 		Long: `Set limits of client sessions:
 
   max-sessions           how many there may be; 0: any number
@@ -138,7 +138,7 @@ func readPolicy(s string) (any, error) {
 	case api.Reject, api.OldestIdle, api.Ask:
 		return p, nil
 	}
-	return nil, fmt.Errorf("%q is none of reject, oldest-idle, ask", s)
+	return nil, fmt.Errorf("%q is not one of reject, oldest-idle, ask", s)
 }
 
 // readSwitch reads on or off.

@@ -12,9 +12,9 @@ import (
 func (a *app) listCommand() *cobra.Command {
 	var s selecting
 	cmd := &cobra.Command{
-		Use: "list [PROPERTY...]", Short: "Print properties of the selected resources, those about the resource included",
-		Long: `Print properties of the selected resources as get does, and without PROPERTY all of
-them: the reserved ones, too, such as @odata.type, Id and Links.`,
+		Use: "list [PROPERTY...]", Short: "Print properties of the selected resources, reserved ones included",
+		Long: `Print properties of the selected resources as get does. Without PROPERTY print all of
+them, with reserved ones such as @odata.type, Id and Links.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSelected(cmd, &s, args, func(ctx context.Context, found *selection.Selected) error {
 				return a.printProperties(ctx, found, args, true)
@@ -57,7 +57,7 @@ func (a *app) noteWaiting(ctx context.Context, s *selection.Selected, paths []st
 	for _, x := range s.Found {
 		waiting, err := s.Reader.Waiting(ctx, x, paths)
 		if err != nil { // it is a note, and no more
-			a.log.WithError(err).Info("what waits for a reset is not known")
+			a.log.WithError(err).Info("the settings that wait for a reset could not be read")
 		}
 		for _, d := range waiting {
 			fmt.Fprintf(a.stderr, "waits for a reset of the server: %s=%s\n", oneLine(d.Property), selection.Scalar(d.Pending))

@@ -19,9 +19,10 @@ func (a *app) loadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "load", Short: "Give resources the settings that save has written", Args: noArguments,
 		Long: `Give resources the settings in a file of save, or of ilorest, as one transaction in a
-client session of its own. What is so already, or will be with the next reset of the
-server, is not sent, and what cannot be written is left out and named. So are
-resources that cannot be read; the exit code is 104 then, if all else is done.`,
+client session of its own. Settings that are in effect already, or will be with the
+next reset of the server, are not sent. Load leaves out and names what cannot be
+written, and resources that cannot be read; for those the exit code is 104 if all
+else is done.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			data, err := a.readDocument(file)
 			if err != nil {

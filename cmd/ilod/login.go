@@ -19,10 +19,10 @@ func (a *app) loginCommand() *cobra.Command {
 	s := selecting{reading: reading{maxAge: -1}}
 	cmd := &cobra.Command{
 		Use: "login", Short: "Make sure that there is a client session with the agent",
-		Long: `Make sure that there is a client session with the agent, as it is by itself before
-any other command. Scripts for ilorest begin so. With --ilo the agent logs in to the
-iLO, too, which it does by itself when a request needs that. Without an agent find
-out whether the iLO lets this host in.`,
+		Long: `Make sure that a client session with the agent exists. Other commands do this by
+themselves; scripts for ilorest begin with it. With --ilo the agent also logs in to
+the iLO, as it otherwise does when a request needs it. Without an agent, check
+whether the iLO lets this host in.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 && (len(args) > 1 || args[0] != localURL) {
 				return &usageError{"login: ilod knows the iLO of this host alone", "leave the address out, or use ilorest for iLOs of other hosts"}
@@ -79,9 +79,10 @@ func (a *app) logoutCommand() *cobra.Command {
 	var ilo bool
 	cmd := &cobra.Command{
 		Use: "logout", Short: "End the client session, with its selection and what set has kept", Args: noArguments,
-		Long: `End the client session of the command, with its selection and what set has kept. The
-agent's session with the iLO goes on, for others. With --ilo that ends, too, when the
-requests in flight have; the agent logs in again when a request needs it.`,
+		Long: `End the client session of the command, with its selection and its staged changes. The
+agent keeps its session with the iLO for other clients. With --ilo the agent logs out
+of the iLO, too, after the requests in flight. It logs in again when a request needs
+it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				if ilo {
@@ -96,7 +97,7 @@ requests in flight have; the agent logs in again when a request needs it.`,
 				return err
 			})
 			if errors.Is(err, errNoAgent) && a.session == "" {
-				_, err = fmt.Fprintln(a.stderr, "No agent is running, and so there is no session.")
+				_, err = fmt.Fprintln(a.stderr, "No agent is running, so there is no session to end.")
 			}
 			return err
 		},

@@ -21,17 +21,17 @@ func (a *app) metricsCommand() *cobra.Command {
 		Use:   "metrics",
 		Short: "Print the agent's metrics for Prometheus",
 		Long: `Print the metrics of the agent and of the server's health in Prometheus's text
-format. This never waits for the iLO: what was read last is printed, and read anew
-within the minute. The first call has nothing of the server yet.
+format. This never waits for the iLO: it prints what was read last, and the agent
+reads that again within a minute. The first call prints nothing of the server yet.
 
-With --textfile they go into a file for a node exporter, which sees the old file
-or the new one and nothing in between. If the agent does not answer, only
-"ilod_agent_up 0" is left in it, and the exit code says why.`,
+With --textfile the metrics go into a file for a node exporter, which sees either the
+old file or the new one. If the agent does not answer, the file holds only
+"ilod_agent_up 0", and the exit code says why.`,
 		Example: "  ilod agent metrics\n  ilod agent metrics --textfile /var/lib/prometheus/node-exporter/ilod.prom",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file != "" && filepath.Ext(file) != ".prom" {
-				return &usageError{"--textfile is " + file, "node exporters read no files but those that end in .prom"}
+				return &usageError{"--textfile is " + file, "node exporters read only files that end in .prom"}
 			}
 			var text []byte
 			err := a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) (err error) {

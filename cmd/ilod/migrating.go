@@ -25,9 +25,9 @@ const oneHost = "ilod knows the iLO of this host alone: run 'ilod load' on each 
 
 // migratingTopic is the help topic on what is not as with HPE's ilorest.
 func migratingTopic() *cobra.Command {
-	return &cobra.Command{Use: "migrating-from-ilorest", Short: "What is not as with HPE's ilorest", Long: `The commands of HPE's ilorest that work on resources are there with its names,
-options, files and exit codes. Scripts run with the program's name changed, or with
-a link of the name ilorest to ilod, but for this:
+	return &cobra.Command{Use: "migrating-from-ilorest", Short: "Differences from HPE's ilorest", Long: `ilod has those commands of HPE's ilorest that work on resources, with the same names,
+options, files and exit codes. Change the program's name in a script, or make a link
+ilorest to ilod. These are the differences:
 
 Where it works
   Only the iLO of this host, over its channel; --url is refused, unless it is
@@ -37,10 +37,10 @@ Where it works
   ilorest.
 
 Sessions
-  What select selects and set changes is kept by the agent, in the client session;
-  without agent use --select and --commit. login and logout act on the client
-  session; without agent login finds out whether the iLO lets this host in. --logout
-  has no effect: no session is left on the iLO in any case.
+  The agent keeps the selection and the staged changes in the client session; without
+  an agent use --select and --commit. login and logout act on the client session;
+  without an agent login checks whether the iLO lets this host in. --logout has no
+  effect: no session is ever left on the iLO.
 
 Selecting
   A type, the beginning of one (or any part of one, if none begins so), or a path,
@@ -50,16 +50,16 @@ Selecting
   whatever else is there can be selected by its path.
 
 Settings that wait for a reset of the server
-  get and list print the values in effect, of Bios. too, where ilorest prints those
-  that will be; which are to change is said on stderr, and by pending. They do not
-  show what is only staged: status does. save writes what will be, as ilorest does.
+  get and list print the values in effect, also of Bios., where ilorest prints future
+  values; stderr and pending name those that will change. They do not show staged
+  changes; status does. save writes future values, as ilorest does.
 
 Reading
-  Of several properties those that are there are printed, of all resources, and the
-  others are named on stderr; if none is there, that is an error (6). Only data is on
-  stdout. JSON is one object for one resource, else an array; properties are in
-  order of their names. Answers may come from the cache, never older than 10 s for
-  readings and 15 min for settings; --refresh asks the iLO.
+  If some of several properties do not exist, the others are printed, and stderr names
+  the missing ones; if none exists, that is an error (6). Only data is on stdout. JSON
+  is one object for one resource, else an array; properties are sorted by name.
+  Answers may come from the cache, never older than 10 s for readings and 15 min for
+  settings; --refresh asks the iLO.
 
 Writing
   set checks names, types and values with the iLO's schemas and registries, and
@@ -72,10 +72,10 @@ Resetting
   reboot does not wait for three seconds, and asks nobody.
 
 Not there
-  Commands for storage, firmware, accounts and licences: rawget, rawpatch and rawpost
-  reach all of it. --cache-dir is --state-dir, and wants an absolute path. --nologo
-  and --redfish have no effect, nor has --biospassword but for rawpatch and rawput: an
-  iLO 5 or 6 asks for none. There are no --encryption and --debug, and no load -m for
-  several hosts.
+  Commands for storage, firmware, accounts and licences: use rawget, rawpatch and
+  rawpost. --cache-dir is --state-dir, and needs an absolute path. --nologo and
+  --redfish have no effect. --biospassword has one only for rawpatch and rawput: an
+  iLO 5 or 6 asks for none. --encryption, --debug, and load -m for several hosts do
+  not exist.
 `}
 }

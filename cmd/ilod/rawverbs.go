@@ -23,7 +23,7 @@ import (
 // Errors of files that users name.
 var (
 	errFile     = errors.New("the file cannot be used")
-	errFileForm = errors.New("the file is not of the form that the command reads")
+	errFileForm = errors.New("the file does not have the format that the command reads")
 )
 
 // rawOptions are ilorest's for its raw commands.
@@ -37,19 +37,19 @@ func (o *rawOptions) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.response, "response", false, "print the body of the answer, whatever its status")
 	flags.BoolVar(&o.getheaders, "getheaders", false, "print the headers of the answer, as JSON")
 	flags.BoolVar(&o.silent, "silent", false, "do not print the status on stderr")
-	flags.BoolVar(&o.service, "service", false, "has no effect, and is there for scripts")
+	flags.BoolVar(&o.service, "service", false, "has no effect; it is accepted so that ilorest scripts run")
 	_ = flags.MarkHidden("service") // it exists
 	flags.StringVar(&o.headers, "headers", "", "headers of the request: `NAME:VALUE,NAME:VALUE`")
 }
 
 func (a *app) rawVerbs() []*cobra.Command {
 	return []*cobra.Command{
-		a.rawReadCommand("rawget PATH", "GET, as ilorest has it", http.MethodGet),
-		a.rawReadCommand("rawhead PATH", "HEAD, as ilorest has it", http.MethodHead),
-		a.rawReadCommand("rawdelete PATH", "DELETE, as ilorest has it", http.MethodDelete),
-		a.rawWriteCommand("rawpatch FILE", "PATCH from a file, as ilorest has it", http.MethodPatch),
-		a.rawWriteCommand("rawpost FILE", "POST from a file, as ilorest has it", http.MethodPost),
-		a.rawWriteCommand("rawput FILE", "PUT from a file, as ilorest has it", http.MethodPut),
+		a.rawReadCommand("rawget PATH", "GET in the way of ilorest", http.MethodGet),
+		a.rawReadCommand("rawhead PATH", "HEAD in the way of ilorest", http.MethodHead),
+		a.rawReadCommand("rawdelete PATH", "DELETE in the way of ilorest", http.MethodDelete),
+		a.rawWriteCommand("rawpatch FILE", "PATCH from a file in the way of ilorest", http.MethodPatch),
+		a.rawWriteCommand("rawpost FILE", "POST from a file in the way of ilorest", http.MethodPost),
+		a.rawWriteCommand("rawput FILE", "PUT from a file in the way of ilorest", http.MethodPut),
 	}
 }
 
@@ -229,17 +229,17 @@ func (a *app) readBodies(name string) ([]pathBody, error) {
 	if len(bodies) == 2 && bodies[0].path == "path" && bodies[1].path == "body" {
 		one := pathBody{body: bodies[1].body}
 		if err := json.Unmarshal(bodies[0].body, &one.path); err != nil {
-			return nil, fmt.Errorf("%w: %s: path is no string", errFileForm, name)
+			return nil, fmt.Errorf("%w: %s: path is not a string", errFileForm, name)
 		}
 		bodies = []pathBody{one}
 	}
 	for _, b := range bodies {
 		if !strings.HasPrefix(b.path, "/") {
-			return nil, fmt.Errorf("%w: %s: %q is no path", errFileForm, name, b.path)
+			return nil, fmt.Errorf("%w: %s: %q is not a path", errFileForm, name, b.path)
 		}
 	}
 	if len(bodies) == 0 {
-		return nil, fmt.Errorf("%w: %s: there is nothing in it", errFileForm, name)
+		return nil, fmt.Errorf("%w: %s: it is empty", errFileForm, name)
 	}
 	return bodies, nil
 }
@@ -277,7 +277,7 @@ func inOrder(data []byte) (members []pathBody, err error) {
 		return nil, err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("there is something after the document")
+		return nil, errors.New("the document is followed by something else")
 	}
 	return members, nil
 }

@@ -29,7 +29,7 @@ var resetTypes = []resetType{
 	{"PushPowerButton", "ComputerSystem.Reset", "ResetType", "push the power button"},
 	{"Press", "ComputerSystemExt.PowerButton", "PushType", "push the power button, HPE's way"},
 	{"PressAndHold", "ComputerSystemExt.PowerButton", "PushType", "push and hold the power button"},
-	{"ColdBoot", "ComputerSystemExt.SystemReset", "ResetType", "take the power away and boot"},
+	{"ColdBoot", "ComputerSystemExt.SystemReset", "ResetType", "cut the power, then boot"},
 }
 
 // resetOf finds a type of reset by its name, letter case aside.

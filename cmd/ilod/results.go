@@ -15,7 +15,7 @@ func (a *app) resultsCommand() *cobra.Command {
 
 func (a *app) printResults(results []selection.Applied) error {
 	if len(results) == 0 {
-		return fmt.Errorf("%w: the server tells of none at its last reset", errNoChanges)
+		return fmt.Errorf("%w: the server reported none at its last reset", errNoChanges)
 	}
 	if a.json {
 		return a.printJSON(results)

@@ -114,18 +114,18 @@ func (a *app) globalFlags(flags *pflag.FlagSet) {
 	a.config = defaultConfig(defaults)
 	flags.StringVar(&a.configFile, "config", filepath.Join(defaults.Config, "ilod.toml"), "the configuration's `FILE`")
 	flags.StringVar(&a.config.Device, "device", a.config.Device, "the iLO's `ADDRESS`: auto, a directory such as /dev/hpilo, unix:PATH, or on Windows dll:PATH")
-	flags.StringVar(&a.config.StateDir, "state-dir", a.config.StateDir, "where to keep what must survive a boot, in `DIR`")
-	flags.StringVar(&a.config.RuntimeDir, "runtime-dir", a.config.RuntimeDir, "where to keep what must not, in `DIR`")
+	flags.StringVar(&a.config.StateDir, "state-dir", a.config.StateDir, "`DIR` for files that must survive a boot")
+	flags.StringVar(&a.config.RuntimeDir, "runtime-dir", a.config.RuntimeDir, "`DIR` for files that need not survive a boot")
 	flags.StringVar(&a.config.Socket, "socket", "", "the agent's socket, at `PATH`; default: ilod.sock in the directory of --runtime-dir, on Windows the pipe \\\\.\\pipe\\ilod")
-	flags.Var((*positiveDuration)(&a.config.Timeout), "timeout", "`LIMIT` of the work; deleting the session has time of its own")
+	flags.Var((*positiveDuration)(&a.config.Timeout), "timeout", "time `LIMIT` of the work; the deletion of the session is not part of it")
 	flags.StringVar(&a.session, "session", "", "the `HANDLE` of a client session with the agent; better in ILOD_SESSION, since others can see arguments")
 	flags.BoolVarP(&a.json, "json", "j", false, "JSON for programs, errors included")
-	flags.Var(&a.query, "jq", "print what `EXPRESSION` of jq makes of the JSON, one result after the other")
+	flags.Var(&a.query, "jq", "apply the jq `EXPRESSION` to the JSON, and print each result")
 	flags.BoolVar(&a.query.raw, "raw", false, "print strings among the results of --jq without quotes")
-	flags.CountVarP(&a.verbose, "verbose", "v", "say on stderr what is done; twice for more")
+	flags.CountVarP(&a.verbose, "verbose", "v", "log to stderr; give it twice for more")
 	flags.BoolVar(&a.config.Cache.Disabled, "nocache", a.config.Cache.Disabled, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
 	for _, name := range []string{"nologo", "redfish"} {
-		flags.Bool(name, false, "has no effect, and is there for scripts")
+		flags.Bool(name, false, "has no effect; it is accepted so that ilorest scripts run")
 		_ = flags.MarkHidden(name) // it exists
 	}
 	accountFlags(flags)
@@ -188,7 +188,7 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 		a.config.Socket = cmp.Or(a.config.Socket, platform.Pipe)
 	}
 	if a.session != "" && !client.IsHandle(a.session) {
-		return &usageError{"what --session or ILOD_SESSION has is not a handle", "ilod session new"}
+		return &usageError{"--session or ILOD_SESSION does not hold a handle", "ilod session new"}
 	}
 	return a.config.Validate()
 }

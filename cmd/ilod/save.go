@@ -19,10 +19,10 @@ func (a *app) saveCommand() *cobra.Command {
 	var file, several string
 	cmd := &cobra.Command{
 		Use: "save", Short: "Write the settings of the selected resources to a file", Args: noArguments,
-		Long: `Write to a file what of the selected resources can be written, for load. Of settings
-that wait for a reset of the server it has these. The file has ilorest's form. What
-cannot be read is left out, and named here and in the comments of the file; the exit
-code is 104 then.`,
+		Long: `Write the writable properties of the selected resources to a file for load. Settings
+that wait for a reset of the server are saved as they will be. The file has
+ilorest's format. What cannot be read is left out, and is named here and in the
+comments of the file; the exit code is 104 then.`,
 		Example: "  ilod save --select Bios. -f bios.json\n  ilod save --multisave Bios.,ComputerSystem.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			selectors := []string{s.text}

@@ -19,11 +19,11 @@ func (a *app) selectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "select [TYPE]",
 		Short: "Select resources by type for the commands that follow",
-		Long: `Select resources for get, list, set, info and save, until another type is
-selected or the client session ends. TYPE is the beginning of a type's name: that of
-all types that begin so, or with a dot at its end of that type alone; if none begins
-so, of those that have it anywhere in their names. It can be a path as well, and have
-a JSON pointer to a part behind "#". Without TYPE say what is selected.`,
+		Long: `Select resources for get, list, set, info and save, until another type is selected
+or the client session ends. TYPE is the beginning of the name of one or more types;
+with a dot at its end it is the whole name of one. If no name begins with it, it
+matches anywhere in a name. TYPE can also be a path, with a JSON pointer to a part
+behind "#". Without TYPE, print the selection.`,
 		Example: "  ilod select ComputerSystem.\n  ilod select Drive. --filter MediaType=SSD\n  ilod select /redfish/v1/Systems/1/",
 		Args:    atMostOne("a type or a path", "see 'ilod types'"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,7 +47,7 @@ a JSON pointer to a part behind "#". Without TYPE say what is selected.`,
 				return partly(found.Reader)
 			})
 			if errors.Is(err, errNoAgent) {
-				return fmt.Errorf("%w, and without one nothing is remembered: give --select to each command", err)
+				return fmt.Errorf("%w, and only an agent remembers a selection: give --select to each command", err)
 			}
 			return err
 		},

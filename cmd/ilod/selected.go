@@ -43,7 +43,7 @@ type selecting struct {
 }
 
 func (s *selecting) flags(flags *pflag.FlagSet) {
-	flags.Bool("logout", false, "has no effect, since no session is left, and is there for scripts")
+	flags.Bool("logout", false, "has no effect: no session is ever left; it is accepted so that ilorest scripts run")
 	_ = flags.MarkHidden("logout") // it exists
 	flags.StringVar(&s.text, "select", "", "resources of `TYPE`, such as ComputerSystem., or a path, instead of the selected ones (also --selector)")
 	s.narrowing(flags)
@@ -83,7 +83,7 @@ func (s *selecting) selector(text string) (selector selection.Selector, err erro
 func (a *app) withSelected(cmd *cobra.Command, s *selecting, properties []string, f func(context.Context, *selection.Selected) error) error {
 	for _, p := range properties {
 		if p != "." && strings.HasSuffix(p, ".") {
-			return &usageError{fmt.Sprintf("%q is a type, where a property is wanted", p), "--select " + p}
+			return &usageError{fmt.Sprintf("%q is a type, but a property is expected", p), "--select " + p}
 		}
 	}
 	if err := s.check(); err != nil {

@@ -14,7 +14,7 @@ import (
 func (a *app) serverInfoCommand() *cobra.Command {
 	var absent bool
 	wanted := map[string]*bool{}
-	cmd := readerCommand(a, "serverinfo", "Print what the server consists of", func(reader *selection.Reader, ctx context.Context) ([]selection.Section, error) {
+	cmd := readerCommand(a, "serverinfo", "Print the parts of the server", func(reader *selection.Reader, ctx context.Context) ([]selection.Section, error) {
 		names := slices.DeleteFunc(selection.Sections(), func(name string) bool { return !*wanted[name] })
 		if len(names) == 0 {
 			names = selection.Sections()
@@ -22,9 +22,9 @@ func (a *app) serverInfoCommand() *cobra.Command {
 		return reader.Inventory(ctx, names, absent)
 	}, a.printInventory)
 	for _, name := range selection.Sections() {
-		wanted[name] = cmd.Flags().Bool(name, false, "only this, and what else is named so")
+		wanted[name] = cmd.Flags().Bool(name, false, "only this, and other parts that are named")
 	}
-	cmd.Flags().BoolVar(&absent, "showabsent", false, "tell of absent components, too")
+	cmd.Flags().BoolVar(&absent, "showabsent", false, "include absent components")
 	return cmd
 }
 

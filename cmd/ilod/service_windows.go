@@ -60,7 +60,7 @@ the same for anybody.`,
 		sub("stop", "Stop the service and wait until its session is deleted", "", func(ctx context.Context) error {
 			return platform.StopService(ctx, serviceName)
 		}),
-		sub("status", "Say what the service does", "", func(context.Context) error { return a.serviceStatus() }),
+		sub("status", "Show the state of the service", "", func(context.Context) error { return a.serviceStatus() }),
 	)
 	return []*cobra.Command{cmd}
 }
@@ -86,7 +86,7 @@ func (a *app) installService(cmd *cobra.Command) error {
 	}
 	warning, err := platform.InstallService(serviceName, "ilod: iLO agent", serviceDescription, program, args...)
 	if warning != nil {
-		a.log.WithError(warning).Warn("the service is installed without all that it could have")
+		a.log.WithError(warning).Warn("the service is installed, but some of its options could not be set")
 	}
 	return err
 }

@@ -44,7 +44,7 @@ handle is a secret.`,
 		a.agentOnly("end [ID]", "End a client session of yours, or the one in use", atMost(oneSession), endSession),
 		a.agentOnly("terminate ID", "End anybody's client session", oneSession, endSession),
 		a.agentOnly("terminate-user NAME", "End all client sessions of a user", oneUser, a.endSessionsOf),
-		a.agentOnly("rotate-key", "Make every handle invalid, and leave the client sessions", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+		a.agentOnly("rotate-key", "Make all handles invalid, and keep the client sessions", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
 			return c.RotateKey(ctx)
 		}),
 	)
@@ -123,7 +123,7 @@ func (a *app) sessionSetCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&reset, "default", false, "instead of VALUE: back to the default")
+	cmd.Flags().BoolVar(&reset, "default", false, "set the default, instead of VALUE")
 	return cmd
 }
 

@@ -24,11 +24,11 @@ func (a *app) setCommand() *cobra.Command {
 		Use:   "set PROPERTY=VALUE...",
 		Short: "Change properties of the selected resources, with the next commit",
 		Long: `Change properties of all selected resources that have them. The change is checked,
-and kept in the transaction of the client session until commit; status prints what is
-kept. Without an agent nothing can be kept, and --commit must be given.
+and staged in the transaction of the client session until commit; status prints what
+is staged. Without an agent nothing can be staged: give --commit.
 
-A VALUE is read as the property's type wants it; null, numbers, objects and arrays
-are written as in JSON.`,
+The property's type decides how VALUE is read. Write null, numbers, objects and
+arrays as in JSON.`,
 		Example: "  ilod set AssetTag='rack 7' --select ComputerSystem. --commit\n  ilod set Boot/BootSourceOverrideTarget=Pxe Boot/BootSourceOverrideEnabled=Once",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -63,7 +63,7 @@ are written as in JSON.`,
 				return err
 			})
 			if !commit && errors.Is(err, errNoAgent) {
-				return fmt.Errorf("%w, and without one nothing is kept until a commit: give --commit", err)
+				return fmt.Errorf("%w, and only an agent keeps changes until a commit: give --commit", err)
 			}
 			return err
 		},
@@ -110,7 +110,7 @@ func (a *app) keep(ctx context.Context, rt http.RoundTripper, patches []selectio
 		if err := stage(ctx, c, operation); err != nil {
 			if begins { // an errant transaction is good for nothing
 				if _, rollback := c.Rollback(ctx); rollback != nil {
-					a.log.WithError(rollback).Warn("the transaction is left")
+					a.log.WithError(rollback).Warn("the transaction could not be rolled back")
 				}
 			}
 			return err

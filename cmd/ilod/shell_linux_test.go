@@ -78,7 +78,7 @@ func TestShell(t *testing.T) {
 	x.types(t, "raw PATCH . --data '{\"AssetTag\":\"s3cret\"}'\r", `{"staged":1,`)
 	fmt.Fprint(x, ctrlD)
 	x.ends(t, 0, "ended by a signal (interrupt)")
-	for _, text := range []string{`"A quoted name" is a property`, "batch cannot be run here", "a quote ' has no end", "SessionTerminated", "there is another client session now"} {
+	for _, text := range []string{`"A quoted name" is a property`, "batch cannot be run here", "a quote ' has no end", "SessionTerminated", "the client session is a new one"} {
 		if !strings.Contains(x.stderr.String(), text) {
 			t.Errorf("%q is not in %s", text, &x.stderr)
 		}

@@ -16,9 +16,9 @@ import (
 func (a *app) stopCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "stop", Short: "Stop the agent and wait until it has ended", Args: noArguments,
-		Long: `Have the agent stop that listens on the socket: it finishes what it is doing,
-deletes its session on the iLO and ends. The command waits for that. An admin of
-the agent may do this, and the user whose process it is.`,
+		Long: `Ask the agent on the socket to stop. It finishes its work, deletes its session on the
+iLO, and ends. The command waits for that. Admins of the agent may do this, and the
+user who runs it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.bounded(cmd.Context(), a.stopAgent)
 		},
@@ -53,7 +53,7 @@ func (a *app) stopAgent(ctx context.Context) error {
 	// An open connection would delay its end.
 	client.close()
 	if process == nil {
-		fmt.Fprintln(a.stderr, "ilod: the agent was asked to stop; from here it cannot be seen when it has ended")
+		fmt.Fprintln(a.stderr, "ilod: the agent was asked to stop; its end cannot be seen from here")
 		return nil
 	}
 	if err := process.Wait(ctx); err != nil {

@@ -23,9 +23,9 @@ func (a *app) txCommand() *cobra.Command {
 		Use:   "tx",
 		Short: "Transactions: writes that are sent together",
 		Long: `Between "tx begin" and "tx commit" the writes of a client session are checked and
-kept. A commit sends them in order; if one fails, those before it are undone as
-far as the iLO lets them, and the result says truthfully which. Reads do not see
-what is kept. Actions cannot be undone: raw --immediate sends them at once.`,
+staged. A commit sends them in order. If one fails, those before it are undone as far
+as the iLO allows, and the result says which. Reads do not see staged writes. Actions
+cannot be undone: raw --immediate sends them at once.`,
 		Example: `  ilod tx begin
   ilod raw PATCH /redfish/v1/Systems/1/ --data '{"AssetTag":"rack 7"}'
   ilod tx diff
@@ -81,9 +81,9 @@ own:
 
   {"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/","body":{"AssetTag":"rack 7"}}]}
 
-With --needed, PATCHes and PUTs that are run again change nothing; a POST is sent
-each time. What the commit changed is printed with the result, in JSON as "changes";
-the result is "unchanged" if that is nothing.`,
+With --needed, a PATCH or PUT that would change nothing is not sent; a POST is always
+sent. The result lists what the commit changed, in JSON as "changes". It is
+"unchanged" if nothing was.`,
 		Example: `  ilod tx run --dry-run operations.json
   ilod tx run operations.json
   ilod tx run --needed --json - <operations.json`,

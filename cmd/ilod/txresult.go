@@ -88,7 +88,7 @@ func (a *app) acknowledge(ctx context.Context, c *client.Client, r api.Result) {
 		return
 	}
 	if err := c.Acknowledge(ctx, r.ID); err != nil {
-		a.log.WithError(err).Warn("the agent will report the commit once more")
+		a.log.WithError(err).Warn("the agent will report this commit again")
 	}
 }
 
@@ -101,7 +101,7 @@ func (a *app) printResult(r api.Result) error {
 		text += ", after a crash"
 	}
 	if r.Reset.Any() {
-		text += "; " + r.Reset.String() + " must be reset to make it effective"
+		text += "; " + r.Reset.String() + " must be reset for the change to take effect"
 	}
 	if _, err := fmt.Fprintln(a.stdout, oneLine(text)); err != nil || len(r.Writes) == 0 {
 		return err
@@ -142,7 +142,7 @@ func noteOf(w api.Done) string {
 }
 
 // errAccepted is a commit whose end is not known, because the iLO still works at it.
-var errAccepted = errors.New("the iLO has accepted the writes, and what it has made of them does not show yet")
+var errAccepted = errors.New("the iLO has accepted the writes; their effect does not show yet")
 
 // whole fails with errAccepted if the iLO is not done.
 func whole(r api.Result) error {

@@ -34,11 +34,11 @@ func (a *app) readOperations(name string) ([]operation, error) {
 	strict.DisallowUnknownFields()
 	if err = strict.Decode(&file); err == nil {
 		if _, more := strict.Token(); more != io.EOF {
-			err = errors.New("there is something after the document")
+			err = errors.New("the document is followed by something else")
 		}
 	}
 	if e, other := errors.AsType[*json.UnmarshalTypeError](err); other {
-		err = fmt.Errorf("the JSON %s at byte %d is not what belongs there", e.Value, e.Offset)
+		err = fmt.Errorf("the JSON %s at byte %d does not belong there", e.Value, e.Offset)
 	}
 	if err != nil {
 		return nil, &usageError{fmt.Sprintf("%s: %v", name, err), "see 'ilod tx run --help'"}
@@ -55,7 +55,7 @@ func (o *operation) check() error {
 	o.Method = strings.ToUpper(o.Method)
 	takesBody := methods[o.Method]
 	if !takesBody && o.Method != http.MethodDelete {
-		return fmt.Errorf("method %q is none of DELETE, PATCH, POST, PUT", o.Method)
+		return fmt.Errorf("method %q is not one of DELETE, PATCH, POST, PUT", o.Method)
 	}
 	switch {
 	case takesBody && o.Body == nil:

@@ -20,6 +20,6 @@ func (a *app) typesCommand() *cobra.Command {
 		slices.Sort(types)
 		return a.printList(slices.Compact(types))
 	})
-	cmd.Flags().BoolVar(&full, "fulltypes", false, "with what tells the version")
+	cmd.Flags().BoolVar(&full, "fulltypes", false, "with version numbers")
 	return cmd
 }

@@ -15,7 +15,7 @@ import (
 var errNoAgent = errors.New("no agent is running")
 
 func (a *app) noAgent() error {
-	return fmt.Errorf("%w: nobody listens on %s", errNoAgent, a.config.SocketPath())
+	return fmt.Errorf("%w: no process listens on %s", errNoAgent, a.config.SocketPath())
 }
 
 // withAgent runs f with the agent and nothing else, or with what is held.

@@ -80,7 +80,7 @@ func (r *reader) get(link, directives string, v any) error {
 	link, _, _ = strings.Cut(link, "#")
 	u, err := url.Parse(strings.ReplaceAll(link, " ", "%20"))
 	if err != nil || !strings.HasPrefix(u.Path, "/") {
-		return fmt.Errorf("%q is no link", link)
+		return fmt.Errorf("%q is not a link", link)
 	}
 	u.Scheme, u.Host = "http", "ilo"
 	req, err := http.NewRequestWithContext(r.ctx, http.MethodGet, u.String(), nil)

@@ -60,7 +60,7 @@ func TestMemoryBehindTheVendorsLink(t *testing.T) {
 func TestLinksThatAreNone(t *testing.T) {
 	for _, link := range []string{"x", "http://[::", "%zz", "?x"} {
 		r := small(t, log{"/S/A": `{"Memory":{"@odata.id":"` + link + `"},"Status":{"Health":"OK"}}`, "/": `{"Members":[]}`, "/x": `{"Members":[]}`})
-		if len(r.Problems) != 1 || !strings.HasSuffix(r.Problems[0].Error, " is no link") || part(t, r, "memory").State != health.Unknown {
+		if len(r.Problems) != 1 || !strings.HasSuffix(r.Problems[0].Error, " is not a link") || part(t, r, "memory").State != health.Unknown {
 			t.Errorf("%s: %v", link, r.Problems)
 		}
 	}

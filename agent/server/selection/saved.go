@@ -18,7 +18,7 @@ import (
 )
 
 // ErrSaved: a file is not what Save writes.
-var ErrSaved = errors.New("it is no list of settings by type and path")
+var ErrSaved = errors.New("it is not a list of settings by type and path")
 
 // Saved are the settings of a resource in a file.
 type Saved struct {
@@ -74,12 +74,12 @@ func Load(file []byte) (all []Saved, err error) {
 	var list []map[string]any
 	if err := d.Decode(&list); err != nil {
 		if e, other := errors.AsType[*json.UnmarshalTypeError](err); other {
-			return nil, fmt.Errorf("%w: there is a JSON %s at byte %d, where a list of objects is wanted", ErrSaved, e.Value, e.Offset)
+			return nil, fmt.Errorf("%w: there is a JSON %s at byte %d, but a list of objects is expected", ErrSaved, e.Value, e.Offset)
 		}
 		return nil, fmt.Errorf("%w: %w", ErrSaved, err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%w: there is something after the list", ErrSaved)
+		return nil, fmt.Errorf("%w: the list is followed by something else", ErrSaved)
 	}
 	for _, item := range list {
 		for _, odataType := range slices.Sorted(maps.Keys(item)) {
@@ -88,12 +88,12 @@ func Load(file []byte) (all []Saved, err error) {
 			}
 			paths, isObject := item[odataType].(map[string]any)
 			if !isObject {
-				return nil, fmt.Errorf("%w: %s: there is a JSON %s, where settings by path are wanted", ErrSaved, odataType, typeOf(item[odataType]))
+				return nil, fmt.Errorf("%w: %s: there is a JSON %s, but settings by path are expected", ErrSaved, odataType, typeOf(item[odataType]))
 			}
 			for _, path := range slices.Sorted(maps.Keys(paths)) {
 				settings, isObject := paths[path].(map[string]any)
 				if !strings.HasPrefix(path, "/") || !isObject {
-					return nil, fmt.Errorf("%w: %s: %q is no path with settings", ErrSaved, odataType, path)
+					return nil, fmt.Errorf("%w: %s: %q is not a path with settings", ErrSaved, odataType, path)
 				}
 				all = append(all, Saved{odataType, path, settings})
 			}
