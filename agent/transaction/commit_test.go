@@ -371,6 +371,29 @@ func TestReportSurvives(t *testing.T) {
 	}
 }
 
+// TestNoResultIsMissedThatRecoveryFinds: a client that asks early is told that a commit
+// is under way, and not that there is nothing.
+func TestNoResultIsMissedThatRecoveryFinds(t *testing.T) {
+	f := newFixture(t, redfish.Options{})
+	f.begin()
+	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
+	f.ilo.on(1, "PATCH", "", crash)
+	f.die(func() { _, _ = f.Commit(context.Background(), "s") })
+	if s, err := f.Status("s"); err != ErrCommitting || s.Report != nil {
+		t.Errorf("before the recovery: %v, %+v", err, s.Report)
+	}
+	if s, err := f.Status("another"); err != ErrNone || s.Report != nil {
+		t.Errorf("another session: %v, %+v", err, s.Report)
+	}
+	if err := f.Recover(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := f.Status("s"); !errors.Is(err, ErrNone) || s.Report == nil {
+		t.Errorf("after it: %v, %+v", err, s.Report)
+	}
+	f.told()
+}
+
 // TestJournal: it holds no value that was staged, and its end may be torn off
 // anywhere.
 func TestJournal(t *testing.T) {

@@ -77,6 +77,8 @@ type Manager struct {
 	stats   Stats
 	crashed []*commit // what journals of former processes tell; they have their locks
 
+	recovering map[string]int // by client session: commits that Recover has not finished
+
 	disk   sync.Mutex // of the files that say what is open; taken before mu
 	noting func()     // called before such a file is made; tests let it wait
 
@@ -108,7 +110,7 @@ func New(o Options) (*Manager, error) {
 	o.Log = silent.Unless(o.Log)
 	m := &Manager{
 		o: o, locks: locks{held: map[string]*hold{}},
-		open: map[string]*transaction{}, reports: map[string][]*report{},
+		open: map[string]*transaction{}, reports: map[string][]*report{}, recovering: map[string]int{},
 	}
 	if err := m.readJournals(); err != nil {
 		return nil, err

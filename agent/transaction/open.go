@@ -141,7 +141,8 @@ func (m *Manager) current(session string) (*transaction, error) {
 }
 
 // Status describes the open transaction of a client session. Without one the
-// error is an ErrNone. The oldest Report that waits is there all the same, until it
+// error is an ErrNone, or ErrCommitting as long as Recover has a commit of it to
+// finish. The oldest Report that waits is there all the same, until it
 // is acknowledged or a week old.
 func (m *Manager) Status(session string) (Transaction, error) {
 	m.mu.Lock()
@@ -156,6 +157,9 @@ func (m *Manager) Status(session string) (Transaction, error) {
 		err = t.ended
 	default:
 		s = t.snapshot()
+	}
+	if err != nil && m.recovering[session] > 0 {
+		err = ErrCommitting
 	}
 	s.Report = m.due(session)
 	return s, err

@@ -75,6 +75,7 @@ func (m *Manager) takeOver(name string) {
 		c.release = func() {}
 	}
 	m.crashed = append(m.crashed, c)
+	m.recovering[c.session]++
 	log.WithFields(logrus.Fields{"clientSession": b.Session, "writes": len(b.Steps)}).Warn("a commit was interrupted; the agent finishes or undoes it")
 }
 
@@ -142,6 +143,9 @@ func (c *commit) recover(ctx context.Context) error {
 	c.log(result)
 	c.note(record{End: &result}) // which is the report from now on
 	c.m.report(c.session, &report{result: result, file: c.journal.name, time: c.m.o.Now()})
+	c.m.mu.Lock()
+	c.m.recovering[c.session]--
+	c.m.mu.Unlock()
 	return nil
 }
 
