@@ -372,20 +372,27 @@ func (s *site) againByCommand(what string) {
 	}
 }
 
-// clean must hold after a kill and what makes up for it. A guardian may be in the
-// middle of it.
+// left are the sessions when no guardian is at work at them any more: it also logs in
+// itself, and out again.
+func (s *site) left(what string) (ours, foreign []string) {
+	s.t.Helper()
+	if ours, foreign = s.sessions(); len(ours) > 0 && s.guarded() {
+		s.until(what+": the guardian is done", func() bool { ours, foreign = s.sessions(); return len(ours) == 0 || !s.guarded() })
+	}
+	if len(ours) > 0 { // what it was still to delete may be gone with it
+		ours, foreign = s.sessions()
+	}
+	return ours, foreign
+}
+
+// clean must hold after a kill and what makes up for it.
 func (s *site) clean(what string) {
 	s.t.Helper()
-	ours, _ := s.sessions()
-	if len(ours) > 0 && s.guarded() {
-		s.until(what+": the guardian is done", func() bool { ours, _ = s.sessions(); return len(ours) == 0 || !s.guarded() })
-	}
-	if len(ours) > 0 && s.unsettled() { // by a login that was executed after age
+	if ours, _ := s.left(what); len(ours) > 0 && s.unsettled() { // by a login that was executed after age
 		s.age()
 		s.againByAgent(what)
 	}
-	// What a guardian was still to delete above may be gone with it.
-	ours, foreign := s.sessions()
+	ours, foreign := s.left(what)
 	stats, err := s.ilo.Stats(s.t.Context())
 	if len(ours) > 0 || !slices.Equal(foreign, s.foreign) || err != nil || stats.Redfish.ForeignDeleted > 0 || stats.Redfish.Expired > 0 {
 		s.t.Fatalf("%s: foreign sessions were %q, %v: %s%+v", what, s.foreign, err, s.state(), stats.Redfish)
