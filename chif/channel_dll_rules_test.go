@@ -12,8 +12,8 @@ import (
 )
 
 // TestLibraryOpenFails: after a failed open the handle is closed, if the library made
-// one. Code 2 within a second means that there is no driver; later it means that all
-// channels are taken. A refused ping does not make the open fail.
+// one. Code 2 has two meanings. Within a second: no driver. Later: all channels are
+// taken. A refused ping does not make the open fail.
 func TestLibraryOpenFails(t *testing.T) {
 	for _, c := range []struct {
 		name   string

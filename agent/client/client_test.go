@@ -150,14 +150,14 @@ func TestTransactionOfAClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Stage(ctx, "PATCH", "/redfish/v1/Systems/none/", []byte(`{"AssetTag":"x"}`)); err == nil {
-		t.Fatal("a write of a resource that there is not was staged")
+		t.Fatal("a write to a missing resource was staged")
 	}
 	_, err = c.Commit(ctx)
 	if e, ok := errors.AsType[*client.Error](err); !errors.Is(err, client.ErrErrant) || !ok || e.Result == nil || e.Result.Result != api.RolledBack {
 		t.Errorf("%v: %+v", err, e)
 	}
 	if err := c.Acknowledge(ctx, "nothing"); err == nil {
-		t.Error("a report that there is not was acknowledged")
+		t.Error("a report that does not exist was acknowledged")
 	}
 }
 

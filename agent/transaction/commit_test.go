@@ -371,8 +371,8 @@ func TestReportSurvives(t *testing.T) {
 	}
 }
 
-// TestNoResultIsMissedThatRecoveryFinds: a client that asks early is told that a commit
-// is under way, and not that there is nothing.
+// TestNoResultIsMissedThatRecoveryFinds: a client may ask before the recovery of its commit
+// ends. It is told that a commit is under way. ErrNone would be wrong then.
 func TestNoResultIsMissedThatRecoveryFinds(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
 	f.begin()
