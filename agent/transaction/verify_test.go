@@ -1,12 +1,14 @@
 package transaction
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
+	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 // says is an answer of an iLO that does not keep to what it says.
@@ -515,11 +518,14 @@ func TestNoSecretOnTheDisk(t *testing.T) {
 func TestCommunitiesAreUndone(t *testing.T) {
 	const from = `["public",""]`
 	for _, crashes := range []bool{false, true} {
-		f := newFixture(t, redfish.Options{})
-		f.ilo.do("PATCH", subscriptions+"/1", `{"Oem":{"Hpe":{"ReadCommunities":`+from+`}}}`)
-		if f.ilo.value(subscriptions+"/1", "/Oem/Hpe/ReadCommunities") != from {
-			t.Skip("the simulated iLO has no such property")
+		resources := slices.Clone(smallTree().Resources())
+		at := slices.IndexFunc(resources, func(r tree.Resource) bool { return tree.Key(r.URI) == tree.Key(subscriptions+"/1") })
+		resources[at].Body = append([]byte(`{"Oem":{"Hpe":{"ReadCommunities":`+from+`}},`), bytes.TrimPrefix(resources[at].Body, []byte("{"))...)
+		shown, err := tree.New(resources)
+		if err != nil {
+			t.Fatal(err)
 		}
+		f := newFixture(t, redfish.Options{Tree: shown})
 		f.begin()
 		f.stage("PATCH", subscriptions+"/1", `{"Oem":{"Hpe":{"ReadCommunities":["geheim"]}}}`)
 		f.stage("PATCH", network, `{"HostName":7}`)
