@@ -73,7 +73,12 @@ func TestWindowsInstaller(t *testing.T) {
 	const program = `C:\Program Files\ilod\ilod.exe`
 	serves := func(logins int) {
 		t.Helper()
-		if said := c.must(program, "service", "status"); !strings.HasPrefix(said, "running, process ") {
+		said := c.must(program, "service", "status")
+		for strings.HasPrefix(said, "starting, process ") { // neither the msi nor Wine's 'net start' waits
+			time.Sleep(50 * time.Millisecond)
+			said = c.must(program, "service", "status")
+		}
+		if !strings.HasPrefix(said, "running, process ") {
 			t.Errorf("status: %s", said)
 		}
 		if said := c.must(program, "get", "/redfish/v1/Systems/1/", "--fresh"); !strings.Contains(said, "ProLiant") {
