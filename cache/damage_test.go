@@ -177,10 +177,43 @@ func TestOpeningKilled(t *testing.T) {
 	checkWorks(t, s, o)
 }
 
+// TestDatabaseThatKillsWhoOpensItIsRemoved by the next Open, though it is what was
+// closed, and the warning says why.
+func TestDatabaseThatKillsWhoOpensItIsRemoved(t *testing.T) {
+	o := diskOptions(t, leftBehind(t)["closed"])
+	d := directory(o.Dir)
+	tables, err := filepath.Glob(filepath.Join(d.database(), "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatal(tables, err)
+	}
+	if err := damages["zeroed"](tables[0]); err != nil {
+		t.Fatal(err)
+	}
+	closed, err := d.closed()
+	if err := errors.Join(err, d.setState(closed)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := childProcess(t.Context(), "hold", o.Dir).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("panic")) {
+		t.Fatalf("the child was not killed: %v\n%s", err, out)
+	}
+	var told []error
+	o.Warn = func(_ string, err error) { told = append(told, err) }
+	s := open(t, o)
+	if stats := s.Stats(); !stats.OnDisk || stats.Entries != 0 {
+		t.Errorf("%+v", stats)
+	}
+	if len(told) != 1 || !errors.Is(told[0], errOpening) {
+		t.Errorf("told %v, want %v", told, errOpening)
+	}
+	checkWorks(t, s, o)
+}
+
 // TestDamagedEntry: an entry that is damaged behind the store's back is a miss,
-// dropped and counted, and its neighbours are not harmed.
+// dropped, counted and told, and its neighbours are not harmed.
 func TestDamagedEntry(t *testing.T) {
 	o := diskOptions(t, t.TempDir())
+	var told []error
+	o.Warn = func(_ string, err error) { told = append(told, err) }
 	s := open(t, o)
 	for i := range 3 {
 		key := fmt.Sprint("/", i)
@@ -197,6 +230,7 @@ func TestDamagedEntry(t *testing.T) {
 		"missing": nil,
 	} {
 		before := s.Stats().Damaged
+		told = nil
 		if err := s.Put("/1", document("/1", 1)); err != nil {
 			t.Fatal(err)
 		}
@@ -218,6 +252,9 @@ func TestDamagedEntry(t *testing.T) {
 		}
 		if stats := s.Stats(); stats.Entries != 2 || stats.Damaged != before+1 || !stats.OnDisk {
 			t.Errorf("%s: %+v", name, stats)
+		}
+		if len(told) != 1 || !errors.Is(told[0], errDamaged) {
+			t.Errorf("%s: told %v", name, told)
 		}
 		if n := checkContent(t, s); n != 2 {
 			t.Errorf("%s: %d entries are left", name, n)

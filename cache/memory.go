@@ -25,17 +25,17 @@ func (x *index) reset(limit int64) {
 	*x = index{byKey: map[string]*list.Element{}, order: list.New(), max: limit}
 }
 
-// find returns the entry of key or nil; use makes it the most recently used.
-func (x *index) find(key string, use bool) *entry {
+// find returns the entry of key or nil.
+func (x *index) find(key string) *entry {
 	element := x.byKey[key]
 	if element == nil {
 		return nil
 	}
-	if use {
-		x.order.MoveToBack(element)
-	}
 	return element.Value.(*entry)
 }
+
+// use makes e, which must be there, the most recently used.
+func (x *index) use(e *entry) { x.order.MoveToBack(x.byKey[e.key]) }
 
 // add adds e, whose key must not be there.
 func (x *index) add(e *entry) {

@@ -27,7 +27,7 @@ func TestDamageIsAboutTheEntryThatWasRead(t *testing.T) {
 			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return s.index.find("k", false)
+			return s.index.find("k")
 		}
 		old := put("old")
 		put("new")

@@ -173,10 +173,13 @@ func (s *Store) Get(key string) ([]byte, bool) {
 
 func (s *Store) read(key string, use bool) ([]byte, bool) {
 	s.mu.Lock()
-	e := s.index.find(key, use)
+	e := s.index.find(key)
 	if e == nil {
 		s.mu.Unlock()
 		return nil, false
+	}
+	if use {
+		s.index.use(e)
 	}
 	value, disk := e.value, s.disk
 	s.mu.Unlock()
@@ -199,7 +202,7 @@ func (s *Store) read(key string, use bool) ([]byte, bool) {
 // dropped or replaced meanwhile.
 func (s *Store) forget(e *entry, err error) {
 	s.mu.Lock()
-	lost := s.index.find(e.key, false) == e
+	lost := s.index.find(e.key) == e
 	if lost {
 		s.remove(e)
 	}
@@ -234,7 +237,7 @@ func (s *Store) put(e *entry) error {
 	case s.disk != nil && s.unwritten+e.length > maxUnwritten:
 		return ErrBusy
 	}
-	if old := s.index.find(e.key, false); old != nil {
+	if old := s.index.find(e.key); old != nil {
 		s.remove(old)
 	}
 	s.index.add(e)
@@ -258,7 +261,7 @@ func (s *Store) Drop(keys ...string) {
 	}
 	s.mu.Lock()
 	for _, key := range keys {
-		if e := s.index.find(key, false); e != nil {
+		if e := s.index.find(key); e != nil {
 			s.remove(e)
 		}
 	}

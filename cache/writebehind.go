@@ -59,7 +59,7 @@ func (s *Store) writeBehind(d *disk) {
 		everything, waiting, size := s.clear, s.waiting, s.index.bytes
 		changes := make([]change, 0, len(s.dirty))
 		for key := range s.dirty {
-			changes = append(changes, change{key, s.index.find(key, false)})
+			changes = append(changes, change{key, s.index.find(key)})
 		}
 		s.clear, s.dirty, s.waiting, s.writing = false, map[string]struct{}{}, nil, true
 		s.mu.Unlock()
@@ -72,7 +72,7 @@ func (s *Store) writeBehind(d *disk) {
 		s.mu.Lock()
 		s.writing = false
 		for _, c := range changes {
-			if c.entry != nil && s.disk != nil && s.index.find(c.key, false) == c.entry {
+			if c.entry != nil && s.disk != nil && s.index.find(c.key) == c.entry {
 				c.entry.value = nil
 				s.unwritten -= c.entry.length
 			}
