@@ -66,17 +66,6 @@ func (a *app) rebootCommand() *cobra.Command {
 	}
 }
 
-func (a *app) iloResetCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "iloreset", Short: "Reset the iLO, which leaves the server running", Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				return a.act(ctx, rt, "Manager.", resetType{name: "ForceRestart", action: "Manager.Reset", parameter: "ResetType"})
-			})
-		},
-	}
-}
-
 // reset resets the server.
 func (a *app) reset(ctx context.Context, rt http.RoundTripper, name string) error {
 	t, err := resetOf(name)

@@ -1,25 +1,16 @@
 package main
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/ilod/ilod/agent"
-	"github.com/ilod/ilod/agent/client"
-	"github.com/ilod/ilod/agent/schema"
-	"github.com/ilod/ilod/platform"
 )
 
 // app is what the commands share: the global flags and the standard streams.
@@ -106,126 +97,3 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	a.beginQuery(cmd.Context())
 	return nil
 }
-
-// globalFlags defines the flags that every command has, and sets what they mean by
-// default.
-func (a *app) globalFlags(flags *pflag.FlagSet) {
-	defaults := platform.DefaultDirectories()
-	a.config = defaultConfig(defaults)
-	flags.StringVar(&a.configFile, "config", filepath.Join(defaults.Config, "ilod.toml"), "the configuration's `FILE`")
-	flags.StringVar(&a.config.Device, "device", a.config.Device, "the iLO's `ADDRESS`: auto, a directory such as /dev/hpilo, unix:PATH, or on Windows dll:PATH")
-	flags.StringVar(&a.config.StateDir, "state-dir", a.config.StateDir, "`DIR` for files that must survive a boot")
-	flags.StringVar(&a.config.RuntimeDir, "runtime-dir", a.config.RuntimeDir, "`DIR` for files that need not survive a boot")
-	flags.StringVar(&a.config.Socket, "socket", "", "the agent's socket, at `PATH`; default: ilod.sock in the directory of --runtime-dir, on Windows the pipe \\\\.\\pipe\\ilod")
-	flags.Var((*positiveDuration)(&a.config.Timeout), "timeout", "time `LIMIT` of the work; the deletion of the session is not part of it")
-	flags.StringVar(&a.session, "session", "", "the `HANDLE` of a client session with the agent; better in ILOD_SESSION, since others can see arguments")
-	flags.BoolVarP(&a.json, "json", "j", false, "JSON for programs, errors included")
-	flags.Var(&a.query, "jq", "apply the jq `EXPRESSION` to the JSON, and print each result")
-	flags.BoolVar(&a.query.raw, "raw", false, "print strings among the results of --jq without quotes")
-	flags.CountVarP(&a.verbose, "verbose", "v", "log to stderr; give it twice for more")
-	flags.BoolVar(&a.config.Cache.Disabled, "nocache", a.config.Cache.Disabled, "write nothing outside the directory of --runtime-dir; keep the cache in memory")
-	for _, name := range []string{"nologo", "redfish"} {
-		flags.Bool(name, false, "has no effect; it is accepted so that ilorest scripts run")
-		_ = flags.MarkHidden(name) // it exists
-	}
-	accountFlags(flags)
-}
-
-// flagMistake explains a flag that cannot be read.
-func flagMistake(cmd *cobra.Command, err error) error {
-	if mistake, ok := errors.AsType[*usageError](err); ok { // whose text has no value in it
-		return mistake
-	}
-	text := err.Error()
-	if name, unknown := strings.CutPrefix(text, "unknown flag: "); unknown {
-		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
-		text += schema.Suggest(name, names)
-	}
-	if e, unknown := errors.AsType[*pflag.NotExistError](err); unknown && notThere[e.GetSpecifiedName()] != "" {
-		return &usageError{err.Error(), notThere[e.GetSpecifiedName()]}
-	}
-	return &usageError{text, fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
-}
-
-// unconfigured marks commands that need no configuration.
-const unconfigured = "unconfigured"
-
-// defaultConfig is the configuration without file, environment and flags. The disk
-// of Windows PE is a small one in memory, on which a cache has no business.
-func defaultConfig(d platform.Directories) agent.Config {
-	c := agent.DefaultConfig(d.State, d.Runtime)
-	c.Cache.Disabled = platform.WinPE()
-	return c
-}
-
-// configure reads the configuration file below what flags and environment have
-// set.
-func (a *app) configure(flags *pflag.FlagSet) error {
-	given := map[*pflag.Flag]string{}
-	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Changed {
-			given[f] = f.Value.String()
-		}
-	})
-	_, chosen := given[flags.Lookup("config")]
-	if !chosen {
-		if err := platform.Trust(a.configFile); err != nil {
-			return fmt.Errorf("%w: %w", agent.ErrConfig, err)
-		}
-	}
-	a.config.Device = defaultConfig(platform.DefaultDirectories()).Device
-	if err := a.config.ReadFile(a.configFile, !chosen); err != nil {
-		return err
-	}
-	a.configured = a.config.Device
-	for f, value := range given {
-		if err := f.Value.Set(value); err != nil {
-			return err
-		}
-	}
-	if a.config.RuntimeDir == platform.SystemDirectories().Runtime {
-		a.config.Socket = cmp.Or(a.config.Socket, platform.Pipe)
-	}
-	if a.session != "" && !client.IsHandle(a.session) {
-		return &usageError{"--session or ILOD_SESSION does not hold a handle", "ilod session new"}
-	}
-	return a.config.Validate()
-}
-
-// bindEnvironment gives each flag the value of its environment variable, if
-// that is set and not empty; the command line then overrides it.
-func bindEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) (err error) {
-	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Hidden {
-			return
-		}
-		name := "ILOD_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if value, _ := lookup(name); value != "" && err == nil {
-			f.Changed = true
-			if e := f.Value.Set(value); e != nil {
-				err = &usageError{fmt.Sprintf("environment variable %s: invalid value %q for --%s: %v", name, value, f.Name, e), "correct or unset " + name}
-			}
-		}
-	})
-	return err
-}
-
-// positiveDuration is a flag that holds a duration above 0.
-type positiveDuration time.Duration
-
-func (d *positiveDuration) Set(s string) error {
-	v, err := time.ParseDuration(s)
-	if err != nil {
-		return err
-	}
-	if v <= 0 {
-		return fmt.Errorf("must be more than 0")
-	}
-	*d = positiveDuration(v)
-	return nil
-}
-
-func (d *positiveDuration) String() string { return time.Duration(*d).String() }
-
-func (d *positiveDuration) Type() string { return "duration" }

@@ -21,19 +21,6 @@ var (
 	errSeveral         = errors.New("several resources match where one is needed")
 )
 
-// aliases are ilorest's names for flags.
-func aliases(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-	switch name {
-	case "selector":
-		name = "select"
-	case "refresh":
-		name = "fresh"
-	case "cache-dir":
-		name = "state-dir"
-	}
-	return pflag.NormalizedName(name)
-}
-
 // selecting are the flags that say which resources a command is about, and how
 // old what is known of them may be.
 type selecting struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -69,40 +68,6 @@ func (a *app) txBeginCommand() *cobra.Command {
 	}
 	// It hides the global flag, which has nothing to limit here.
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "throw the transaction away after `TIME` without use; default: the limit transaction-timeout")
-	return cmd
-}
-
-func (a *app) txRunCommand() *cobra.Command {
-	var dryRun, needed bool
-	cmd := &cobra.Command{
-		Use: "run FILE|-", Short: "Run a whole transaction from a file",
-		Long: `Run the operations of a JSON file as one transaction, in a client session of its
-own:
-
-  {"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/","body":{"AssetTag":"rack 7"}}]}
-
-With --needed, a PATCH or PUT that would change nothing is not sent; a POST is always
-sent. The result lists what the commit changed, in JSON as "changes". It is
-"unchanged" if nothing was.`,
-		Example: `  ilod tx run --dry-run operations.json
-  ilod tx run operations.json
-  ilod tx run --needed --json - <operations.json`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return &usageError{"run needs one file, or - for standard input", "see 'ilod tx run --help'"}
-			}
-			operations, err := a.readOperations(args[0])
-			if err != nil {
-				return err
-			}
-			a.session = "" // it has one of its own
-			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				return a.runTransaction(ctx, rt, operations, needed, dryRun)
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&needed, "needed", false, "leave out each PATCH and PUT that would change nothing, as the iLO is now")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, print what would change, and send nothing")
 	return cmd
 }
 
