@@ -74,7 +74,7 @@ func (a *app) batch(ctx context.Context, name string, keepGoing bool) error {
 			if first == 0 || code != 0 && ctx.Err() != nil {
 				first = code
 			}
-			if first != 0 && (!keepGoing || ctx.Err() != nil) || a.stdout.err != nil {
+			if first != 0 && (!keepGoing || ctx.Err() != nil) || a.stdout.Err() != nil {
 				break
 			}
 		}

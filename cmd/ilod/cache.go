@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/client"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 func (a *app) cacheCommand() *cobra.Command {
@@ -43,9 +44,9 @@ func (a *app) cacheCommand() *cobra.Command {
 
 // warmCache shows on a terminal how far it is.
 func (a *app) warmCache(ctx context.Context, c *client.Client) error {
-	progress := newProgress(a.stderr)
-	p, err := c.WarmCache(ctx, progress.show)
-	progress.end()
+	progress := terminal.NewProgress(a.stderr)
+	p, err := c.WarmCache(ctx, progress.Show)
+	progress.End()
 	if err != nil {
 		return err
 	}

@@ -1,24 +1,19 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // candidates are sessions of which one can be ended to make room for another.
@@ -51,7 +46,7 @@ func clientCandidates(sessions []api.Session) (c candidates, ok bool) {
 	c = candidates{sessions: sessions, header: "ID\tUSER\tPROCESS\tSTART\tUSED\tHOLDS"}
 	for _, s := range sessions {
 		c.ids = append(c.ids, s.ID)
-		c.rows = append(c.rows, row(s.ID, s.User, maker(s), local(s.Created), local(s.Used), s.Holds))
+		c.rows = append(c.rows, terminal.Row(s.ID, s.User, maker(s), local(s.Created), local(s.Used), s.Holds))
 	}
 	return c, len(c.ids) > 0
 }
@@ -60,17 +55,9 @@ func iloCandidates(table []api.ILOSession) (c candidates, ok bool) {
 	c = candidates{sessions: table, header: "ID\tUSER\tKIND\tAGE\tIDLE"}
 	for _, e := range table {
 		c.ids = append(c.ids, e.ID)
-		c.rows = append(c.rows, row(e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle)))
+		c.rows = append(c.rows, terminal.Row(e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle)))
 	}
 	return c, len(c.ids) > 0
-}
-
-// row joins the cells of a table's row, none of which can be more than one.
-func row(cells ...string) string {
-	for i := range cells {
-		cells[i] = oneLine(cells[i])
-	}
-	return strings.Join(cells, "\t")
 }
 
 // local is a time for people.
@@ -83,47 +70,16 @@ func (c cancelled) Error() string { return "cancelled: no session was ended" }
 
 func (c cancelled) Unwrap() error { return c.refusal }
 
-// errNoTerminal: there is nobody to be asked.
-var errNoTerminal = errors.New("no terminal")
-
 // choose has the user choose, at the terminal, whom of the candidates to end.
 func (a *app) choose(ctx context.Context, c candidates) (id string, err error) {
-	in, interactive := a.stdin.(*os.File)
-	if a.json || !interactive || !term.IsTerminal(int(in.Fd())) {
-		return "", errNoTerminal
+	if a.json || !terminal.Is(a.stdin) {
+		return "", terminal.ErrNone
 	}
-	// Not stdin: reading that could not be interrupted.
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-	if err != nil {
-		return "", errNoTerminal
-	}
-	defer tty.Close()
-	defer context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })()
-
-	fmt.Fprintln(tty, "There is no room for another session. Which one do you want to end?")
-	rows := make([]string, len(c.rows), len(c.rows)+1)
-	for i, r := range c.rows {
-		rows[i] = fmt.Sprintf("%d\t%s", i+1, r)
-	}
-	if err := writeTable(tty, "#\t"+c.header, append(rows, "0\tcancel")); err != nil {
+	i, err := terminal.Choose(ctx, "There is no room for another session. Which one do you want to end?", c.header, c.rows)
+	if err != nil || i < 0 {
 		return "", err
 	}
-	answers := bufio.NewScanner(tty)
-	for {
-		fmt.Fprint(tty, "number: ")
-		if !answers.Scan() {
-			fmt.Fprintln(tty)
-			return "", context.Cause(ctx) // nil: the end of input, which is as good as cancel
-		}
-		switch n, err := strconv.Atoi(strings.TrimSpace(answers.Text())); {
-		case err != nil || n < 0 || n > len(c.ids):
-			fmt.Fprintf(tty, "a number from 0 to %d\n", len(c.ids))
-		case n == 0:
-			return "", nil
-		default:
-			return c.ids[n-1], nil
-		}
-	}
+	return c.ids[i], nil
 }
 
 // victim is the session that the user wants to end, since a refusal names those
@@ -135,7 +91,7 @@ func (a *app) victim(ctx context.Context, refusal error) (id string, err error) 
 		return "", refusal
 	}
 	switch id, err = a.choose(ctx, c); {
-	case err == errNoTerminal:
+	case err == terminal.ErrNone:
 		err = refusal
 	case err == nil && id == "":
 		err = cancelled{refusal}

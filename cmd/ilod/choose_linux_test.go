@@ -18,15 +18,15 @@ import (
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
-// terminal is a pseudo-terminal with a command on it.
-type terminal struct {
+// pseudoTerminal is one with a command on it.
+type pseudoTerminal struct {
 	*os.File
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
 }
 
 // onTerminal starts ilod with a terminal as its standard input and output.
-func onTerminal(t *testing.T, env []string, args ...string) *terminal {
+func onTerminal(t *testing.T, env []string, args ...string) *pseudoTerminal {
 	t.Helper()
 	control, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -43,7 +43,7 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	defer tty.Close()
-	term := &terminal{File: control, cmd: exec.Command("ilod", args...)}
+	term := &pseudoTerminal{File: control, cmd: exec.Command("ilod", args...)}
 	term.cmd.Env, term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = env, tty, tty, &term.stderr
 	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := term.cmd.Start(); err != nil {
@@ -53,7 +53,7 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 }
 
 // until reads what the command writes to the terminal, up to a text.
-func (x *terminal) until(t *testing.T, text string) {
+func (x *pseudoTerminal) until(t *testing.T, text string) {
 	t.Helper()
 	var shown strings.Builder
 	for b := make([]byte, 1); !strings.HasSuffix(shown.String(), text); shown.Write(b) {
@@ -64,7 +64,7 @@ func (x *terminal) until(t *testing.T, text string) {
 }
 
 // ends waits for the command's end.
-func (x *terminal) ends(t *testing.T, code int, text string) {
+func (x *pseudoTerminal) ends(t *testing.T, code int, text string) {
 	t.Helper()
 	_ = x.cmd.Wait()
 	if got := x.cmd.ProcessState.ExitCode(); got != code || !strings.Contains(x.stderr.String(), text) {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 	"github.com/ilod/ilod/platform"
 )
 
@@ -121,7 +122,7 @@ func (a *app) printFindings(x findings) error {
 	}
 	var b strings.Builder
 	for _, f := range x {
-		b.WriteString(folded(f.line(), width(a.stdout), findingIndent) + "\n")
+		b.WriteString(terminal.Fold(f.line(), terminal.Width(a.stdout), findingIndent) + "\n")
 	}
 	_, err := a.stdout.Write([]byte(b.String()))
 	return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/server/selection"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // errNotCached: with --offline, the cache has no answer.
@@ -106,10 +107,10 @@ func readerCommand[T any](a *app, use, short string, read func(*selection.Reader
 				if err != nil {
 					return err
 				}
-				progress := newProgress(a.stderr)
-				reader.Progress = progress.show
+				progress := terminal.NewProgress(a.stderr)
+				reader.Progress = progress.Show
 				found, err := read(reader, ctx)
-				progress.end()
+				progress.End()
 				if err == nil {
 					err = print(found)
 				}

@@ -18,6 +18,7 @@ import (
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/server/selection"
 	"github.com/ilod/ilod/cache"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // isPath tells a path from a property.
@@ -104,10 +105,10 @@ func (a *app) getPaths(cmd *cobra.Command, age *reading, args []string, recursiv
 // watchReads shows on a terminal, unless that is where the resources go, how many of
 // those below the paths were read, until the function is called that it returns.
 func (a *app) watchReads(ctx context.Context, rt http.RoundTripper, paths []*url.URL) (stop func()) {
-	progress := newProgress(a.stderr)
-	if a.stdout.terminal || progress.w == nil {
+	if a.stdout.Terminal || !terminal.Is(a.stderr) {
 		return func() {}
 	}
+	progress := terminal.NewProgress(a.stderr)
 	total := 0
 	entries, _ := (&selection.Reader{Next: directly(rt)}).Entries(ctx)
 	for _, e := range entries {
@@ -126,7 +127,7 @@ func (a *app) watchReads(ctx context.Context, rt http.RoundTripper, paths []*url
 		return int(state.Hits+state.Collapsed) + int(store.Puts)
 	}
 	before := read(ctx)
-	return progress.watch(ctx, func(ctx context.Context) (int, int) { return read(ctx) - before, total })
+	return progress.Watch(ctx, func(ctx context.Context) (int, int) { return read(ctx) - before, total })
 }
 
 // getProperties prints properties of the selected resources.
@@ -166,16 +167,16 @@ func (a *app) getAll(ctx context.Context, rt http.RoundTripper, paths []*url.URL
 	}
 	var first error
 	between := "[" // before the next element
-	progress := newProgress(a.stderr)
-	if a.stdout.terminal { // where the resources show how far it is
-		progress.w = nil
+	progress := new(terminal.Progress)
+	if !a.stdout.Terminal { // else the resources show how far it is
+		progress = terminal.NewProgress(a.stderr)
 	}
-	defer progress.end()
+	defer progress.End()
 	for i, path := range paths {
-		progress.show(i, len(paths))
+		progress.Show(i, len(paths))
 		body, err := a.getPart(ctx, rt, path)
 		if err != nil {
-			progress.end()
+			progress.End()
 			if code := a.report(err); first == nil {
 				first = reportedError{code}
 			}
@@ -237,10 +238,10 @@ func get(ctx context.Context, rt http.RoundTripper, path *url.URL) ([]byte, erro
 // commands, it ends the last line. On a terminal it also puts blanks in place of control
 // characters, unless the body is JSON.
 func (a *app) writeBody(body []byte) error {
-	if (a.stdout.terminal || a.held != nil) && !bytes.HasSuffix(body, []byte("\n")) {
+	if (a.stdout.Terminal || a.held != nil) && !bytes.HasSuffix(body, []byte("\n")) {
 		body = append(body, '\n')
 	}
-	if a.stdout.terminal && !json.Valid(body) {
+	if a.stdout.Terminal && !json.Valid(body) {
 		body = bytes.Map(func(r rune) rune {
 			if r < ' ' && r != '\n' && r != '\t' {
 				return ' '

@@ -3,16 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/server/health"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 func (a *app) healthCommand() *cobra.Command {
@@ -97,7 +95,7 @@ func (h *healthView) show(ctx context.Context, rt http.RoundTripper, every time.
 	for {
 		err := h.once(ctx, rt, every > 0)
 		switch {
-		case every <= 0 || h.stdout.err != nil:
+		case every <= 0 || h.stdout.Err() != nil:
 			return err
 		case ctx.Err() != nil:
 			return nil
@@ -124,15 +122,7 @@ func (h *healthView) once(ctx context.Context, rt http.RoundTripper, again bool)
 	if h.json {
 		return h.writeJSON(r)
 	}
-	inPlace := controls(h.stdout)
-	s := screen{width: width(h.stdout), colours: inPlace && os.Getenv("NO_COLOR") == ""}
-	text := s.render(r)
-	switch {
-	case again && inPlace: // over the last one, without flicker
-		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
-	case again:
-		text += "\n"
-	}
-	_, err = io.WriteString(h.stdout, text)
-	return err
+	s := healthScreen{terminal.NewScreen(h.stdout)}
+	s.render(r)
+	return s.Show(h.stdout, again)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/agent/server/health"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -23,7 +24,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func TestFailedReportLeavesStateUnknown(t *testing.T) {
 	var said bytes.Buffer
 	h := &healthView{app: newApp(os.Stdin, os.Stdout, &said), timeout: time.Hour, state: health.Unknown}
-	h.stdout = &output{w: io.Discard}
+	h.stdout = &terminal.Output{To: io.Discard}
 	ctx, cancel := context.WithCancel(t.Context())
 	calls := 0
 	err := h.show(ctx, roundTripper(func(r *http.Request) (*http.Response, error) {

@@ -8,20 +8,17 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/agent/server/health"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
-// screen writes a report for people.
-type screen struct {
-	width   int // of a line; 0: any
-	colours bool
-	text    strings.Builder
-}
+// healthScreen shows a report to people.
+type healthScreen struct{ *terminal.Screen }
 
 // maxProblems limits how many unread resources are named.
 const maxProblems = 5
 
 // render writes a report: 80 columns and 24 lines if all is well.
-func (s *screen) render(r *health.Report) string {
+func (s healthScreen) render(r *health.Report) {
 	age := "all of it fresh"
 	if r.Age > 0 {
 		age = fmt.Sprintf("the oldest value %s older", time.Duration(r.Age)*time.Second)
@@ -63,7 +60,6 @@ func (s *screen) render(r *health.Report) string {
 		}
 		s.line("", "  %s: %s", p.Path, p.Error)
 	}
-	return s.text.String()
 }
 
 // events says whether there are critical events, or why nobody knows.
@@ -162,7 +158,7 @@ func temperatures(all []health.Temperature) string {
 }
 
 // row writes a part.
-func (s *screen) row(name string, state health.State, count int, detail string) {
+func (s healthScreen) row(name string, state health.State, count int, detail string) {
 	n := ""
 	if count > 1 {
 		n = fmt.Sprint(count)
@@ -170,25 +166,11 @@ func (s *screen) row(name string, state health.State, count int, detail string) 
 	s.line(state, "%-15s %-12s %3s  %s", name, cmp.Or(string(state), "not reported"), n, detail)
 }
 
-const (
-	green  = "\x1b[32m"
-	yellow = "\x1b[33m"
-	red    = "\x1b[31m"
-	plain  = "\x1b[0m"
-)
+var healthColours = map[health.State]terminal.Colour{health.OK: terminal.Green, health.Unknown: terminal.Yellow, health.Warning: terminal.Yellow, health.Critical: terminal.Red}
 
-// line writes one line, cut to the width. The first mention of the state has its
-// colour.
-func (s *screen) line(state health.State, format string, args ...any) {
-	text := []rune(strings.TrimRight(oneLine(fmt.Sprintf(format, args...)), " "))
-	if s.width > 0 && len(text) > s.width {
-		text = append(text[:s.width-1], '…')
-	}
-	line := string(text)
-	if colour := map[health.State]string{health.OK: green, health.Unknown: yellow, health.Warning: yellow, health.Critical: red}[state]; s.colours && colour != "" {
-		line = strings.Replace(line, string(state), colour+string(state)+plain, 1)
-	}
-	s.text.WriteString(line + "\n")
+// line writes one line, in which the state has its colour.
+func (s healthScreen) line(state health.State, format string, args ...any) {
+	s.Line(fmt.Sprintf(format, args...), string(state), healthColours[state])
 }
 
 // join joins the parts, without empty ones.

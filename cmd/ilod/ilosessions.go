@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 func (a *app) ilosessionsCommand() *cobra.Command {
@@ -70,9 +71,9 @@ func (a *app) listILOSessions(ctx context.Context, rt http.RoundTripper) error {
 	}
 	var rows []string
 	for _, e := range table {
-		rows = append(rows, row(e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle), whose(e)))
+		rows = append(rows, terminal.Row(e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle), whose(e)))
 	}
-	return writeTable(a.stdout, "ID\tUSER\tKIND\tAGE\tIDLE\tWHOSE", rows)
+	return terminal.Table(a.stdout, "ID\tUSER\tKIND\tAGE\tIDLE\tWHOSE", rows)
 }
 
 func (a *app) printILOSession(e api.ILOSession) error {

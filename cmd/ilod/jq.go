@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/itchyny/gojq"
+
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // query is the flag --jq: an expression that chooses what to print of JSON.
@@ -53,7 +55,7 @@ func (a *app) beginQuery(ctx context.Context) {
 		_ = r.CloseWithError(err) // the writer sees it; never fails
 		done <- err
 	}()
-	a.json, a.stdout = true, &output{w: w, file: plain.file}
+	a.json, a.stdout = true, &terminal.Output{To: w}
 	a.query.end = func() error {
 		_ = w.Close() // never fails
 		err := <-done

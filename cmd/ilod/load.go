@@ -12,6 +12,7 @@ import (
 	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 func (a *app) loadCommand() *cobra.Command {
@@ -57,10 +58,10 @@ else is done.`,
 
 // restore plans the writes that are needed, and says what is left out.
 func (a *app) restore(ctx context.Context, rt http.RoundTripper, reader *selection.Reader, all []selection.Saved) ([]operation, error) {
-	progress := newProgress(a.stderr)
-	reader.Progress = progress.show
+	progress := terminal.NewProgress(a.stderr)
+	reader.Progress = progress.Show
 	patches, left, err := reader.Restore(ctx, schema.NewChecker(directly(rt)), all)
-	progress.end()
+	progress.End()
 	for _, l := range left {
 		fmt.Fprintf(a.stderr, "left out: %s %s cannot be written\n", oneLine(l.Path), oneLine(l.Pointer))
 	}

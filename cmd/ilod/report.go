@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/ilod/ilod/agent/plaintext"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // usageError is a mistake in the command line or the environment.
@@ -59,7 +60,7 @@ func (a *app) report(err error) int {
 	}
 	fmt.Fprintln(a.stderr, "ilod: "+text)
 	if full {
-		_ = writeTable(a.stderr, candidates.header, candidates.rows)
+		_ = terminal.Table(a.stderr, candidates.header, candidates.rows)
 	}
 	if hint != "" {
 		fmt.Fprintln(a.stderr, "hint: "+hint)

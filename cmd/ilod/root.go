@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // app is what the commands share: the global flags and the standard streams.
@@ -28,14 +29,14 @@ type app struct {
 	accountNote *sync.Once // that no account is used
 
 	stdin  io.Reader
-	stdout *output
+	stdout *terminal.Output
 	stderr io.Writer
 	log    *logrus.Logger
 }
 
 func newApp(stdin io.Reader, stdout *os.File, stderr io.Writer) *app {
 	return &app{
-		stdin: stdin, stdout: newOutput(stdout), stderr: stderr,
+		stdin: stdin, stdout: terminal.NewOutput(stdout), stderr: stderr,
 		log: newLogger(stderr), accountNote: new(sync.Once),
 	}
 }
@@ -83,7 +84,7 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if cmd.Name() == cobra.ShellCompRequestCmd {
 		a.completes(cmd.Root())
 	}
-	a.stdout.json = a.json
+	a.stdout.JSON = a.json
 	a.noteAccount(cmd.Flags())
 	if a.query.raw && a.query.code == nil {
 		return &usageError{"--raw is for --jq", "ilod get PowerState --select ComputerSystem. --jq .PowerState --raw"}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/server/selection"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // savedFile is where save and load have settings, as ilorest.
@@ -73,9 +74,9 @@ func (a *app) settings(ctx context.Context, rt http.RoundTripper, selecting *sel
 	if err != nil {
 		return nil, nil, err
 	}
-	progress := newProgress(a.stderr)
-	defer progress.end()
-	s.Reader.Progress = progress.show
+	progress := terminal.NewProgress(a.stderr)
+	defer progress.End()
+	s.Reader.Progress = progress.Show
 	all, err = s.Settings(ctx)
 	return all, s.Reader.Unread(), err
 }

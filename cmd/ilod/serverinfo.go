@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/server/selection"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 func (a *app) serverInfoCommand() *cobra.Command {
@@ -49,16 +50,16 @@ func (a *app) printInventory(inventory []selection.Section) error {
 				cell := ""
 				if v, has := c[column]; has {
 					cell = strings.Trim(selection.Scalar(v), `"`)
-					lines = append(lines, row(column, cell))
+					lines = append(lines, terminal.Row(column, cell))
 				}
 				cells = append(cells, cell)
 			}
-			rows = append(rows, row(cells...))
+			rows = append(rows, terminal.Row(cells...))
 		}
 		if len(s.Components) == 1 {
 			header, rows = lines[0], lines[1:]
 		}
-		if err := writeTable(a.stdout, header, rows); err != nil {
+		if err := terminal.Table(a.stdout, header, rows); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/client"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // tokenHeader has the handle of a request's client session.
@@ -184,9 +185,9 @@ func (a *app) listSessions(ctx context.Context, c *client.Client) error {
 	}
 	var rows []string
 	for _, s := range list {
-		rows = append(rows, row(s.ID, s.Name, s.User, maker(s), local(s.Created), local(s.Used), strconv.FormatUint(s.Requests, 10), s.Holds, which(s)))
+		rows = append(rows, terminal.Row(s.ID, s.Name, s.User, maker(s), local(s.Created), local(s.Used), strconv.FormatUint(s.Requests, 10), s.Holds, which(s)))
 	}
-	return writeTable(a.stdout, "ID\tNAME\tUSER\tPROCESS\tSTART\tUSED\tREQUESTS\tHOLDS\tWHICH", rows)
+	return terminal.Table(a.stdout, "ID\tNAME\tUSER\tPROCESS\tSTART\tUSED\tREQUESTS\tHOLDS\tWHICH", rows)
 }
 
 // maker is the process that made a session.
@@ -213,12 +214,12 @@ func (a *app) printSession(s api.Session) error {
 	if a.json {
 		return a.writeJSON(s)
 	}
-	return writeTable(a.stdout, row("id", s.ID), []string{
-		row("name", s.Name), row("user", s.User), row("process", maker(s)), row("which", which(s)),
-		row("version", fmt.Sprint(s.Version)), row("start", s.Created.Format(time.RFC3339)), row("used", s.Used.Format(time.RFC3339)),
-		row("requests", fmt.Sprintf("%d, %d under way", s.Requests, s.InUse)), row("holds", s.Holds),
-		row("active-path", s.ActivePath), row("recursive", showSwitch(s.Recursive)), row("returned-path", s.ReturnedPath),
-		row("output", s.Output), row("selection", s.Selection),
+	return terminal.Table(a.stdout, terminal.Row("id", s.ID), []string{
+		terminal.Row("name", s.Name), terminal.Row("user", s.User), terminal.Row("process", maker(s)), terminal.Row("which", which(s)),
+		terminal.Row("version", fmt.Sprint(s.Version)), terminal.Row("start", s.Created.Format(time.RFC3339)), terminal.Row("used", s.Used.Format(time.RFC3339)),
+		terminal.Row("requests", fmt.Sprintf("%d, %d under way", s.Requests, s.InUse)), terminal.Row("holds", s.Holds),
+		terminal.Row("active-path", s.ActivePath), terminal.Row("recursive", showSwitch(s.Recursive)), terminal.Row("returned-path", s.ReturnedPath),
+		terminal.Row("output", s.Output), terminal.Row("selection", s.Selection),
 	})
 }
 

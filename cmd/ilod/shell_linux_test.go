@@ -19,7 +19,7 @@ const (
 )
 
 // shellOnTerminal starts a shell on a terminal of a kind.
-func shellOnTerminal(t *testing.T, env []string, kind string) *terminal {
+func shellOnTerminal(t *testing.T, env []string, kind string) *pseudoTerminal {
 	t.Helper()
 	x := onTerminal(t, append(env, "TERM="+kind), "shell")
 	x.until(t, prompt)
@@ -27,7 +27,7 @@ func shellOnTerminal(t *testing.T, env []string, kind string) *terminal {
 }
 
 // types something, and reads what comes up to a text and the prompt behind it.
-func (x *terminal) types(t *testing.T, keys, text string) {
+func (x *pseudoTerminal) types(t *testing.T, keys, text string) {
 	t.Helper()
 	if _, err := fmt.Fprint(x, keys); err != nil {
 		t.Fatal(err)

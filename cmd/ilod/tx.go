@@ -12,6 +12,7 @@ import (
 
 	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/client"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // transactionHeader of a write says "immediate" for outside of the transaction.
@@ -108,9 +109,9 @@ func (a *app) printTransaction(t api.Transaction) error {
 		if w.Error != "" {
 			notes = append(notes, w.Error)
 		}
-		rows = append(rows, row(strconv.Itoa(w.Number), w.Method, w.Path, strings.Join(notes, "; ")))
+		rows = append(rows, terminal.Row(strconv.Itoa(w.Number), w.Method, w.Path, strings.Join(notes, "; ")))
 	}
-	return writeTable(a.stdout, "NUMBER\tMETHOD\tPATH\tNOTES", rows)
+	return terminal.Table(a.stdout, "NUMBER\tMETHOD\tPATH\tNOTES", rows)
 }
 
 func (a *app) diffTransaction(ctx context.Context, c *client.Client) error {
@@ -135,7 +136,7 @@ func (a *app) writeChanges(changes []api.Change) error {
 		if err != nil {
 			return err
 		}
-		rows = append(rows, row(strconv.Itoa(c.Number), c.Path, c.Property, string(from), string(to)))
+		rows = append(rows, terminal.Row(strconv.Itoa(c.Number), c.Path, c.Property, string(from), string(to)))
 	}
-	return writeTable(a.stdout, "NUMBER\tPATH\tPROPERTY\tFROM\tTO", rows)
+	return terminal.Table(a.stdout, "NUMBER\tPATH\tPROPERTY\tFROM\tTO", rows)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // endTransaction commits or rolls back, and prints the result.
@@ -43,7 +44,7 @@ func (a *app) end(ctx context.Context, c *client.Client, end func(context.Contex
 // that it returns. That returns the report on an earlier commit, if one came along.
 func (a *app) watchCommit(ctx context.Context, c *client.Client) func() *api.Result {
 	var report *api.Result
-	stop := newProgress(a.stderr).watch(ctx, func(ctx context.Context) (int, int) {
+	stop := terminal.NewProgress(a.stderr).Watch(ctx, func(ctx context.Context) (int, int) {
 		t, err := c.Transaction(ctx)
 		if err != nil {
 			return 0, 0
@@ -112,17 +113,17 @@ func (a *app) printResult(r api.Result) error {
 		if w.Status != 0 {
 			status = strconv.Itoa(w.Status)
 		}
-		writes = append(writes, row(strconv.Itoa(w.Number), w.Method, w.Path, withTask(string(w.Outcome), w), status, noteOf(w)))
+		writes = append(writes, terminal.Row(strconv.Itoa(w.Number), w.Method, w.Path, withTask(string(w.Outcome), w), status, noteOf(w)))
 		for _, p := range w.Properties {
 			if p.State != api.PropertyApplied {
-				properties = append(properties, row(strconv.Itoa(w.Number), p.Property, withTask(string(p.State), w)))
+				properties = append(properties, terminal.Row(strconv.Itoa(w.Number), p.Property, withTask(string(p.State), w)))
 			}
 		}
 	}
-	if err := writeTable(a.stdout, "NUMBER\tMETHOD\tPATH\tOUTCOME\tSTATUS\tERROR", writes); err != nil || len(properties) == 0 {
+	if err := terminal.Table(a.stdout, "NUMBER\tMETHOD\tPATH\tOUTCOME\tSTATUS\tERROR", writes); err != nil || len(properties) == 0 {
 		return err
 	}
-	return writeTable(a.stdout, "NUMBER\tPROPERTY\tSTATE", properties)
+	return terminal.Table(a.stdout, "NUMBER\tPROPERTY\tSTATE", properties)
 }
 
 // withTask names the iLO's task behind what is accepted.

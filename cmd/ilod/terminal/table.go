@@ -1,63 +1,31 @@
-package main
+package terminal
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
 
-	"golang.org/x/term"
+	"github.com/ilod/ilod/agent/plaintext"
 )
-
-// width is how many columns w has if it is a terminal, else 0: any number.
-func width(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if o, is := w.(*output); is && o.terminal {
-		f, ok = o.file, true
-	}
-	if !ok {
-		return 0
-	}
-	raw, err := f.SyscallConn() // Fd would make reading from it uninterruptible
-	if err != nil {
-		return 0
-	}
-	columns := 0
-	err = raw.Control(func(fd uintptr) {
-		if !term.IsTerminal(int(fd)) {
-			return
-		}
-		if columns, _, _ = term.GetSize(int(fd)); columns <= 0 {
-			columns = 80 // a serial line does not know
-		}
-	})
-	if err != nil {
-		return 0
-	}
-	return columns
-}
-
-// controls tells whether w is a terminal that understands escape sequences.
-func controls(w io.Writer) bool { return width(w) > 0 && os.Getenv("TERM") != "dumb" }
 
 // tableIndent is before the columns of a table that have no room on the first line.
 const tableIndent = "    "
 
-// writeTable aligns the cells of rows, which tabs separate. Columns for which a
-// terminal has no room go on a further line of each row.
-func writeTable(w io.Writer, header string, rows []string) error {
+// Table aligns the cells of rows, which tabs separate. Columns for which a terminal
+// has no room go on a further line of each row.
+func Table(w io.Writer, header string, rows []string) error {
 	cells := [][]string{strings.Split(header, "\t")}
 	for _, r := range rows {
 		row := strings.Split(r, "\t")
 		for i := range row {
-			row[i] = oneLine(row[i])
+			row[i] = plaintext.Line(row[i])
 		}
 		cells = append(cells, row)
 	}
 	lines := make([]string, len(cells))
-	room := width(w)
+	room := Width(w)
 	for from, to := 0, 0; from < len(cells[0]); from = to {
 		indent := ""
 		if from > 0 {
@@ -82,6 +50,14 @@ func writeTable(w io.Writer, header string, rows []string) error {
 	return err
 }
 
+// Row joins the cells of a row for Table, none of which can be more than one.
+func Row(cells ...string) string {
+	for i := range cells {
+		cells[i] = plaintext.Line(cells[i])
+	}
+	return strings.Join(cells, "\t")
+}
+
 // fitting says up to which column those beginning with from, at least one, have
 // room side by side.
 func fitting(cells [][]string, from, room int) int {
@@ -104,9 +80,9 @@ func fitting(cells [][]string, from, room int) int {
 	return len(cells[0])
 }
 
-// folded breaks a line that has more than width columns between words, or in a word
+// Fold breaks a line that has more than width columns between words, or in a word
 // that is too long; what follows is indented.
-func folded(line string, width, indent int) string {
+func Fold(line string, width, indent int) string {
 	text := []rune(line)
 	if width <= indent || len(text) <= width {
 		return line
@@ -119,5 +95,5 @@ func folded(line string, width, indent int) string {
 		}
 	}
 	rest := strings.TrimLeft(string(text[at:]), " ")
-	return strings.TrimRight(string(text[:at]), " ") + "\n" + folded(strings.Repeat(" ", indent)+rest, width, indent)
+	return strings.TrimRight(string(text[:at]), " ") + "\n" + Fold(strings.Repeat(" ", indent)+rest, width, indent)
 }

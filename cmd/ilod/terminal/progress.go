@@ -1,34 +1,34 @@
-package main
+package terminal
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 )
 
-// progress is a line on a terminal that says how far something is and how long
-// the rest may take, if the whole takes more than a second; elsewhere it is nothing.
-type progress struct {
+// Progress is a line on a terminal that says how far something is and how long
+// the rest may take, if the whole takes more than a second. The zero value shows
+// nothing.
+type Progress struct {
 	w     io.Writer
 	begun time.Time
 	shown int // bytes of the line, 0 before there is one
 }
 
-func newProgress(w io.Writer) *progress {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return &progress{w: w, begun: time.Now()}
+// NewProgress is what begins now, shown on w if that is a terminal.
+func NewProgress(w io.Writer) *Progress {
+	if Is(w) {
+		return &Progress{w: w, begun: time.Now()}
 	}
-	return &progress{}
+	return &Progress{}
 }
 
 const barWidth = 40
 
-func (p *progress) show(done, total int) {
+// Show says that so much of the total is done.
+func (p *Progress) Show(done, total int) {
 	took := time.Since(p.begun)
 	if p.w == nil || done <= 0 || total <= 0 || took < time.Second {
 		return
@@ -40,16 +40,17 @@ func (p *progress) show(done, total int) {
 	p.shown = len(line)
 }
 
-func (p *progress) end() {
+// End ends the line, if there is one.
+func (p *Progress) End() {
 	if p.shown > 0 {
 		fmt.Fprintln(p.w)
 		p.shown = 0
 	}
 }
 
-// watch shows how far something is, which look tells each second, until the function
+// Watch shows how far something is, which look tells each second, until the function
 // is called that it returns.
-func (p *progress) watch(ctx context.Context, look func(context.Context) (done, total int)) (stop func()) {
+func (p *Progress) Watch(ctx context.Context, look func(context.Context) (done, total int)) (stop func()) {
 	if p.w == nil {
 		return func() {}
 	}
@@ -57,7 +58,7 @@ func (p *progress) watch(ctx context.Context, look func(context.Context) (done, 
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		defer p.end()
+		defer p.End()
 		for {
 			select {
 			case <-ctx.Done():
@@ -65,7 +66,7 @@ func (p *progress) watch(ctx context.Context, look func(context.Context) (done, 
 			case <-time.After(time.Second):
 			}
 			done, total := look(ctx)
-			p.show(done, total)
+			p.Show(done, total)
 		}
 	}()
 	return func() {
