@@ -26,14 +26,14 @@ build-all: build-windows ## build ilod for every platform into build/dist
 	@large=$$(find build/dist -name 'ilod-linux-*' -size +18000000c -o -name '*.exe' -size +19000000c); \
 		test -z "$$large" || { echo "over 18 MB, or 19 for Windows:" $$large; exit 1; }
 
-man: build ## write the manual into build/man
+man: ## write the manual into build/man
 	rm -rf build/man
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} bin/ilod internal man build/man
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} CGO_ENABLED=0 $(GO) run -trimpath -tags manual ./cmd/ilod internal man build/man
 
 # Without a tag, make a version that the packages' tools can still compare.
 package_version = $(if $(filter v0% v1% v2%,$(VERSION)),$(subst -,+,$(VERSION)),0.0.0~$(shell git log -1 --format=%cd.%h --date=format:%Y%m%d%H%M%S))
 
-packages: build-all man ## make deb, rpm and tar.gz for amd64 and arm64 in build/packages
+packages: build build-all man ## make deb, rpm and tar.gz for amd64 and arm64 in build/packages
 	packaging/build.sh '$(package_version)' amd64 arm64
 
 packages-windows: build-windows ## make msi and zip in build/windows, signed if SIGN_CERT and SIGN_KEY say so

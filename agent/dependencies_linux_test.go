@@ -43,8 +43,8 @@ func TestDependencies(t *testing.T) {
 		{"agent/api", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/freshness", "agent/schedule", "agent/ilosession", "agent/client"}, nil},
 		{"agent/client", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
 		{"agent/redfisherror", []string{"agent/gateway", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
-		// What is made for tests is in no program but the simulator.
-		{"cmd/ilod", []string{"chif/chiftest"}, []string{"testing"}},
+		// What is made for tests, or for packages, is in no program but the simulator.
+		{"cmd/ilod", []string{"chif/chiftest", "cmd/ilod/internal/manual"}, []string{"testing"}},
 		// What the program knows of terminals is not about iLOs.
 		{"cmd/ilod/terminal", []string{"agent", "chif", "cache", "platform", "cmd"}, []string{"github.com/spf13", "github.com/sirupsen/logrus"}},
 	}

@@ -20,6 +20,9 @@ import (
 // hiddenCommand has the verbs with which ilod runs itself.
 const hiddenCommand = "internal"
 
+// taggedCommands are the verbs that a build tag adds.
+var taggedCommands []*cobra.Command
+
 func (a *app) internalCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: hiddenCommand, Hidden: true, Short: "Verbs with which ilod runs itself"}
 	cmd.AddCommand(
@@ -61,8 +64,8 @@ func (a *app) internalCommand() *cobra.Command {
 				return errors.Join(errs...)
 			},
 		},
-		manCommand(),
 	)
+	cmd.AddCommand(taggedCommands...)
 	return cmd
 }
 
