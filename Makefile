@@ -111,7 +111,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 MUTANTS ?= agent/ilosession agent/gateway agent/transaction agent/freshness agent/clients agent/schedule cache chif platform cmd/ilod cmd/ilod/terminal
 
 mutants: ## put faults into the packages of MUTANTS and count those that their tests notice
-	ILOD_TEST_MUTANTS='$(MUTANTS)' ILOD_TEST_LAST='$(walks)' $(GO) test -count=1 -v -timeout 5h -run TestMutants ./packaging
+	ILOD_TEST_MUTANTS='$(MUTANTS)' $(GO) test -count=1 -v -timeout 5h -run TestMutants ./packaging
 
 clean: ## remove what was built
 	rm -rf bin build

@@ -60,6 +60,27 @@ func TestAnswersAreWhole(t *testing.T) {
 	}
 }
 
+// An answer that lies is told with the sizes that it claims, that were asked and that
+// came.
+func TestErrorsTellTheSizesThatDisagree(t *testing.T) {
+	_, read := readData(append(words(9), "HTTP"...), 5)
+	_, rest := parseRESTAnswer(append(words(0, 9), "HTTP"...))
+	_, status := parseStatus(make([]byte, 3))
+	_, _, short := ParsePacket(make([]byte, 7))
+	_, _, packet := ParsePacket(Header{Size: 9}.append(nil))
+	for err, want := range map[error]string{
+		read:   "READ answer claims 9 bytes, asked 5, packet holds 4",
+		rest:   "REST answer claims 9 inline bytes, packet holds 4",
+		status: "status answer of 11 bytes ends before its code",
+		short:  "packet of 7 bytes is shorter than its header",
+		packet: "header says 9 bytes, packet has 8",
+	} {
+		if want = ErrProtocol.Error() + ": " + want; err.Error() != want {
+			t.Errorf("%q, want %q", err, want)
+		}
+	}
+}
+
 // A packet has 8 to 4096 bytes, and at most those that came.
 func TestPacketSizes(t *testing.T) {
 	for _, c := range []struct {

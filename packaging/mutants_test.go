@@ -2,6 +2,7 @@ package packaging
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -35,8 +37,9 @@ type mutation struct {
 // TestMutants needs ILOD_TEST_MUTANTS, which names packages, such as
 // "agent/schedule agent/gateway"; ILOD_MUTANTS is how many mutants of each are made,
 // ILOD_SEED repeats a draw. It fails if fewer than ILOD_MUTANTS_KILLED percent are
-// noticed, 0 if that is not set, and prints those that are not. Tests whose names match
-// ILOD_TEST_LAST run on the mutants alone that the others have not noticed.
+// noticed, 0 if that is not set, and prints those that are not, and which test noticed
+// the others. A test that never ends notices, too; these are counted for themselves, as
+// a busy machine may be the cause.
 func TestMutants(t *testing.T) {
 	packages := strings.Fields(os.Getenv("ILOD_TEST_MUTANTS"))
 	if len(packages) == 0 {
@@ -46,8 +49,8 @@ func TestMutants(t *testing.T) {
 	for _, name := range packages {
 		t.Run(name, func(t *testing.T) {
 			t.Logf("ILOD_SEED=%d", seed)
-			killed, made := try(t, filepath.Join("..", name), count, rand.New(rand.NewPCG(uint64(seed), 0)))
-			t.Logf("%s: %d of %d mutants killed, %d %%", name, killed, made, 100*killed/max(made, 1))
+			killed, made, late := try(t, filepath.Join("..", name), count, rand.New(rand.NewPCG(uint64(seed), 0)))
+			t.Logf("%s: %d of %d mutants killed, %d %%; %d of them by a test that did not end", name, killed, made, 100*killed/max(made, 1), late)
 			if made == 0 || 100*killed < least*made {
 				t.Errorf("want %d %%", least)
 			}
@@ -71,12 +74,8 @@ func number(t *testing.T, variable string, otherwise int) int {
 var atATime = 2 * runtime.NumCPU()
 
 // try makes mutants of one package and runs the package's tests.
-func try(t *testing.T, dir string, count int, chance *rand.Rand) (killed, made int) {
-	start := time.Now()
-	if out, err := exec.Command("go", "test", "-count=1", dir).CombinedOutput(); err != nil {
-		t.Fatalf("the tests fail without a fault: %v\n%s", err, out)
-	}
-	limit := 8*time.Since(start) + time.Minute // of a mutant that never ends
+func try(t *testing.T, dir string, count int, chance *rand.Rand) (killed, made, late int) {
+	parts := partsOf(t, dir)
 	all := mutationsOf(t, dir)
 	chance.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	var mu sync.Mutex // of the syntax trees, and the counts
@@ -85,15 +84,17 @@ func try(t *testing.T, dir string, count int, chance *rand.Rand) (killed, made i
 	for range atATime {
 		running.Go(func() {
 			for m := range next {
-				noticed, compiles := m.run(t, dir, limit)
+				by := m.run(t, dir, parts)
 				mu.Lock()
-				if compiles {
+				if by != notBuilt {
 					made++
-					if noticed {
-						killed++
-					} else {
-						t.Logf("SURVIVED %s:%d: %s", m.file, m.line, m.what)
-					}
+					t.Logf("%s %s:%d: %s", cmp.Or(by, "SURVIVED"), m.file, m.line, m.what)
+				}
+				if by != notBuilt && by != "" {
+					killed++
+				}
+				if by == timedOut {
+					late++
 				}
 				enough := made >= count
 				mu.Unlock()
@@ -117,7 +118,7 @@ func try(t *testing.T, dir string, count int, chance *rand.Rand) (killed, made i
 	}
 	close(next)
 	<-done
-	return killed, made
+	return killed, made, late
 }
 
 // mutant is a mutation with the text of the file that it makes.
@@ -126,34 +127,80 @@ type mutant struct {
 	text []byte
 }
 
-// run tells whether the tests notice the mutant, if it compiles.
-func (m mutant) run(t *testing.T, dir string, limit time.Duration) (noticed, compiles bool) {
+// part is some tests of a package.
+type part struct {
+	tests string        // the argument that chooses them
+	limit time.Duration // of those that never end
+}
+
+var resultLine = regexp.MustCompile(`(?m)^--- (PASS|FAIL): (\S+) \((\d+\.\d+)s\)$`)
+
+// partsOf runs the tests of a package without a fault. Those that take more than a
+// twentieth of the time are a part of their own, for what the others have not noticed.
+func partsOf(t *testing.T, dir string) []part {
+	out, err := exec.Command("go", "test", "-count=1", "-v", "-timeout=2h", dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("the tests fail without a fault: %v\n%s", err, out)
+	}
+	took, all := map[string]time.Duration{}, time.Duration(0)
+	for _, line := range resultLine.FindAllStringSubmatch(string(out), -1) {
+		took[line[2]], _ = time.ParseDuration(line[3] + "s") // the expression has a number there
+		all += took[line[2]]
+	}
+	var long []string
+	short := all
+	for test, time := range took {
+		if time > all/20 {
+			long = append(long, test)
+			short -= time
+		}
+	}
+	last := "^(" + strings.Join(long, "|") + ")$"
+	return []part{{"-skip=" + last, 8*short + time.Minute}, {"-run=" + last, 8*(all-short) + time.Minute}}
+}
+
+// What run returns beside the names of tests.
+const (
+	notBuilt = "does not compile"
+	timedOut = "TIMED OUT"
+)
+
+// run returns the test that notices the mutant, or "".
+func (m mutant) run(t *testing.T, dir string, parts []part) (by string) {
 	work := t.TempDir()
 	file, overlay := filepath.Join(work, "mutant.go"), filepath.Join(work, "overlay.json")
 	original, err := filepath.Abs(m.file)
 	if err != nil {
 		t.Error(err)
-		return false, false
+		return notBuilt
 	}
 	replace, _ := json.Marshal(map[string]map[string]string{"Replace": {original: file}}) // strings marshal
 	for name, text := range map[string][]byte{file: m.text, overlay: replace} {
 		if err := os.WriteFile(name, text, 0o600); err != nil {
 			t.Error(err)
-			return false, false
+			return notBuilt
 		}
-	}
-	parts := []string{"-run=."}
-	if last := os.Getenv("ILOD_TEST_LAST"); last != "" {
-		parts = []string{"-skip=" + last, "-run=" + last}
 	}
 	for _, part := range parts {
-		test := exec.Command("go", "test", "-count=1", "-failfast", "-vet=off", "-timeout="+limit.String(), part, dir)
+		test := exec.Command("go", "test", "-count=1", "-failfast", "-v", "-vet=off", "-timeout="+part.limit.String(), part.tests, dir)
 		test.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay) // also of what the tests build
-		if out, err := test.CombinedOutput(); err != nil {
-			return true, !bytes.Contains(out, []byte("[build failed]"))
+		out, err := test.CombinedOutput()
+		switch {
+		case err == nil:
+		case bytes.Contains(out, []byte("[build failed]")):
+			return notBuilt
+		case bytes.Contains(out, []byte("panic: test timed out")):
+			return timedOut
+		default:
+			for _, line := range resultLine.FindAllStringSubmatch(string(out), -1) {
+				if line[1] == "FAIL" {
+					return line[2]
+				}
+			}
+			return "an end of the process"
 		}
 	}
-	return false, true
+	return ""
 }
 
 // mutationsOf are all of a package, for this operating system.
