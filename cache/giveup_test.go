@@ -3,9 +3,12 @@ package cache
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -100,5 +103,37 @@ func TestGiveUp(t *testing.T) {
 			}
 			checkWorks(t, s, o)
 		})
+	}
+}
+
+// TestFullDiskIsNotClosed but given up, also if it was filled after the last write:
+// closing it would write.
+func TestFullDiskIsNotClosed(t *testing.T) {
+	if !inChild(t) {
+		return
+	}
+	o := diskOptions(t, t.TempDir())
+	var told []error
+	o.Warn = func(_ string, err error) { told = append(told, err) }
+	var asked, last atomic.Int32
+	last.Store(math.MaxInt32)
+	o.freeSpace = func(string) (uint64, error) {
+		if asked.Add(1) > last.Load() {
+			return 0, nil
+		}
+		return 1 << 40, nil
+	}
+	s := open(t, o)
+	if err := s.Put("k", []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	waitForDisk(s)
+	last.Store(asked.Load() + 1) // what Close writes
+	closeStore(t, s)
+	if len(told) != 1 || !errors.Is(told[0], errLowSpace) {
+		t.Errorf("told %v", told)
+	}
+	if size := directory(o.Dir).size(); size != 0 {
+		t.Errorf("%d bytes of files are left", size)
 	}
 }
