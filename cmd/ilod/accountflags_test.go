@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ilod/ilod/cmd/ilod/script"
 )
 
 type headersOnly struct{ seen http.Header }
@@ -29,7 +31,7 @@ func TestBIOSPassword(t *testing.T) {
 		h := &headersOnly{}
 		a := newApp(os.Stdin, os.Stdout, &said)
 		a.held = h
-		if code := a.run(t.Context(), statement{words: []string{verb, "-vv", file, "--biospassword", "password"}}, ""); code != 0 {
+		if code := a.run(t.Context(), script.Statement{Words: []string{verb, "-vv", file, "--biospassword", "password"}}, ""); code != 0 {
 			t.Errorf("%s: exit code %d: %s", verb, code, &said)
 		}
 		if h.seen.Get(biosHeader) != digest || h.seen.Get(transactionHeader) != "immediate" {

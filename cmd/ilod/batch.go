@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ilod/ilod/cmd/ilod/script"
 )
 
 func (a *app) batchCommand() *cobra.Command {
@@ -50,13 +52,13 @@ func (a *app) batch(ctx context.Context, name string, keepGoing bool) error {
 	if name == "-" {
 		a.stdin = strings.NewReader("")
 	}
-	all, err := parseStatements(string(text))
+	all, err := script.Statements(string(text))
 	if err != nil {
 		return err
 	}
 	for _, s := range all {
 		if err := a.check(s); err != nil {
-			return fmt.Errorf("line %d: %w", s.line, err)
+			return fmt.Errorf("line %d: %w", s.Line, err)
 		}
 	}
 	if len(all) == 0 {
@@ -65,20 +67,12 @@ func (a *app) batch(ctx context.Context, name string, keepGoing bool) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	first := 0
-	err = a.hold(ctx, "batch", func(ctx context.Context) error {
-		for _, s := range all {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			code := a.run(ctx, s, fmt.Sprintf("line %d: %v: ", s.line, s))
-			if first == 0 || code != 0 && ctx.Err() != nil {
-				first = code
-			}
-			if first != 0 && (!keepGoing || ctx.Err() != nil) || a.stdout.Err() != nil {
-				break
-			}
-		}
-		return nil
+	err = a.hold(ctx, "batch", func(ctx context.Context) (err error) {
+		first, err = script.Run(ctx, all, keepGoing, func(s script.Statement) (code int, more bool) {
+			code = a.run(ctx, s, fmt.Sprintf("line %d: %v: ", s.Line, s))
+			return code, a.stdout.Err == nil
+		})
+		return err
 	})
 	if err == nil && first != 0 {
 		return reportedError{first}
@@ -91,10 +85,10 @@ var outer = []string{"config", "device", "state-dir", "runtime-dir", "socket", "
 
 // check finds mistakes in the words and flags of a command, and commands that
 // cannot be run among others.
-func (a *app) check(s statement) error {
+func (a *app) check(s script.Statement) error {
 	_, root := a.inner()
 	root.InitDefaultHelpCmd()
-	cmd, rest, err := root.Find(s.words)
+	cmd, rest, err := root.Find(s.Words)
 	if err != nil {
 		return err
 	}
@@ -130,9 +124,9 @@ func (a *app) inner() (*app, *cobra.Command) {
 }
 
 // run runs one command, reports its error and returns its exit code.
-func (a *app) run(ctx context.Context, s statement, place string) int {
+func (a *app) run(ctx context.Context, s script.Statement, place string) int {
 	b, root := a.inner()
 	b.place = place
-	root.SetArgs(s.words)
+	root.SetArgs(s.Words)
 	return b.ended(root.ExecuteContext(ctx))
 }

@@ -18,9 +18,8 @@ import (
 
 // candidates are sessions of which one can be ended to make room for another.
 type candidates struct {
-	sessions any    // the documents
-	header   string // cells are separated by tabs
-	rows     []string
+	sessions any        // the documents
+	rows     [][]string // of a table, with its header
 	ids      []string
 }
 
@@ -43,19 +42,19 @@ func candidatesOf(err error) (c candidates, ok bool) {
 }
 
 func clientCandidates(sessions []api.Session) (c candidates, ok bool) {
-	c = candidates{sessions: sessions, header: "ID\tUSER\tPROCESS\tSTART\tUSED\tHOLDS"}
+	c = candidates{sessions: sessions, rows: [][]string{{"ID", "USER", "PROCESS", "START", "USED", "HOLDS"}}}
 	for _, s := range sessions {
 		c.ids = append(c.ids, s.ID)
-		c.rows = append(c.rows, terminal.Row(s.ID, s.User, maker(s), local(s.Created), local(s.Used), s.Holds))
+		c.rows = append(c.rows, []string{s.ID, s.User, maker(s), local(s.Created), local(s.Used), s.Holds})
 	}
 	return c, len(c.ids) > 0
 }
 
 func iloCandidates(table []api.ILOSession) (c candidates, ok bool) {
-	c = candidates{sessions: table, header: "ID\tUSER\tKIND\tAGE\tIDLE"}
+	c = candidates{sessions: table, rows: [][]string{{"ID", "USER", "KIND", "AGE", "IDLE"}}}
 	for _, e := range table {
 		c.ids = append(c.ids, e.ID)
-		c.rows = append(c.rows, terminal.Row(e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle)))
+		c.rows = append(c.rows, []string{e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle)})
 	}
 	return c, len(c.ids) > 0
 }
@@ -70,33 +69,24 @@ func (c cancelled) Error() string { return "cancelled: no session was ended" }
 
 func (c cancelled) Unwrap() error { return c.refusal }
 
-// choose has the user choose, at the terminal, whom of the candidates to end.
-func (a *app) choose(ctx context.Context, c candidates) (id string, err error) {
-	if a.json || !terminal.Is(a.stdin) {
-		return "", terminal.ErrNone
-	}
-	i, err := terminal.Choose(ctx, "There is no room for another session. Which one do you want to end?", c.header, c.rows)
-	if err != nil || i < 0 {
-		return "", err
-	}
-	return c.ids[i], nil
-}
-
 // victim is the session that the user wants to end, since a refusal names those
 // that could make room; or an error, and that is the refusal if nobody could be
 // asked.
 func (a *app) victim(ctx context.Context, refusal error) (id string, err error) {
 	c, ok := candidatesOf(refusal)
-	if !ok {
+	if !ok || a.json || !terminal.Is(a.stdin) {
 		return "", refusal
 	}
-	switch id, err = a.choose(ctx, c); {
+	i, err := terminal.Choose(ctx, "There is no room for another session. Which one do you want to end?", c.rows)
+	switch {
 	case err == terminal.ErrNone:
-		err = refusal
-	case err == nil && id == "":
-		err = cancelled{refusal}
+		return "", refusal
+	case err != nil:
+		return "", err
+	case i < 0:
+		return "", cancelled{refusal}
 	}
-	return id, err
+	return c.ids[i], nil
 }
 
 // notEnded says that a choice has come to nothing.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/ilod/ilod/cmd/ilod/script"
 )
 
 // sources reads the files below a directory with a suffix.
@@ -53,12 +55,12 @@ func TestEveryFlagIsUsed(t *testing.T) {
 	used := map[string]bool{}
 	for line := range strings.Lines(sources(t, "testdata", ".txtar")) {
 		words := strings.TrimSuffix(strings.TrimSpace(head.ReplaceAllString(line, "")), "&")
-		all, err := parseStatements(strings.ReplaceAll(words, "$", `\$`))
+		all, err := script.Statements(strings.ReplaceAll(words, "$", `\$`))
 		if err != nil || len(all) != 1 {
 			continue
 		}
 		root := newApp(os.Stdin, os.Stdout, os.Stderr).rootCommand()
-		cmd, rest, err := root.Find(all[0].words)
+		cmd, rest, err := root.Find(all[0].Words)
 		if err != nil || cmd == root {
 			continue
 		}

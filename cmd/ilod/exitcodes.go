@@ -18,6 +18,7 @@ import (
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/cmd/ilod/script"
 	"github.com/ilod/ilod/platform"
 )
 
@@ -40,7 +41,8 @@ var exitCodes = []exitCode{
 	{0, "SUCCESS", "success", "", nil},
 	{2, "USAGE", "bad flag, path, method, header or file", "see 'ilod help'", func(err error) bool {
 		_, usage := errors.AsType[*usageError](err)
-		return usage || is(chif.ErrInvalidRequest, agent.ErrConfig, selection.ErrSelector, selection.ErrFilter, selection.ErrAssignment)(err)
+		_, syntax := errors.AsType[*script.SyntaxError](err)
+		return usage || syntax || is(chif.ErrInvalidRequest, agent.ErrConfig, selection.ErrSelector, selection.ErrFilter, selection.ErrAssignment)(err)
 	}},
 	{5, "USER_NOT_ADMIN", "this user may not open an iLO channel",
 		"run as root: whoever can open a channel is the iLO's administrator", is(chif.ErrPermission)},
@@ -135,6 +137,9 @@ func classify(err error) (row exitCode, hint string) {
 	}
 	if u, ok := errors.AsType[*usageError](err); ok {
 		return row, u.hint
+	}
+	if e, ok := errors.AsType[*script.SyntaxError](err); ok {
+		return row, e.Hint
 	}
 	if e, ok := errors.AsType[*chif.NoDeviceError](err); ok {
 		return row, remedy(e.Reason)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/server/selection"
-	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // errNotCached: with --offline, the cache has no answer.
@@ -107,10 +106,9 @@ func readerCommand[T any](a *app, use, short string, read func(*selection.Reader
 				if err != nil {
 					return err
 				}
-				progress := terminal.NewProgress(a.stderr)
-				reader.Progress = progress.Show
+				end := a.showProgress(reader)
 				found, err := read(reader, ctx)
-				progress.End()
+				end()
 				if err == nil {
 					err = print(found)
 				}

@@ -95,7 +95,7 @@ func (h *healthView) show(ctx context.Context, rt http.RoundTripper, every time.
 	for {
 		err := h.once(ctx, rt, every > 0)
 		switch {
-		case every <= 0 || h.stdout.Err() != nil:
+		case every <= 0 || h.stdout.Err != nil:
 			return err
 		case ctx.Err() != nil:
 			return nil
@@ -122,7 +122,6 @@ func (h *healthView) once(ctx context.Context, rt http.RoundTripper, again bool)
 	if h.json {
 		return h.writeJSON(r)
 	}
-	s := healthScreen{terminal.NewScreen(h.stdout)}
-	s.render(r)
-	return s.Show(h.stdout, again)
+	s := screen{width: terminal.Width(h.stdout), colours: terminal.Colours(h.stdout)}
+	return terminal.Show(h.stdout, s.render(r), again)
 }

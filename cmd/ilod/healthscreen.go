@@ -11,14 +11,18 @@ import (
 	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
-// healthScreen shows a report to people.
-type healthScreen struct{ *terminal.Screen }
+// screen writes a report for people.
+type screen struct {
+	width   int // of a line; 0: any
+	colours bool
+	text    strings.Builder
+}
 
 // maxProblems limits how many unread resources are named.
 const maxProblems = 5
 
 // render writes a report: 80 columns and 24 lines if all is well.
-func (s healthScreen) render(r *health.Report) {
+func (s *screen) render(r *health.Report) string {
 	age := "all of it fresh"
 	if r.Age > 0 {
 		age = fmt.Sprintf("the oldest value %s older", time.Duration(r.Age)*time.Second)
@@ -60,6 +64,7 @@ func (s healthScreen) render(r *health.Report) {
 		}
 		s.line("", "  %s: %s", p.Path, p.Error)
 	}
+	return s.text.String()
 }
 
 // events says whether there are critical events, or why nobody knows.
@@ -158,7 +163,7 @@ func temperatures(all []health.Temperature) string {
 }
 
 // row writes a part.
-func (s healthScreen) row(name string, state health.State, count int, detail string) {
+func (s *screen) row(name string, state health.State, count int, detail string) {
 	n := ""
 	if count > 1 {
 		n = fmt.Sprint(count)
@@ -166,11 +171,18 @@ func (s healthScreen) row(name string, state health.State, count int, detail str
 	s.line(state, "%-15s %-12s %3s  %s", name, cmp.Or(string(state), "not reported"), n, detail)
 }
 
-var healthColours = map[health.State]terminal.Colour{health.OK: terminal.Green, health.Unknown: terminal.Yellow, health.Warning: terminal.Yellow, health.Critical: terminal.Red}
-
-// line writes one line, in which the state has its colour.
-func (s healthScreen) line(state health.State, format string, args ...any) {
-	s.Line(fmt.Sprintf(format, args...), string(state), healthColours[state])
+// line writes one line, cut to the width. The first mention of the state has its
+// colour.
+func (s *screen) line(state health.State, format string, args ...any) {
+	text := []rune(strings.TrimRight(oneLine(fmt.Sprintf(format, args...)), " "))
+	if s.width > 0 && len(text) > s.width {
+		text = append(text[:s.width-1], '…')
+	}
+	line := string(text)
+	if colour := map[health.State]string{health.OK: terminal.Green, health.Unknown: terminal.Yellow, health.Warning: terminal.Yellow, health.Critical: terminal.Red}[state]; s.colours && colour != "" {
+		line = strings.Replace(line, string(state), colour+string(state)+terminal.Plain, 1)
+	}
+	s.text.WriteString(line + "\n")
 }
 
 // join joins the parts, without empty ones.

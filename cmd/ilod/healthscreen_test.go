@@ -14,7 +14,6 @@ import (
 	"github.com/ilod/ilod/agent/server/health"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
-	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // withoutChannel is a simulated iLO for requests of this process.
@@ -24,12 +23,6 @@ func (h withoutChannel) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w.Result(), nil
-}
-
-// shownScreen is the text of a report on a screen.
-func shownScreen(s *terminal.Screen, r *health.Report) string {
-	healthScreen{s}.render(r)
-	return s.String()
 }
 
 // TestHealthScreen shows real servers, none of which has a failure but a link
@@ -53,7 +46,7 @@ func TestHealthScreen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := shownScreen(&terminal.Screen{Width: 80}, &r)
+		text := (&screen{width: 80}).render(&r)
 		t.Logf("%s\n%s", filepath.Base(file), text)
 		if n := strings.Count(text, "\n"); n > 23 { // the last line is for the prompt
 			t.Errorf("%s: %d lines", file, n)
@@ -63,7 +56,7 @@ func TestHealthScreen(t *testing.T) {
 				t.Errorf("%d columns: %q", n, line)
 			}
 		}
-		coloured := shownScreen(&terminal.Screen{Width: 80, Colours: true}, &r)
+		coloured := (&screen{width: 80, colours: true}).render(&r)
 		if plain := regexp.MustCompile("\x1b\\[[0-9]*m").ReplaceAllString(coloured, ""); plain != text || coloured == text {
 			t.Errorf("in colours it is another text:\n%s", plain)
 		}
@@ -85,7 +78,7 @@ func TestHealthScreenUnwell(t *testing.T) {
 	for i := range 7 {
 		r.Problems = append(r.Problems, health.Problem{Path: fmt.Sprint("/", i), Error: "404"})
 	}
-	got := shownScreen(new(terminal.Screen), &r)
+	got := new(screen).render(&r)
 	want := `
 Critical, read at ` + r.Time.Local().Format(time.DateTime+" MST") + `, the oldest value 1m15s older
 
@@ -112,7 +105,7 @@ not read
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	narrow := shownScreen(&terminal.Screen{Width: 20}, &r)
+	narrow := (&screen{width: 20}).render(&r)
 	if !strings.Contains(narrow, "\ntemperatures    Cri…\n") {
 		t.Errorf("narrow:\n%s", narrow)
 	}
@@ -123,7 +116,8 @@ func TestOneTimeZone(t *testing.T) {
 	zone := time.Local
 	defer func() { time.Local = zone }()
 	time.Local = time.FixedZone("EAST", 5*3600)
-	got := shownScreen(new(terminal.Screen), &health.Report{
+	text := new(screen)
+	got := text.render(&health.Report{
 		Time: time.Date(2026, 11, 21, 22, 0, 0, 0, time.UTC),
 		Log: []health.LogEntry{
 			{Time: time.Date(2026, 11, 21, 20, 30, 0, 0, time.UTC), Message: "of an iLO in UTC"},
@@ -146,7 +140,7 @@ func TestWhatTheScreenDoesNotKnow(t *testing.T) {
 		"2 drives\n":         {Parts: []health.Part{{Name: "storage"}}, Drives: []health.Drive{{CapacityBytes: 1e12}, {}}},
 		"2 drives, 1.5 TB\n": {Parts: []health.Part{{Name: "storage"}}, Drives: []health.Drive{{CapacityBytes: 1e12}, {CapacityBytes: 5e11}}},
 	} {
-		if got := shownScreen(new(terminal.Screen), &r); !strings.Contains(got, want) {
+		if got := new(screen).render(&r); !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/ilod/ilod/cmd/ilod/script"
 )
 
 // TestHelp wants of every command that its help says what it does, shows how, and
@@ -30,8 +32,8 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: its examples are %q", path, cmd.Example)
 		}
 		for line := range strings.Lines(cmd.Example) {
-			if all, err := parseStatements(line); err == nil && len(all) == 1 && all[0].words[0] == "ilod" {
-				if err := understood(root, all[0].words[1:]); err != nil {
+			if all, err := script.Statements(line); err == nil && len(all) == 1 && all[0].Words[0] == "ilod" {
+				if err := understood(root, all[0].Words[1:]); err != nil {
 					t.Errorf("%s: %q: %v", path, line, err)
 				}
 			}

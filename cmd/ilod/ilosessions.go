@@ -69,11 +69,11 @@ func (a *app) listILOSessions(ctx context.Context, rt http.RoundTripper) error {
 	if a.json {
 		return a.writeJSON(table)
 	}
-	var rows []string
+	rows := [][]string{{"ID", "USER", "KIND", "AGE", "IDLE", "WHOSE"}}
 	for _, e := range table {
-		rows = append(rows, terminal.Row(e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle), whose(e)))
+		rows = append(rows, []string{e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle), whose(e)})
 	}
-	return terminal.Table(a.stdout, "ID\tUSER\tKIND\tAGE\tIDLE\tWHOSE", rows)
+	return terminal.Table(a.stdout, rows)
 }
 
 func (a *app) printILOSession(e api.ILOSession) error {

@@ -12,7 +12,6 @@ import (
 	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
-	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 func (a *app) loadCommand() *cobra.Command {
@@ -58,10 +57,9 @@ else is done.`,
 
 // restore plans the writes that are needed, and says what is left out.
 func (a *app) restore(ctx context.Context, rt http.RoundTripper, reader *selection.Reader, all []selection.Saved) ([]operation, error) {
-	progress := terminal.NewProgress(a.stderr)
-	reader.Progress = progress.Show
+	end := a.showProgress(reader)
 	patches, left, err := reader.Restore(ctx, schema.NewChecker(directly(rt)), all)
-	progress.End()
+	end()
 	for _, l := range left {
 		fmt.Fprintf(a.stderr, "left out: %s %s cannot be written\n", oneLine(l.Path), oneLine(l.Pointer))
 	}

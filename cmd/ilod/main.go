@@ -40,7 +40,7 @@ func (a *app) ended(err error) int {
 		}
 	}
 	if err == nil {
-		err = a.stdout.Err()
+		err = a.stdout.Err
 	}
 	if err == nil {
 		return 0

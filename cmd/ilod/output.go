@@ -7,6 +7,7 @@ import (
 
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/server/selection"
+	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // outputForm has errors and arrays in JSON if the client session is set so.
@@ -31,3 +32,10 @@ func (a *app) printJSON(v any) error {
 
 // writeJSON prints a document on one line.
 func (a *app) writeJSON(v any) error { return json.NewEncoder(a.stdout).Encode(v) }
+
+// showProgress shows how far a reader is, until the function is called that it returns.
+func (a *app) showProgress(reader *selection.Reader) (end func()) {
+	progress := terminal.NewProgress(a.stderr)
+	reader.Progress = progress.Show
+	return progress.End
+}

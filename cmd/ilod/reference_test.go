@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/ilod/ilod/cmd/ilod/script"
 )
 
 // TestReference wants each command, exit code and global flag in COMMANDS.md, and of the
@@ -46,12 +48,12 @@ func TestReference(t *testing.T) {
 		if !strings.HasPrefix(line, "ilod ") || strings.Contains(line, "…") {
 			continue
 		}
-		all, err := parseStatements(line)
+		all, err := script.Statements(line)
 		if err != nil || len(all) != 1 {
 			t.Errorf("%s: %v", line, err)
 			continue
 		}
-		if err := understood(newApp(os.Stdin, os.Stdout, os.Stderr).rootCommand(), all[0].words[1:]); err != nil {
+		if err := understood(newApp(os.Stdin, os.Stdout, os.Stderr).rootCommand(), all[0].Words[1:]); err != nil {
 			t.Errorf("%s: %v", line, err)
 		}
 		tried++

@@ -60,7 +60,7 @@ func (a *app) report(err error) int {
 	}
 	fmt.Fprintln(a.stderr, "ilod: "+text)
 	if full {
-		_ = terminal.Table(a.stderr, candidates.header, candidates.rows)
+		_ = terminal.Table(a.stderr, candidates.rows)
 	}
 	if hint != "" {
 		fmt.Fprintln(a.stderr, "hint: "+hint)

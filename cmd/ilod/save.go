@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/server/selection"
-	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // savedFile is where save and load have settings, as ilorest.
@@ -74,9 +73,7 @@ func (a *app) settings(ctx context.Context, rt http.RoundTripper, selecting *sel
 	if err != nil {
 		return nil, nil, err
 	}
-	progress := terminal.NewProgress(a.stderr)
-	defer progress.End()
-	s.Reader.Progress = progress.Show
+	defer a.showProgress(s.Reader)()
 	all, err = s.Settings(ctx)
 	return all, s.Reader.Unread(), err
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
-	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
 // Errors of the commands that work on a selection.
@@ -113,9 +112,7 @@ func (s *selecting) find(ctx context.Context, a *app, rt http.RoundTripper) (*se
 	if err != nil {
 		return nil, err
 	}
-	progress := terminal.NewProgress(a.stderr)
-	defer progress.End()
-	reader.Progress = progress.Show
+	defer a.showProgress(reader)()
 	found, err := reader.Find(ctx, selector)
 	return &selection.Selected{Selector: selector, Found: found, Checker: schema.NewChecker(directly(rt)), Reader: reader, Current: currently(rt)}, err
 }

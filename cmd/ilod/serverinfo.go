@@ -42,24 +42,24 @@ func (a *app) printInventory(inventory []selection.Section) error {
 			fmt.Fprintln(a.stdout)
 		}
 		fmt.Fprintln(a.stdout, s.Name)
-		var lines []string // for a single component, a property each
-		header, rows := strings.Join(s.Columns, "\t"), []string{}
+		var lines [][]string // for a single component, a property each
+		rows := [][]string{s.Columns}
 		for _, c := range s.Components {
 			var cells []string
 			for _, column := range s.Columns {
 				cell := ""
 				if v, has := c[column]; has {
 					cell = strings.Trim(selection.Scalar(v), `"`)
-					lines = append(lines, terminal.Row(column, cell))
+					lines = append(lines, []string{column, cell})
 				}
 				cells = append(cells, cell)
 			}
-			rows = append(rows, terminal.Row(cells...))
+			rows = append(rows, cells)
 		}
 		if len(s.Components) == 1 {
-			header, rows = lines[0], lines[1:]
+			rows = lines
 		}
-		if err := terminal.Table(a.stdout, header, rows); err != nil {
+		if err := terminal.Table(a.stdout, rows); err != nil {
 			return err
 		}
 	}

@@ -183,11 +183,11 @@ func (a *app) listSessions(ctx context.Context, c *client.Client) error {
 	if a.json {
 		return a.writeJSON(list)
 	}
-	var rows []string
+	rows := [][]string{{"ID", "NAME", "USER", "PROCESS", "START", "USED", "REQUESTS", "HOLDS", "WHICH"}}
 	for _, s := range list {
-		rows = append(rows, terminal.Row(s.ID, s.Name, s.User, maker(s), local(s.Created), local(s.Used), strconv.FormatUint(s.Requests, 10), s.Holds, which(s)))
+		rows = append(rows, []string{s.ID, s.Name, s.User, maker(s), local(s.Created), local(s.Used), strconv.FormatUint(s.Requests, 10), s.Holds, which(s)})
 	}
-	return terminal.Table(a.stdout, "ID\tNAME\tUSER\tPROCESS\tSTART\tUSED\tREQUESTS\tHOLDS\tWHICH", rows)
+	return terminal.Table(a.stdout, rows)
 }
 
 // maker is the process that made a session.
@@ -214,12 +214,12 @@ func (a *app) printSession(s api.Session) error {
 	if a.json {
 		return a.writeJSON(s)
 	}
-	return terminal.Table(a.stdout, terminal.Row("id", s.ID), []string{
-		terminal.Row("name", s.Name), terminal.Row("user", s.User), terminal.Row("process", maker(s)), terminal.Row("which", which(s)),
-		terminal.Row("version", fmt.Sprint(s.Version)), terminal.Row("start", s.Created.Format(time.RFC3339)), terminal.Row("used", s.Used.Format(time.RFC3339)),
-		terminal.Row("requests", fmt.Sprintf("%d, %d under way", s.Requests, s.InUse)), terminal.Row("holds", s.Holds),
-		terminal.Row("active-path", s.ActivePath), terminal.Row("recursive", showSwitch(s.Recursive)), terminal.Row("returned-path", s.ReturnedPath),
-		terminal.Row("output", s.Output), terminal.Row("selection", s.Selection),
+	return terminal.Table(a.stdout, [][]string{
+		{"id", s.ID}, {"name", s.Name}, {"user", s.User}, {"process", maker(s)}, {"which", which(s)},
+		{"version", fmt.Sprint(s.Version)}, {"start", s.Created.Format(time.RFC3339)}, {"used", s.Used.Format(time.RFC3339)},
+		{"requests", fmt.Sprintf("%d, %d under way", s.Requests, s.InUse)}, {"holds", s.Holds},
+		{"active-path", s.ActivePath}, {"recursive", showSwitch(s.Recursive)}, {"returned-path", s.ReturnedPath},
+		{"output", s.Output}, {"selection", s.Selection},
 	})
 }
 

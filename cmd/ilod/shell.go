@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/cmd/ilod/script"
 	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
@@ -61,9 +62,9 @@ func (a *app) shell(ctx context.Context) error {
 	return signalled(ctx, err)
 }
 
-// interact runs lines until there are no more, or it fails with errExpired.
+// interact runs what is typed, until there is no more, or it fails with errExpired.
 func (a *app) interact(ctx context.Context, next func() (string, error)) error {
-	for a.stdout.Err() == nil {
+	for a.stdout.Err == nil {
 		line, err := next()
 		switch {
 		case ctx.Err() != nil:
@@ -73,12 +74,12 @@ func (a *app) interact(ctx context.Context, next func() (string, error)) error {
 		case err != nil:
 			return fmt.Errorf("the terminal: %w", err)
 		}
-		all, err := parseStatements(line)
+		all, err := script.Statements(line)
 		if err != nil {
 			a.report(err)
 		}
 		for _, s := range all {
-			if word := strings.Join(s.words, " "); word == "exit" || word == "quit" {
+			if word := strings.Join(s.Words, " "); word == "exit" || word == "quit" {
 				return nil
 			}
 			if err := a.check(s); err != nil {
@@ -99,11 +100,11 @@ func (a *app) interact(ctx context.Context, next func() (string, error)) error {
 // ways finds how a line goes on; see terminal.Completer.
 func (a *app) ways(line string) (last string, ways []string, whole bool) {
 	const cursor = "\x00" // so that there is a word, even after a blank
-	all, err := parseStatements(line + cursor)
+	all, err := script.Statements(line + cursor)
 	if err != nil || len(all) != 1 {
 		return "", nil, false
 	}
-	words := all[0].words
+	words := all[0].Words
 	last = strings.TrimSuffix(words[len(words)-1], cursor)
 	if !strings.HasSuffix(line, last) { // it has quotes
 		return "", nil, false

@@ -97,7 +97,7 @@ func (a *app) printTransaction(t api.Transaction) error {
 		oneLine(string(t.State)), oneLine(t.Session), local(t.Begun), local(t.Used), time.Duration(t.Timeout)); err != nil || len(t.Writes) == 0 {
 		return err
 	}
-	var rows []string
+	rows := [][]string{{"NUMBER", "METHOD", "PATH", "NOTES"}}
 	for _, w := range t.Writes {
 		var notes []string
 		if !w.Undoable {
@@ -109,9 +109,9 @@ func (a *app) printTransaction(t api.Transaction) error {
 		if w.Error != "" {
 			notes = append(notes, w.Error)
 		}
-		rows = append(rows, terminal.Row(strconv.Itoa(w.Number), w.Method, w.Path, strings.Join(notes, "; ")))
+		rows = append(rows, []string{strconv.Itoa(w.Number), w.Method, w.Path, strings.Join(notes, "; ")})
 	}
-	return terminal.Table(a.stdout, "NUMBER\tMETHOD\tPATH\tNOTES", rows)
+	return terminal.Table(a.stdout, rows)
 }
 
 func (a *app) diffTransaction(ctx context.Context, c *client.Client) error {
@@ -126,7 +126,7 @@ func (a *app) diffTransaction(ctx context.Context, c *client.Client) error {
 }
 
 func (a *app) writeChanges(changes []api.Change) error {
-	var rows []string
+	rows := [][]string{{"NUMBER", "PATH", "PROPERTY", "FROM", "TO"}}
 	for _, c := range changes {
 		from, err := json.Marshal(c.From)
 		if err != nil {
@@ -136,7 +136,7 @@ func (a *app) writeChanges(changes []api.Change) error {
 		if err != nil {
 			return err
 		}
-		rows = append(rows, terminal.Row(strconv.Itoa(c.Number), c.Path, c.Property, string(from), string(to)))
+		rows = append(rows, []string{strconv.Itoa(c.Number), c.Path, c.Property, string(from), string(to)})
 	}
-	return terminal.Table(a.stdout, "NUMBER\tPATH\tPROPERTY\tFROM\tTO", rows)
+	return terminal.Table(a.stdout, rows)
 }

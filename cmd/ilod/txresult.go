@@ -107,23 +107,24 @@ func (a *app) printResult(r api.Result) error {
 	if _, err := fmt.Fprintln(a.stdout, oneLine(text)); err != nil || len(r.Writes) == 0 {
 		return err
 	}
-	var writes, properties []string
+	writes := [][]string{{"NUMBER", "METHOD", "PATH", "OUTCOME", "STATUS", "ERROR"}}
+	properties := [][]string{{"NUMBER", "PROPERTY", "STATE"}}
 	for _, w := range r.Writes {
 		status := ""
 		if w.Status != 0 {
 			status = strconv.Itoa(w.Status)
 		}
-		writes = append(writes, terminal.Row(strconv.Itoa(w.Number), w.Method, w.Path, withTask(string(w.Outcome), w), status, noteOf(w)))
+		writes = append(writes, []string{strconv.Itoa(w.Number), w.Method, w.Path, withTask(string(w.Outcome), w), status, noteOf(w)})
 		for _, p := range w.Properties {
 			if p.State != api.PropertyApplied {
-				properties = append(properties, terminal.Row(strconv.Itoa(w.Number), p.Property, withTask(string(p.State), w)))
+				properties = append(properties, []string{strconv.Itoa(w.Number), p.Property, withTask(string(p.State), w)})
 			}
 		}
 	}
-	if err := terminal.Table(a.stdout, "NUMBER\tMETHOD\tPATH\tOUTCOME\tSTATUS\tERROR", writes); err != nil || len(properties) == 0 {
+	if err := terminal.Table(a.stdout, writes); err != nil || len(properties) == 1 {
 		return err
 	}
-	return terminal.Table(a.stdout, "NUMBER\tPROPERTY\tSTATE", properties)
+	return terminal.Table(a.stdout, properties)
 }
 
 // withTask names the iLO's task behind what is accepted.

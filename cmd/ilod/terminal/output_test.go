@@ -33,7 +33,7 @@ func TestWhatDoesNotShowIsEscaped(t *testing.T) {
 // TestTablesHaveNoForeignControls: neither those that act nor those that break lines.
 func TestTablesHaveNoForeignControls(t *testing.T) {
 	var b bytes.Buffer
-	if err := Table(&b, "ID\tUSER", []string{"1\t" + hostileText, "2\ta\nb"}); err != nil {
+	if err := Table(&b, [][]string{{"ID", "USER"}, {"1", hostileText}, {"2", "a\nb\tc"}}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.ContainsAny(b.String(), "\x1b\u009b\u202e\u2066\u200b\x7f") || strings.Count(b.String(), "\n") != 3 || !strings.Contains(b.String(), `\u202egnp.exe`) {

@@ -13,16 +13,14 @@ import (
 // tableIndent is before the columns of a table that have no room on the first line.
 const tableIndent = "    "
 
-// Table aligns the cells of rows, which tabs separate. Columns for which a terminal
-// has no room go on a further line of each row.
-func Table(w io.Writer, header string, rows []string) error {
-	cells := [][]string{strings.Split(header, "\t")}
-	for _, r := range rows {
-		row := strings.Split(r, "\t")
-		for i := range row {
-			row[i] = plaintext.Line(row[i])
+// Table aligns the cells of rows, of which the first has all columns. Columns for
+// which a terminal has no room go on a further line of each row.
+func Table(w io.Writer, rows [][]string) error {
+	cells := make([][]string, len(rows))
+	for i, row := range rows {
+		for _, cell := range row {
+			cells[i] = append(cells[i], plaintext.Line(cell))
 		}
-		cells = append(cells, row)
 	}
 	lines := make([]string, len(cells))
 	room := Width(w)
@@ -48,14 +46,6 @@ func Table(w io.Writer, header string, rows []string) error {
 	}
 	_, err := io.WriteString(w, strings.Join(lines, ""))
 	return err
-}
-
-// Row joins the cells of a row for Table, none of which can be more than one.
-func Row(cells ...string) string {
-	for i := range cells {
-		cells[i] = plaintext.Line(cells[i])
-	}
-	return strings.Join(cells, "\t")
 }
 
 // fitting says up to which column those beginning with from, at least one, have

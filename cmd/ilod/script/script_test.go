@@ -1,7 +1,9 @@
-package main
+package script
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os/exec"
 	"slices"
 	"strings"
@@ -14,7 +16,7 @@ import (
 )
 
 func TestStatements(t *testing.T) {
-	for text, want := range map[string][]statement{
+	for text, want := range map[string][]Statement{
 		"":                          nil,
 		" \t\n# a 'comment\n\\\n":   nil,
 		"get /x":                    {{1, []string{"get", "/x"}}},
@@ -27,13 +29,13 @@ func TestStatements(t *testing.T) {
 		"get /x?$expand=.&a=<b>":    {{1, []string{"get", "/x?$expand=.&a=<b>"}}},
 		"get x\\\ny":                {{1, []string{"get", "xy"}}},
 	} {
-		got, err := parseStatements(text)
-		if err != nil || !cmp.Equal(got, want, cmp.AllowUnexported(statement{})) {
+		got, err := Statements(text)
+		if err != nil || !cmp.Equal(got, want) {
 			t.Errorf("%q: %v, %v, want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"a 'b", "a \"b\\\"", "a\\", "a | b", "a > b", "a; b\n;", "a &"} {
-		if got, err := parseStatements(text); err == nil {
+		if got, err := Statements(text); err == nil {
 			t.Errorf("%q: %v", text, got)
 		}
 	}
@@ -53,8 +55,8 @@ func TestStatementsAsShell(t *testing.T) {
 		for w := range bytes.SplitSeq(bytes.TrimSuffix(out, []byte{0}), []byte{0}) {
 			want = append(want, string(w))
 		}
-		got, err := parseStatements(text)
-		if err != nil || len(got) != 1 || !slices.Equal(got[0].words[1:], want) {
+		got, err := Statements(text)
+		if err != nil || len(got) != 1 || !slices.Equal(got[0].Words[1:], want) {
 			t.Fatalf("%s: %q, %v, want %q", text, got, err, want)
 		}
 	})
@@ -68,7 +70,7 @@ func TestStatementNamesNoSecret(t *testing.T) {
 		"get /x?$filter=a":           "get",
 		"session set selection Bios": "session set selection Bios",
 	} {
-		all, err := parseStatements(text)
+		all, err := Statements(text)
 		if err != nil || len(all) != 1 || all[0].String() != want {
 			t.Errorf("%q: %v, %v, want %q", text, all, err, want)
 		}
@@ -79,23 +81,61 @@ func TestStatementNamesNoSecret(t *testing.T) {
 func FuzzStatements(f *testing.F) {
 	f.Add("get /x # comment\nraw 'a\nb' \"\\\"\" \\\n c")
 	f.Fuzz(func(t *testing.T, text string) {
-		all, err := parseStatements(text)
+		all, err := Statements(text)
 		if err != nil {
 			return
 		}
 		for _, s := range all {
 			var quoted []string
-			for _, w := range s.words {
+			for _, w := range s.Words {
 				quoted = append(quoted, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
 			}
 			text := strings.Join(quoted, " ")
 			if strings.Contains(text, "\r\n") { // is read as a newline
 				continue
 			}
-			again, err := parseStatements(text)
-			if err != nil || len(again) != 1 || !slices.Equal(again[0].words, s.words) {
-				t.Fatalf("%q: %q, %v, want %q", text, again, err, s.words)
+			again, err := Statements(text)
+			if err != nil || len(again) != 1 || !slices.Equal(again[0].Words, s.Words) {
+				t.Fatalf("%q: %q, %v, want %q", text, again, err, s.Words)
 			}
 		}
 	})
+}
+
+// TestRunEndsAtTheFirstFailure, unless it is to keep going; the code is that of the
+// first one either way.
+func TestRunEndsAtTheFirstFailure(t *testing.T) {
+	ended := errors.New("ended")
+	for name, c := range map[string]struct {
+		codes     []int
+		keepGoing bool
+		last      int // the statement after which no other may follow, or none
+		cancel    int // the statement during which the context ends, or none
+		ran, code int
+		err       error
+	}{
+		"success":                   {codes: []int{0, 0, 0}, ran: 3},
+		"failure":                   {codes: []int{0, 7, 8}, ran: 2, code: 7},
+		"keep going":                {codes: []int{0, 7, 8}, keepGoing: true, ran: 3, code: 7},
+		"no more":                   {codes: []int{0, 0, 0}, last: 2, ran: 2},
+		"no more, but keep going":   {codes: []int{7, 8, 9}, keepGoing: true, last: 2, ran: 2, code: 7},
+		"end in a success":          {codes: []int{0, 0, 0}, cancel: 2, ran: 2, err: ended},
+		"end in the last success":   {codes: []int{0, 0}, cancel: 2, ran: 2},
+		"end in a failure":          {codes: []int{0, 7, 8}, cancel: 2, ran: 2, code: 7},
+		"end in a later failure":    {codes: []int{7, 8, 9}, keepGoing: true, cancel: 2, ran: 2, code: 8},
+		"end in a success after it": {codes: []int{7, 0, 9}, keepGoing: true, cancel: 2, ran: 2, code: 7},
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		ran := 0
+		code, err := Run(ctx, make([]Statement, len(c.codes)), c.keepGoing, func(Statement) (int, bool) {
+			if ran++; ran == c.cancel {
+				cancel(ended)
+			}
+			return c.codes[ran-1], ran != c.last
+		})
+		if ran != c.ran || code != c.code || err != c.err {
+			t.Errorf("%s: ran %d, code %d, %v; want %d, %d, %v", name, ran, code, err, c.ran, c.code, c.err)
+		}
+		cancel(nil)
+	}
 }

@@ -1,15 +1,57 @@
 package terminal
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 )
+
+// ErrNone: there is no terminal, and so nobody to be asked.
+var ErrNone = errors.New("no terminal")
+
+// Choose has the user choose one of the rows of a table below its header, and returns
+// its index there, or -1 for none. Without a terminal it returns ErrNone, and when ctx
+// ends its cause.
+func Choose(ctx context.Context, question string, rows [][]string) (index int, err error) {
+	// Not stdin: reading that could not be interrupted.
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return -1, ErrNone
+	}
+	defer tty.Close()
+	defer context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })()
+
+	fmt.Fprintln(tty, question)
+	numbered := [][]string{append([]string{"#"}, rows[0]...)}
+	for i, row := range rows[1:] {
+		numbered = append(numbered, append([]string{strconv.Itoa(i + 1)}, row...))
+	}
+	if err := Table(tty, append(numbered, []string{"0", "cancel"})); err != nil {
+		return -1, err
+	}
+	answers := bufio.NewScanner(tty)
+	for {
+		fmt.Fprint(tty, "number: ")
+		if !answers.Scan() {
+			fmt.Fprintln(tty)
+			return -1, context.Cause(ctx) // nil: the end of input, which is as good as cancel
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(answers.Text()))
+		if err == nil && 0 <= n && n < len(rows) {
+			return n - 1, nil
+		}
+		fmt.Fprintf(tty, "a number from 0 to %d\n", len(rows)-1)
+	}
+}
 
 // Completer finds how a line goes on: its last word, all words that this can become,
 // and whether a single one is whole, so that the next word can follow.
