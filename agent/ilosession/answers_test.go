@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -257,6 +258,22 @@ func TestBodyThatIsSentAgain(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A request whose body cannot be read is not sent, and its body is closed.
+func TestBodyThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, redfish.Options{})
+		k := m.keeper()
+		req := request(t.Context(), "PATCH", system, "")
+		broken, closed := errors.New("broken"), false
+		req.Body = &body{Reader: io.MultiReader(strings.NewReader("{"), iotest.ErrReader(broken)), closed: func() { closed = true }}
+		if _, err := k.RoundTrip(req); !errors.Is(err, broken) || !closed {
+			t.Errorf("%v; closed: %v", err, closed)
+		}
+		m.expect(0, 0, 0)
+		closeKeeper(t, k)
+	})
 }
 
 // A request that meets the end of one session after the other is given up after the

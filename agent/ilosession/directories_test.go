@@ -11,6 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/test"
+
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
@@ -161,11 +164,33 @@ func TestLedgerWarns(t *testing.T) {
 	}
 }
 
+// What a ledger warns of is in the log of its Keeper.
+func TestKeeperLogsWhatItsLedgerWarnsOf(t *testing.T) {
+	log, hook := test.NewNullLogger()
+	dir := t.TempDir()
+	l := openLedger(t, dir+"/state", dir+"/run")
+	l.step = func(string, string) error { return errors.New("no space left on device") }
+	k := NewKeeper(KeeperOptions{Next: http.DefaultTransport, Ledger: l, Log: log})
+	l.put(anIntent)
+	l.remove(anIntent.Nonce)
+	if told(hook, logrus.WarnLevel, "no space left on device") == 0 {
+		t.Error("the log has nothing of it")
+	}
+	if err := k.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // The sessions from before a boot are looked for once, also without a directory that
 // could remember it, and in the next boot once more.
 func TestReapedOncePerBoot(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir) // nothing is written there
+	full := openLedger(t, "", t.TempDir())
+	full.step = func(string, string) error { return errors.New("full") }
+	if full.setReaped("b"); !full.reaped("b") {
+		t.Error("forgotten by a process that cannot write it down")
+	}
 	memory := openLedger(t, "", "")
 	for _, want := range []bool{false, true, true} {
 		if got := memory.reaped("b"); got != want {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
@@ -278,14 +281,17 @@ func TestStatusTellsWhatIs(t *testing.T) {
 }
 
 // A session that was kept alive has worked: when the iLO ends it the next login is
-// tried at once. One that never worked may be forgotten by the iLO after each login.
+// tried at once. One that never worked may be forgotten by the iLO after each login, and
+// the log says so.
 func TestKeptAliveSessionHasWorked(t *testing.T) {
 	for _, alive := range []bool{false, true} {
 		bubble(t, map[bool]string{false: "never worked", true: "kept alive"}[alive], func(t *testing.T) {
 			m := newMachine(t, redfish.Options{IdleTimeout: 15 * time.Minute})
+			log, hook := test.NewNullLogger()
 			failing := true
 			k := m.keeper(func(o *KeeperOptions) {
 				next := o.Next
+				o.Log = log
 				o.Next = roundTripper(func(r *http.Request) (*http.Response, error) {
 					refresh := r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, sessions+"/") && r.URL.Path != sessions+"/"
 					if failing && (r.URL.Path == system || refresh && !alive) {
@@ -302,6 +308,9 @@ func TestKeptAliveSessionHasWorked(t *testing.T) {
 			start := time.Now()
 			if m.get(k); (time.Since(start) == 0) != alive {
 				t.Errorf("waited for %v", time.Since(start))
+			}
+			if told := slices.ContainsFunc(hook.AllEntries(), func(e *logrus.Entry) bool { return e.Data[logrus.ErrorKey] == errForgotten }); told == alive {
+				t.Errorf("the log says that the iLO has forgotten the session: %v", told)
 			}
 			m.expect(2, 0, 1)
 			closeKeeper(t, k)
