@@ -80,7 +80,7 @@ test-windows: build-windows ## run ilod.exe, its tests and what is packed of it 
 			-exec "$(CURDIR)/chif/chiftest/wine/run" -skip "$(shell sed "s/ .*//" chif/chiftest/wine/left-out | paste --serial --delimiters="|")" \
 			$(windows_packages) && \
 		GOOS=windows CGO_ENABLED=0 $(GO) test -count=1 -vet=off -overlay="$$ILOD_TEST_OVERLAY" \
-			-exec "$(CURDIR)/chif/chiftest/wine/run" -run "^TestWindows" ./cmd/ilod'
+			-exec "$(CURDIR)/chif/chiftest/wine/run" -run "^TestWindows" ./cmd/ilod/agentsocket'
 	chif/chiftest/wine/with $(GO) test -count=1 -v -timeout 45m -run 'WinPE|Windows' ./packaging/
 
 bench: ## measure; each benchmark compares medians of one run

@@ -202,6 +202,9 @@ func (c *Config) DiskDir() string {
 	return c.StateDir
 }
 
+// CacheDir is where the cache on disk is, unless that is disabled.
+func (c *Config) CacheDir() string { return filepath.Join(c.StateDir, "cache") }
+
 // Validate says what is wrong with the values, all of it.
 func (c *Config) Validate() error {
 	var errs []error

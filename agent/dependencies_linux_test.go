@@ -45,6 +45,9 @@ func TestDependencies(t *testing.T) {
 		{"agent/redfisherror", []string{"agent/gateway", "agent/freshness", "agent/schedule", "agent/ilosession"}, nil},
 		// What is made for tests, or for packages, is in no program but the simulator.
 		{"cmd/ilod", []string{"chif/chiftest", "cmd/ilod/internal/manual"}, []string{"testing"}},
+		// What doctor finds out, and the way to an agent, know nothing of a command line.
+		{"cmd/ilod/doctor", []string{"cmd/ilod/terminal"}, []string{"github.com/spf13"}},
+		{"cmd/ilod/agentsocket", []string{"agent", "cache"}, []string{"github.com/spf13"}},
 		// What the program knows of terminals and of scripts is not about iLOs.
 		{"cmd/ilod/script", []string{"agent", "chif", "cache", "platform", "cmd"}, []string{"github.com"}},
 		{"cmd/ilod/terminal", []string{"agent", "chif", "cache", "platform", "cmd"}, []string{"github.com/spf13", "github.com/sirupsen/logrus"}},

@@ -25,6 +25,19 @@ type ILOSession struct {
 	Read time.Time `json:"-"`
 }
 
+// Whose says it in a word: "current", "ours", "host program" or "other".
+func (e ILOSession) Whose() string {
+	switch {
+	case e.Current:
+		return "current"
+	case e.Ours:
+		return "ours"
+	case e.InBand:
+		return "host program"
+	}
+	return "other"
+}
+
 // ILOSessions are the iLO's table of sessions.
 type ILOSessions struct {
 	Path    string       `json:"@odata.id"`

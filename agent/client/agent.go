@@ -11,6 +11,12 @@ import (
 	"github.com/ilod/ilod/agent/api"
 )
 
+// Get reads any resource that the agent serves, also the iLO's, and returns the answer's
+// headers and its body.
+func (c *Client) Get(ctx context.Context, path string) (http.Header, []byte, error) {
+	return c.text(ctx, http.MethodGet, path, nil)
+}
+
 // Status says how the agent is doing. It sends nothing to the iLO.
 func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	return ask[api.Status](ctx, c, http.MethodGet, root+"/status", nil)
@@ -18,7 +24,7 @@ func (c *Client) Status(ctx context.Context) (api.Status, error) {
 
 // Metrics returns the agent's metrics, in Prometheus's text format.
 func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
-	_, text, err := c.text(ctx, http.MethodGet, root+"/metrics", nil)
+	_, text, err := c.Get(ctx, root+"/metrics")
 	return text, err
 }
 

@@ -184,7 +184,8 @@ func TestCommitOfWhatIsNeeded(t *testing.T) {
 	}
 }
 
-// TestAgentOfAClient: status, metrics and cache are those of the agent.
+// TestAgentOfAClient: status, metrics and cache are those of the agent, resources those of
+// its iLO.
 func TestAgentOfAClient(t *testing.T) {
 	ctx, c := t.Context(), &client.Client{Transport: engine}
 	if s, err := c.Status(ctx); err != nil || s.Agent.Version != "1.2.3" || s.Agent.PID != os.Getpid() || s.Started.IsZero() || s.Schedule == nil {
@@ -192,6 +193,9 @@ func TestAgentOfAClient(t *testing.T) {
 	}
 	if text, err := c.Metrics(ctx); err != nil || !strings.Contains(string(text), "\nilod_ilo_logins_total ") {
 		t.Errorf("%.200s, %v", text, err)
+	}
+	if header, body, err := c.Get(ctx, "/redfish/v1/"); err != nil || header.Get("ETag") == "" || !strings.Contains(string(body), `"RedfishVersion"`) {
+		t.Errorf("%v, %.200s, %v", header, body, err)
 	}
 	if _, err := c.Health(ctx); err != nil {
 		t.Error(err)

@@ -259,7 +259,7 @@ func (a *app) withCached(ctx context.Context, f func(context.Context, http.Round
 		return err
 	}
 	if client != nil {
-		defer client.close()
+		defer client.Close()
 		return f(ctx, withHeader{a.inSession(client), header})
 	}
 	return a.withDiskCache(ctx, f)
@@ -270,7 +270,7 @@ func (a *app) withDiskCache(ctx context.Context, f func(context.Context, http.Ro
 	if a.config.Cache.Disabled {
 		return errNotCached
 	}
-	dir := cacheDir(&a.config)
+	dir := a.config.CacheDir()
 	if _, err := os.Stat(dir); err != nil {
 		return err
 	}

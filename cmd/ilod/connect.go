@@ -10,16 +10,16 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
+	"github.com/ilod/ilod/platform"
 )
 
 // busyTimeout is how long to wait for a channel when --timeout allows it.
 const busyTimeout = 30 * time.Second
-
-// errOverdue is the cause of a context that --timeout ended.
-var errOverdue = fmt.Errorf("%w: %w", chif.ErrTimeout, context.DeadlineExceeded)
 
 // bounded runs f with a context that ends with --timeout or at a signal.
 func (a *app) bounded(ctx context.Context, f func(context.Context) error) error {
@@ -31,7 +31,7 @@ func (a *app) bounded(ctx context.Context, f func(context.Context) error) error 
 	if cancel := a.query.cancel; cancel != nil {
 		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), errOverdue)
+	limited, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), agentsocket.ErrOverdue)
 	defer cancel()
 	return signalled(ctx, f(limited))
 }
@@ -84,13 +84,13 @@ func (a *app) reach(ctx context.Context, f func(context.Context, http.RoundTripp
 			return err
 		}
 		if client != nil {
-			defer client.close()
+			defer client.Close()
 			return f(ctx, a.inSession(client))
 		}
 		if a.session != "" {
 			return fmt.Errorf("%w, and client sessions exist only in an agent", a.noAgent())
 		}
-		if err := a.withEngine(ctx, f); !errors.Is(err, errAgentCame) {
+		if err := a.withEngine(ctx, f); !errors.Is(err, agentsocket.ErrAgentCame) {
 			return err
 		}
 	}
@@ -102,7 +102,7 @@ func (a *app) reach(ctx context.Context, f func(context.Context, http.RoundTripp
 func (a *app) hold(ctx context.Context, name string, f func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	limit := time.AfterFunc(time.Duration(a.config.Timeout), func() { cancel(errOverdue) })
+	limit := time.AfterFunc(time.Duration(a.config.Timeout), func() { cancel(agentsocket.ErrOverdue) })
 	defer limit.Stop()
 	begin := func(ctx context.Context, rt http.RoundTripper, handle string) error {
 		limit.Stop()
@@ -145,8 +145,19 @@ func (a *app) endOwnSession(ctx context.Context, c *client.Client, id string) {
 	}
 }
 
+// dialAgent connects to the user's own agent or else to that of the system,
+// unless the socket was named; it returns nil if there is none.
+func (a *app) dialAgent(ctx context.Context) (*agentsocket.Client, error) {
+	client, err := agentsocket.Dial(ctx, a.config.SocketPath())
+	if client != nil || err != nil || a.config.Socket != "" || a.config.RuntimeDir != platform.DefaultDirectories().Runtime {
+		return client, err
+	}
+	system := agent.Config{RuntimeDir: platform.SystemDirectories().Runtime}
+	return agentsocket.Dial(ctx, system.SocketPath())
+}
+
 // inSession sends requests to the agent in the client session of --session.
-func (a *app) inSession(client *agentClient) http.RoundTripper {
+func (a *app) inSession(client *agentsocket.Client) http.RoundTripper {
 	return asSession{withHeader{fallback{logged{client, a.log, logrus.InfoLevel}, a.log}, nil}, a.session}
 }
 

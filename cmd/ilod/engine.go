@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,9 +25,6 @@ import (
 
 // socketGroup may use the agent's socket, if it exists.
 const socketGroup = "ilod"
-
-// errAgentCame: while waiting for the instance lock an agent began to serve.
-var errAgentCame = errors.New("an agent has started")
 
 // engineOptions are what an agent and a command without agent have in common;
 // the rest is up to the caller.
@@ -121,14 +117,11 @@ func (a *app) openStore(ctx context.Context, log logrus.FieldLogger) (agent.Stor
 	if a.config.Cache.Disabled {
 		o.MaxBytes = min(o.MaxBytes, 32<<20)
 	} else {
-		o.Dir = cacheDir(&a.config)
+		o.Dir = a.config.CacheDir()
 	}
 	s, err := cache.Open(ctx, o)
 	return store{s}, err
 }
-
-// cacheDir is where the cache on disk is.
-func cacheDir(c *agent.Config) string { return filepath.Join(c.StateDir, "cache") }
 
 // store shows its state to package agent, which must not know its type.
 type store struct{ *cache.Store }
@@ -147,7 +140,7 @@ func self(ctx context.Context, verb string, args ...string) (*exec.Cmd, error) {
 }
 
 // withEngine runs f with an engine of this process, whose session is deleted in
-// the end, whatever happens. It fails with errAgentCame if an agent starts first.
+// the end, whatever happens. It fails with agentsocket.ErrAgentCame if an agent starts first.
 func (a *app) withEngine(ctx context.Context, f func(context.Context, http.RoundTripper) error) error {
 	log := a.log
 	if a.verbose == 0 {

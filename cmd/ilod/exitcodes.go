@@ -18,6 +18,8 @@ import (
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
+	"github.com/ilod/ilod/cmd/ilod/doctor"
 	"github.com/ilod/ilod/cmd/ilod/script"
 	"github.com/ilod/ilod/platform"
 )
@@ -67,7 +69,7 @@ var exitCodes = []exitCode{
 		"end a session in the iLO's web interface, or wait for the iLO's idle timeout", is(ilosession.ErrSessionLimit)},
 	{92, "INSTANCE_LOCKED", "another ilod is at work on this host", "wait for it, or raise --timeout", is(platform.ErrLocked)},
 	{93, "NOT_CACHED", "the cache has no usable answer, and --offline forbids asking the iLO", "leave --offline out", is(errNotCached)},
-	{94, "NO_AGENT", "no agent is running", "start it: 'ilod agent', or 'systemctl start ilod'", is(errNoAgent)},
+	{94, "NO_AGENT", "no agent is running", "start it: 'ilod agent', or 'systemctl start ilod'", is(agentsocket.ErrNoAgent)},
 	{95, "CLIENT_SESSION_LIMIT", "the agent has no room for another client session",
 		"end one: 'ilod session end ID'; or raise the maximum: 'ilod limits set'", is(client.ErrSessionLimit)},
 	{96, "CLIENT_SESSION_REQUIRED", "the agent takes no requests without a client session", newSessionHint, is(client.ErrSessionRequired)},
@@ -142,7 +144,7 @@ func classify(err error) (row exitCode, hint string) {
 		return row, e.Hint
 	}
 	if e, ok := errors.AsType[*chif.NoDeviceError](err); ok {
-		return row, remedy(e.Reason)
+		return row, doctor.Remedy(e.Reason)
 	}
 	switch {
 	case errors.Is(err, errAgentRuns):

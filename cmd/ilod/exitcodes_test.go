@@ -14,6 +14,7 @@ import (
 	"github.com/ilod/ilod/agent/schema"
 	"github.com/ilod/ilod/agent/server/selection"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/cmd/ilod/doctor"
 )
 
 func TestClassify(t *testing.T) {
@@ -84,7 +85,7 @@ func TestClassify(t *testing.T) {
 		}
 	}
 	for _, reason := range []chif.NoDeviceReason{chif.NoModule, chif.VirtualMachine, chif.NoSocket} {
-		if _, hint := classify(&chif.NoDeviceError{Reason: reason}); hint != remedy(reason) {
+		if _, hint := classify(&chif.NoDeviceError{Reason: reason}); hint != doctor.Remedy(reason) {
 			t.Errorf("hint %q", hint)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/server/health"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
@@ -112,7 +113,7 @@ func (h *healthView) show(ctx context.Context, rt http.RoundTripper, every time.
 }
 
 func (h *healthView) once(ctx context.Context, rt http.RoundTripper, again bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.timeout, errOverdue)
+	ctx, cancel := context.WithTimeoutCause(ctx, h.timeout, agentsocket.ErrOverdue)
 	defer cancel()
 	r, err := clientOf(rt).Health(ctx)
 	if err != nil {

@@ -71,7 +71,7 @@ func (a *app) listILOSessions(ctx context.Context, rt http.RoundTripper) error {
 	}
 	rows := [][]string{{"ID", "USER", "KIND", "AGE", "IDLE", "WHOSE"}}
 	for _, e := range table {
-		rows = append(rows, []string{e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle), whose(e)})
+		rows = append(rows, []string{e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle), e.Whose()})
 	}
 	return terminal.Table(a.stdout, rows)
 }
@@ -82,7 +82,7 @@ func (a *app) printILOSession(e api.ILOSession) error {
 	}
 	_, err := fmt.Fprintf(a.stdout, "id     %s\nuser   %s\nfrom   %s\nkind   %s\nlogin  %s, %s ago\nused   %s, %s ago\nwhose  %s\n",
 		oneLine(e.ID), oneLine(e.UserName), oneLine(e.UserIP), oneLine(e.Kind),
-		e.Login.Format(time.RFC3339), span(e.Age), e.Access.Format(time.RFC3339), span(e.Idle), whose(e))
+		e.Login.Format(time.RFC3339), span(e.Age), e.Access.Format(time.RFC3339), span(e.Idle), e.Whose())
 	return err
 }
 
@@ -93,16 +93,4 @@ func span(s api.Seconds) string {
 		return "?"
 	}
 	return d.Round(time.Second).String()
-}
-
-func whose(e api.ILOSession) string {
-	switch {
-	case e.Current:
-		return "current"
-	case e.Ours:
-		return "ours"
-	case e.InBand:
-		return "host program"
-	}
-	return "other"
 }

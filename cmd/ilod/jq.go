@@ -11,6 +11,7 @@ import (
 
 	"github.com/itchyny/gojq"
 
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
@@ -78,9 +79,9 @@ func (a *app) filter(ctx context.Context, w io.Writer, r io.Reader) error {
 			return &usageError{fmt.Sprintf("--jq: the output is not JSON: %v", err), "leave --jq out"}
 		}
 		// An expression may take for ever.
-		limited, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), errOverdue)
+		limited, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), agentsocket.ErrOverdue)
 		err := a.query.print(w, a.query.code.RunWithContext(limited, document))
-		overdue := errors.Is(context.Cause(limited), errOverdue)
+		overdue := errors.Is(context.Cause(limited), agentsocket.ErrOverdue)
 		cancel()
 		switch {
 		case err == nil:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 	"github.com/ilod/ilod/platform"
 )
 
@@ -21,7 +22,7 @@ const (
 // errAgentRuns: there can be one agent of a directory, and it serves.
 var errAgentRuns = errors.New("an agent is running")
 
-// lockUnlessAgent takes the instance lock, or fails with errAgentCame as soon as an
+// lockUnlessAgent takes the instance lock, or fails with agentsocket.ErrAgentCame as soon as an
 // agent serves. It says for whom it waits.
 func (a *app) lockUnlessAgent(ctx context.Context) (*platform.Lock, error) {
 	return a.waitForLock(ctx, func(*platform.LockedError) error {
@@ -29,25 +30,25 @@ func (a *app) lockUnlessAgent(ctx context.Context) (*platform.Lock, error) {
 		if client == nil {
 			return err
 		}
-		client.close()
-		return errAgentCame
+		client.Close()
+		return agentsocket.ErrAgentCame
 	})
 }
 
 // lockForAgent takes the instance lock for an agent. Beside an agent that serves it
 // fails at once. One that stops is waited for, as any command is.
 func (a *app) lockForAgent(ctx context.Context) (*platform.Lock, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), errOverdue)
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(a.config.Timeout), agentsocket.ErrOverdue)
 	defer cancel()
 	return a.waitForLock(ctx, func(locked *platform.LockedError) error {
 		if os.Getenv("LISTEN_FDS") != "" { // the socket is ours, and to connect would be to wait for ourselves
 			return nil
 		}
-		client, err := dialSocket(ctx, a.config.SocketPath())
+		client, err := agentsocket.Dial(ctx, a.config.SocketPath())
 		if client == nil || err != nil {
 			return nil // the lock decides
 		}
-		client.close()
+		client.Close()
 		return fmt.Errorf("%w: %w", errAgentRuns, locked)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/client"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 )
 
 // localURL is ilorest's for the iLO of this host.
@@ -58,7 +59,7 @@ whether the iLO lets this host in.`,
 				_, err = fmt.Fprintf(a.stderr, "client session %s of %s\n", oneLine(session.ID), oneLine(session.User))
 				return err
 			})
-			if !errors.Is(err, errNoAgent) || ilo || s.text != "" {
+			if !errors.Is(err, agentsocket.ErrNoAgent) || ilo || s.text != "" {
 				return err
 			}
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {

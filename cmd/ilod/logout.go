@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/client"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 )
 
 func (a *app) logoutCommand() *cobra.Command {
@@ -31,7 +32,7 @@ it.`,
 				_, err := fmt.Fprintln(a.stderr, "Logging session out.")
 				return err
 			})
-			if errors.Is(err, errNoAgent) && a.session == "" {
+			if errors.Is(err, agentsocket.ErrNoAgent) && a.session == "" {
 				_, err = fmt.Fprintln(a.stderr, "No agent is running, so there is no session to end.")
 			}
 			return err

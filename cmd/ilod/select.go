@@ -12,6 +12,7 @@ import (
 
 	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/server/selection"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 )
 
 func (a *app) selectCommand() *cobra.Command {
@@ -46,7 +47,7 @@ behind "#". Without TYPE, print the selection.`,
 				}
 				return partly(found.Reader)
 			})
-			if errors.Is(err, errNoAgent) {
+			if errors.Is(err, agentsocket.ErrNoAgent) {
 				return fmt.Errorf("%w, and only an agent remembers a selection: give --select to each command", err)
 			}
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/server/selection"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 )
 
 // errNoChanges: there is nothing to change, or nothing has changed.
@@ -62,7 +63,7 @@ arrays as in JSON.`,
 				_, err = fmt.Fprintf(a.stderr, "%d path(s) to be modified by 'ilod commit'\n", staged)
 				return err
 			})
-			if !commit && errors.Is(err, errNoAgent) {
+			if !commit && errors.Is(err, agentsocket.ErrNoAgent) {
 				return fmt.Errorf("%w, and only an agent keeps changes until a commit: give --commit", err)
 			}
 			return err

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/redfisherror"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 	"github.com/ilod/ilod/platform"
 )
 
@@ -34,14 +35,14 @@ func (a *app) stopAgent(ctx context.Context) error {
 	if client == nil {
 		return a.noAgent()
 	}
-	defer client.close()
+	defer client.Close()
 	pid, ours := a.processOf(ctx, client)
 	var process *platform.Process
 	if pid != 0 && pid != os.Getpid() {
 		// Opened before it is asked, so that no other process is waited for.
 		if process, err = platform.OpenProcess(pid); err == nil {
 			defer func(p *platform.Process) { _ = p.Close() }(process)
-			if !process.RunsAsOwnerOf(client.path) {
+			if !process.RunsAsOwnerOf(client.Path) {
 				a.log.WithField("pid", pid).Warn("what the agent says is not the number of its process")
 				process = nil
 			}
@@ -51,7 +52,7 @@ func (a *app) stopAgent(ctx context.Context) error {
 		return err
 	}
 	// An open connection would delay its end.
-	client.close()
+	client.Close()
 	if process == nil {
 		fmt.Fprintln(a.stderr, "ilod: the agent was asked to stop; its end cannot be seen from here")
 		return nil
@@ -65,7 +66,7 @@ func (a *app) stopAgent(ctx context.Context) error {
 
 // askToStop asks the agent. One that refuses gets a signal, if its process is the
 // user's own: it may know no role for that user, or want a client session.
-func (a *app) askToStop(ctx context.Context, client *agentClient, process *platform.Process, ours bool) error {
+func (a *app) askToStop(ctx context.Context, client *agentsocket.Client, process *platform.Process, ours bool) error {
 	err := clientOf(a.inSession(client)).Stop(ctx)
 	refused, _ := errors.AsType[*redfisherror.Error](err)
 	if process == nil || !ours || refused == nil || refused.Status != http.StatusUnauthorized && refused.Status != http.StatusForbidden {
@@ -81,8 +82,8 @@ func (a *app) askToStop(ctx context.Context, client *agentClient, process *platf
 // kernel knows who listens, unless that is the service manager, who has passed the
 // socket on; then the agent itself says it, and has to be believed about processes of
 // its own user alone: root would end any. 0 is unknown.
-func (a *app) processOf(ctx context.Context, client *agentClient) (pid int, ours bool) {
-	if p, err := client.server(); err == nil && p.PID > 1 {
+func (a *app) processOf(ctx context.Context, client *agentsocket.Client) (pid int, ours bool) {
+	if p, err := client.Server(); err == nil && p.PID > 1 {
 		return int(p.PID), int(p.UID) == os.Geteuid()
 	}
 	s, err := clientOf(client).Status(ctx)

@@ -2,20 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/client"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 )
 
-// errNoAgent: a command that needs the agent found none.
-var errNoAgent = errors.New("no agent is running")
-
 func (a *app) noAgent() error {
-	return fmt.Errorf("%w: no process listens on %s", errNoAgent, a.config.SocketPath())
+	return fmt.Errorf("%w: no process listens on %s", agentsocket.ErrNoAgent, a.config.SocketPath())
 }
 
 // withAgent runs f with the agent and nothing else, or with what is held.
@@ -31,7 +28,7 @@ func (a *app) withAgent(ctx context.Context, f func(context.Context, http.RoundT
 		if agent == nil {
 			return a.noAgent()
 		}
-		defer agent.close()
+		defer agent.Close()
 		return f(ctx, a.inSession(agent))
 	})
 }

@@ -1,4 +1,6 @@
-package main
+// Package agentsocket is the way to a running agent: its Unix socket, on Windows its
+// named pipe.
+package agentsocket
 
 import (
 	"context"
@@ -10,29 +12,37 @@ import (
 	"net/http"
 	"syscall"
 
-	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/platform"
 )
 
-// agentClient is the way to a running agent.
-type agentClient struct {
+var (
+	// ErrNoAgent: a command that needs the agent found none, or lost it.
+	ErrNoAgent = errors.New("no agent is running")
+	// ErrAgentCame: while waiting for the instance lock an agent began to serve.
+	ErrAgentCame = errors.New("an agent has started")
+	// ErrOverdue is the cause of a context that --timeout ended.
+	ErrOverdue = fmt.Errorf("%w: %w", chif.ErrTimeout, context.DeadlineExceeded)
+)
+
+// Client sends requests to the agent.
+type Client struct {
 	*http.Transport
-	path  string
+	Path  string        // of the socket
 	first chan net.Conn // holds the connection that found the agent, until it is used
 }
 
 // RoundTrip says of a write whose answer is lost that its outcome is unknown.
-func (c *agentClient) RoundTrip(req *http.Request) (*http.Response, error) {
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := c.Transport.RoundTrip(req)
 	if err == nil {
 		return resp, nil
 	}
-	if errors.Is(err, errOverdue) { // of which of the two is not known
+	if errors.Is(err, ErrOverdue) { // of which of the two is not known
 		err = fmt.Errorf("the agent, or the iLO behind it, did not answer in time: %w", context.DeadlineExceeded)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		err = fmt.Errorf("%w: the connection has ended: %w", errNoAgent, err)
+		err = fmt.Errorf("%w: the connection has ended: %w", ErrNoAgent, err)
 	}
 	err = fmt.Errorf("%s %s: the agent: %w", req.Method, req.URL.RequestURI(), err)
 	dial, ok := errors.AsType[*net.OpError](err)
@@ -42,8 +52,8 @@ func (c *agentClient) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, fmt.Errorf("%w: %w", chif.ErrOutcomeUnknown, err)
 }
 
-// server is the process that listens, by the connection that found it.
-func (c *agentClient) server() (platform.Peer, error) {
+// Server is the process that listens, by the connection that found it.
+func (c *Client) Server() (platform.Peer, error) {
 	select {
 	case conn := <-c.first:
 		defer func() { c.first <- conn }()
@@ -53,8 +63,8 @@ func (c *agentClient) server() (platform.Peer, error) {
 	}
 }
 
-// close leaves no connection to the agent.
-func (c *agentClient) close() {
+// Close leaves no connection to the agent.
+func (c *Client) Close() {
 	select {
 	case conn := <-c.first:
 		_ = conn.Close()
@@ -63,18 +73,9 @@ func (c *agentClient) close() {
 	c.CloseIdleConnections()
 }
 
-// dialAgent connects to the user's own agent or else to that of the system,
-// unless the socket was named; it returns nil if there is none.
-func (a *app) dialAgent(ctx context.Context) (*agentClient, error) {
-	client, err := dialSocket(ctx, a.config.SocketPath())
-	if client != nil || err != nil || a.config.Socket != "" || a.config.RuntimeDir != platform.DefaultDirectories().Runtime {
-		return client, err
-	}
-	system := agent.Config{RuntimeDir: platform.SystemDirectories().Runtime}
-	return dialSocket(ctx, system.SocketPath())
-}
-
-func dialSocket(ctx context.Context, path string) (*agentClient, error) {
+// Dial connects to the agent that listens at path. It returns nil if nobody does, and an
+// error that wraps chif.ErrPermission if this user may not ask.
+func Dial(ctx context.Context, path string) (*Client, error) {
 	conn, err := dial(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -88,7 +89,7 @@ func dialSocket(ctx context.Context, path string) (*agentClient, error) {
 	}
 	first := make(chan net.Conn, 1)
 	first <- conn
-	return &agentClient{path: path, first: first, Transport: &http.Transport{
+	return &Client{Path: path, first: first, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			select {
 			case conn := <-first:

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 
 // service says whether an agent starts with the system.
 func (d *doctor) service(bool) {
-	state, _, err := platform.ServiceState(serviceName)
+	state, _, err := platform.ServiceState(d.Service)
 	switch {
 	case errors.Is(err, platform.ErrNoService):
 		d.advise("service", "run 'ilod service install' if an agent is wanted", "not installed; commands work without it")

@@ -1,18 +1,19 @@
 //go:build unix
 
-package main
+package doctor
 
 import (
 	"fmt"
 
 	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 	"github.com/ilod/ilod/platform"
 )
 
 // service says whether an agent starts with the system.
 func (d *doctor) service(running bool) {
-	s := platform.FindService(d.root, "ilod")
-	ours := d.config.SocketPath() == (&agent.Config{RuntimeDir: platform.SystemDirectories().Runtime}).SocketPath()
+	s := platform.FindService(d.root, d.Service)
+	ours := d.Config.SocketPath() == (&agent.Config{RuntimeDir: platform.SystemDirectories().Runtime}).SocketPath()
 	switch {
 	case s.Manager == "":
 		d.skip("service", "there is no systemd here")
@@ -23,7 +24,7 @@ func (d *doctor) service(running bool) {
 	case !s.Enabled:
 		d.advise("service", "run 'systemctl enable --now ilod' if an agent is wanted", "%s, not enabled", s.Unit)
 	case !running && ours:
-		d.trouble("service", "run 'systemctl restart ilod', and see 'journalctl -u ilod'", fmt.Errorf("%s is enabled, but %w", s.Unit, errNoAgent))
+		d.trouble("service", "run 'systemctl restart ilod', and see 'journalctl -u ilod'", fmt.Errorf("%s is enabled, but %w", s.Unit, agentsocket.ErrNoAgent))
 	default:
 		d.ok("service", "%s, enabled", s.Unit)
 	}

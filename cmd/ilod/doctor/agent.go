@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -10,12 +10,13 @@ import (
 	"os"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
+	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 	"github.com/ilod/ilod/platform"
 )
 
@@ -25,7 +26,7 @@ const agentPatience = 5 * time.Second
 // noAgent says why there is none, and removes the socket of one that died. The
 // instance lock shows that its holder is not about to serve.
 func (d *doctor) noAgent(ctx context.Context, dialing error) {
-	socket := d.config.SocketPath()
+	socket := d.Config.SocketPath()
 	info, err := os.Lstat(socket)
 	lock, locking := d.lock(ctx)
 	if lock != nil {
@@ -34,8 +35,7 @@ func (d *doctor) noAgent(ctx context.Context, dialing error) {
 	switch {
 	case errors.Is(dialing, chif.ErrPermission):
 		d.barred = "needs a socket that this user may use"
-		row, _ := classify(dialing)
-		d.add("problem", "agent", "this user may not use the socket "+socket, "run as root, or have root run 'usermod -aG ilod USER', log in again and have a role", row.code)
+		d.add("problem", "agent", "this user may not use the socket "+socket, "run as root, or have root run 'usermod -aG ilod USER', log in again and have a role", dialing)
 	case dialing != nil:
 		d.barred = "needs a socket of an agent, or none"
 		d.trouble("agent", "name another --socket", dialing)
@@ -46,8 +46,8 @@ func (d *doctor) noAgent(ctx context.Context, dialing error) {
 		d.ok("agent", "none is running; commands work without one")
 	case info.Mode().Type() != fs.ModeSocket:
 		d.trouble("agent", "name another --socket, or remove this one", fmt.Errorf("%s is not a socket", socket))
-	case !d.fix:
-		d.trouble("agent", "run 'ilod doctor --fix', or start the agent", fmt.Errorf("%w: the last one died and left %s", errNoAgent, socket))
+	case !d.Fix:
+		d.trouble("agent", "run 'ilod doctor --fix', or start the agent", fmt.Errorf("%w: the last one died and left %s", agentsocket.ErrNoAgent, socket))
 	case lock == nil:
 		d.trouble("agent", "run as the user whose socket it is", locking)
 	default:
@@ -62,31 +62,31 @@ func (d *doctor) noAgent(ctx context.Context, dialing error) {
 // removeStale removes a socket, unless somebody listens there by now: the holder
 // of another directory's lock may have been told the same path.
 func removeStale(ctx context.Context, socket string) error {
-	client, err := dialSocket(ctx, socket)
+	client, err := agentsocket.Dial(ctx, socket)
 	if client != nil {
-		client.close()
-		return errAgentCame
+		client.Close()
+		return agentsocket.ErrAgentCame
 	}
 	return errors.Join(err, os.Remove(socket))
 }
 
 // lock takes the instance lock, of those directories that exist.
 func (d *doctor) lock(ctx context.Context) (*platform.Lock, error) {
-	if _, err := os.Stat(d.config.RuntimeDir); err != nil {
+	if _, err := os.Stat(d.Config.RuntimeDir); err != nil {
 		return nil, err
 	}
-	state := d.config.DiskDir()
+	state := d.Config.DiskDir()
 	if _, err := os.Stat(state); err != nil {
 		state = ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return platform.AcquireLock(ctx, d.config.RuntimeDir, state)
+	return platform.AcquireLock(ctx, d.Config.RuntimeDir, state)
 }
 
 // throughAgent asks the agent for what it knows, and the iLO through it.
-func (d *doctor) throughAgent(ctx context.Context, client *agentClient, device chif.Device) {
-	rt := logged{client, d.log, logrus.InfoLevel}
+func (d *doctor) throughAgent(ctx context.Context, found http.RoundTripper, device chif.Device) {
+	rt := d.Logged(found)
 	status, err := patiently(ctx, clientOf(rt).Status)
 	if err != nil {
 		d.agentProblem("agent", err)
@@ -98,13 +98,13 @@ func (d *doctor) throughAgent(ctx context.Context, client *agentClient, device c
 	d.agentState(status, device)
 	d.openCache(ctx, rt)
 	d.skip("channel", "the agent is using it")
-	fresh := withHeader{rt, http.Header{"Cache-Control": {"no-cache"}}}
-	if !d.serviceRoot(ctx, fresh) {
+	asked := fresh{rt}
+	if !d.serviceRoot(ctx, asked) {
 		d.skip("session table", "needs an iLO that answers")
 		d.skip("security state", "needs an iLO that answers")
 		return
 	}
-	if d.noLogin && status.Session.Session == "" {
+	if d.NoLogin && status.Session.Session == "" {
 		d.skip("session table", noLoginWanted)
 		d.skip("security state", noLoginWanted)
 		return
@@ -114,12 +114,23 @@ func (d *doctor) throughAgent(ctx context.Context, client *agentClient, device c
 		d.skip("security state", "needs a session")
 		return
 	}
-	d.securityService(ctx, fresh)
+	d.securityService(ctx, asked)
+}
+
+// clientOf asks those behind rt, who need not be an agent.
+func clientOf(rt http.RoundTripper) *client.Client { return &client.Client{Transport: rt} }
+
+// fresh reads from the iLO, not from the agent's cache.
+type fresh struct{ http.RoundTripper }
+
+func (f fresh) RoundTrip(req *http.Request) (*http.Response, error) {
+	req.Header.Set("Cache-Control", "no-cache")
+	return f.RoundTripper.RoundTrip(req)
 }
 
 // patiently asks the agent for what it knows by itself.
 func patiently[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, agentPatience, errOverdue)
+	ctx, cancel := context.WithTimeoutCause(ctx, agentPatience, agentsocket.ErrOverdue)
 	defer cancel()
 	return ask(ctx)
 }
@@ -127,9 +138,8 @@ func patiently[T any](ctx context.Context, ask func(context.Context) (T, error))
 // agentProblem knows that not everybody may ask the agent.
 func (d *doctor) agentProblem(check string, err error) {
 	e, _ := errors.AsType[*redfisherror.Error](err)
-	_, explained := told(err)
 	switch {
-	case e != nil && e.Status == http.StatusForbidden && !explained:
+	case e != nil && e.Status == http.StatusForbidden && !d.Told(err):
 		d.trouble(check, "ask root for a role in ilod.toml, or run as root", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		d.trouble(check, "run 'ilod agent stop' and start it again", err)
@@ -141,7 +151,7 @@ func (d *doctor) agentProblem(check string, err error) {
 func (d *doctor) agentState(s api.Status, device chif.Device) {
 	d.ok("agent", "%s, process %d, since %s", s.Agent.Version, s.Agent.PID, s.Started.Local().Format(time.DateTime))
 	if served, err := chif.ParseDevice(s.Agent.Device); err == nil && served.String() != device.String() {
-		d.trouble("agent device", "leave --device out, or name another agent's --socket", &usageError{text: fmt.Sprintf("the agent serves %s, and commands use the agent", served)})
+		d.add("problem", "agent device", fmt.Sprintf("the agent serves %s, and commands use the agent", served), "leave --device out, or name another agent's --socket", agent.ErrConfig)
 	}
 	if s.TLS != nil && s.TLS.Error != "" {
 		d.trouble("agent TLS", "end the program that has the port, or name another one in tls.listen", errors.New(s.TLS.Error))

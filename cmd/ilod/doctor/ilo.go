@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"time"
-
-	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/chif"
+	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 )
 
 const (
@@ -26,8 +24,8 @@ const (
 func (d *doctor) direct(ctx context.Context, device chif.Device) {
 	answers := false
 	// With the state ignored an iLO that wants credentials can be described.
-	o := chif.TransportOptions{IgnoreSecurityState: true, BusyTimeout: doctorPatience}
-	if err := d.withTransport(device, o, func(t *chif.Transport) error {
+	o := chif.TransportOptions{IgnoreSecurityState: true, BusyTimeout: patience}
+	if err := d.Channels(device, o, func(t *chif.Transport) error {
 		answers = d.status(ctx, t)
 		return nil
 	}); err != nil {
@@ -36,12 +34,12 @@ func (d *doctor) direct(ctx context.Context, device chif.Device) {
 	switch {
 	case !answers:
 		d.skip("session table", "needs an iLO that answers and lets the host in")
-	case d.noLogin:
+	case d.NoLogin:
 		d.skip("session table", noLoginWanted)
 	case d.barred != "":
 		d.skip("session table", d.barred)
 	default:
-		if err := d.withEngine(ctx, d.sessionTable); errors.Is(err, errAgentCame) {
+		if err := d.ILO(ctx, d.sessionTable); errors.Is(err, agentsocket.ErrAgentCame) {
 			d.skip("session table", "an agent has just started: run doctor again")
 		} else if errors.Is(err, fs.ErrPermission) {
 			d.skip("session table", err.Error())
@@ -67,7 +65,7 @@ func (d *doctor) status(ctx context.Context, t *chif.Transport) (answers bool) {
 	} else {
 		d.ok("security state", "%s", s.SecurityState)
 	}
-	return d.serviceRoot(ctx, logged{t, d.log, logrus.InfoLevel}) && !closed
+	return d.serviceRoot(ctx, d.Logged(t)) && !closed
 }
 
 // serviceRoot reads the one resource that needs no session (agent/ILO.md
@@ -81,7 +79,7 @@ func (d *doctor) serviceRoot(ctx context.Context, rt http.RoundTripper) (answers
 		RedfishVersion string
 		Oem            struct{ Hpe, Hp oem } // Hp up to iLO 4
 	}
-	resp, body, err := getRoot(ctx, rt)
+	header, body, err := clientOf(rt).Get(ctx, "/redfish/v1/")
 	if err == nil {
 		if wrong := json.Unmarshal(body, &root); wrong != nil {
 			err = fmt.Errorf("service root: %w: %w", chif.ErrProtocol, wrong)
@@ -100,18 +98,9 @@ func (d *doctor) serviceRoot(ctx context.Context, rt http.RoundTripper) (answers
 	} else {
 		d.ok("service root", "%s, firmware %s, Redfish %s", vendor.Manager[0].ManagerType, vendor.Manager[0].ManagerFirmwareVersion, root.RedfishVersion)
 	}
-	d.clock(resp.Header.Get("Date"), time.Now())
+	d.clock(header.Get("Date"), time.Now())
 	d.ok("logins", "after a refusal the next one waits %d s", vendor.Sessions.LoginFailureDelay)
 	return true
-}
-
-func getRoot(ctx context.Context, rt http.RoundTripper) (*http.Response, []byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://ilo/redfish/v1/", nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	req.Header.Set("OData-Version", "4.0") // an iLO 4 answers in its older form without
-	return accepted(rt, req)
 }
 
 // clock compares the iLO's with the host's. A wrong one does no harm to ilod,
@@ -146,7 +135,7 @@ func (d *doctor) sessionTable(ctx context.Context, rt http.RoundTripper) error {
 	}
 	count := map[string]int{}
 	for _, e := range table {
-		count[whose(e)]++
+		count[e.Whose()]++
 	}
 	d.ok("session table", "%d: %d of ilod, %d of other host programs, %d of others; the iLO reports no limit",
 		len(table), count["current"]+count["ours"], count["host program"], count["other"])
@@ -157,7 +146,7 @@ func (d *doctor) sessionTable(ctx context.Context, rt http.RoundTripper) error {
 // hand to ask below HTTP; an iLO 4 has none.
 func (d *doctor) securityService(ctx context.Context, rt http.RoundTripper) {
 	var service struct{ SecurityState string }
-	body, err := get(ctx, rt, &url.URL{Scheme: "http", Host: "ilo", Path: "/redfish/v1/Managers/1/SecurityService/"})
+	_, body, err := clientOf(rt).Get(ctx, "/redfish/v1/Managers/1/SecurityService/")
 	if err == nil {
 		err = json.Unmarshal(body, &service)
 	}

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -117,7 +117,7 @@ func (d *doctor) moduleRemedy(reason chif.NoDeviceReason) string {
 	if installed, kernel, err := platform.ModuleInstalled(d.root, driver); err == nil && !installed {
 		return "install hpilo.ko of kernel " + kernel + "; it is in linux-modules-extra or kernel-modules-extra"
 	}
-	return remedy(reason)
+	return Remedy(reason)
 }
 
 // nodes describes the channel nodes.

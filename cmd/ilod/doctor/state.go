@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -15,8 +15,8 @@ import (
 
 // directories checks where ilod keeps its files.
 func (d *doctor) directories(served bool) {
-	d.directory("state dir", d.config.DiskDir(), 0o700, served, "name another one with --state-dir, or say --nocache")
-	d.directory("runtime dir", d.config.RuntimeDir, 0o755, served, "name another one with --runtime-dir")
+	d.directory("state dir", d.Config.DiskDir(), 0o700, served, "name another one with --state-dir, or say --nocache")
+	d.directory("runtime dir", d.Config.RuntimeDir, 0o755, served, "name another one with --runtime-dir")
 }
 
 func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, remedy string) {
@@ -28,7 +28,7 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 	switch {
 	case err == nil && !info.IsDir():
 		err = &fs.PathError{Op: "use", Path: dir, Err: syscall.ENOTDIR}
-	case err == nil && d.shared(check, platform.SharedDirectory(dir, serviceAccount)):
+	case err == nil && d.shared(check, platform.SharedDirectory(dir, d.Service)):
 		return
 	case err == nil && !served: // else it is the agent who writes
 		err = platform.Writable(dir)
@@ -36,7 +36,7 @@ func (d *doctor) directory(check, dir string, mode fs.FileMode, served bool, rem
 	case served && errors.Is(err, fs.ErrPermission):
 		d.skip(check, "this user cannot read the agent's")
 		return
-	case errors.Is(err, fs.ErrNotExist) && d.fix:
+	case errors.Is(err, fs.ErrNotExist) && d.Fix:
 		if err = ownedfile.MakeAll(dir, mode); err == nil {
 			d.fixed(check, "%s, made with mode %04o", dir, mode)
 			return
@@ -86,8 +86,8 @@ func (d *doctor) space() {
 		needed     uint64
 		remedy     string
 	}{
-		{"disk space", d.config.DiskDir(), cache.SpaceToOpen, "free some space: until then the cache is in memory only"},
-		{"runtime space", d.config.RuntimeDir, spaceForRuntime, "free some space: until then a killed ilod may leave a session"},
+		{"disk space", d.Config.DiskDir(), cache.SpaceToOpen, "free some space: until then the cache is in memory only"},
+		{"runtime space", d.Config.RuntimeDir, spaceForRuntime, "free some space: until then a killed ilod may leave a session"},
 	} {
 		if s.dir == "" {
 			d.skip(s.check, "--nocache needs none")
@@ -109,9 +109,9 @@ func (d *doctor) space() {
 
 // closedCache looks at the cache while no agent has it.
 func (d *doctor) closedCache() {
-	bytes, err := cache.Inspect(cacheDir(&d.config))
+	bytes, err := cache.Inspect(d.Config.CacheDir())
 	switch {
-	case d.config.Cache.Disabled:
+	case d.Config.Cache.Disabled:
 		d.skip("cache", "in memory, as --nocache says")
 	case d.barred != "":
 		d.skip("cache", "another process may have it")

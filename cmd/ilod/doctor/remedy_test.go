@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 func TestEveryMissingChannelHasARemedy(t *testing.T) {
 	unknown := chif.NoDeviceReason(0).Cause()
 	for reason := chif.NoModule; reason.Cause() != unknown; reason++ {
-		if remedy(reason) == "" {
+		if Remedy(reason) == "" {
 			t.Errorf("%s: no remedy", reason.Cause())
 		}
 	}

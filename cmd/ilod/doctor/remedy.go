@@ -1,9 +1,9 @@
-package main
+package doctor
 
 import "github.com/ilod/ilod/chif"
 
-// remedy is one sentence that says what to do about a missing channel.
-func remedy(r chif.NoDeviceReason) string {
+// Remedy is one sentence that says what to do about a missing channel.
+func Remedy(r chif.NoDeviceReason) string {
 	switch r {
 	case chif.NoModule:
 		return "run 'modprobe hpilo'; some distributions ship hpilo in an extra-modules package"
