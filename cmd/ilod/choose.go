@@ -19,8 +19,7 @@ import (
 // candidates are sessions of which one can be ended to make room for another.
 type candidates struct {
 	sessions any        // the documents
-	rows     [][]string // of a table, with its header
-	ids      []string
+	rows     [][]string // of a table, with its header; an id is first in each
 }
 
 // candidatesOf finds in an error who could make room.
@@ -44,19 +43,17 @@ func candidatesOf(err error) (c candidates, ok bool) {
 func clientCandidates(sessions []api.Session) (c candidates, ok bool) {
 	c = candidates{sessions: sessions, rows: [][]string{{"ID", "USER", "PROCESS", "START", "USED", "HOLDS"}}}
 	for _, s := range sessions {
-		c.ids = append(c.ids, s.ID)
 		c.rows = append(c.rows, []string{s.ID, s.User, maker(s), local(s.Created), local(s.Used), s.Holds})
 	}
-	return c, len(c.ids) > 0
+	return c, len(c.rows) > 1
 }
 
 func iloCandidates(table []api.ILOSession) (c candidates, ok bool) {
 	c = candidates{sessions: table, rows: [][]string{{"ID", "USER", "KIND", "AGE", "IDLE"}}}
 	for _, e := range table {
-		c.ids = append(c.ids, e.ID)
 		c.rows = append(c.rows, []string{e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle)})
 	}
-	return c, len(c.ids) > 0
+	return c, len(c.rows) > 1
 }
 
 // local is a time for people.
@@ -86,7 +83,7 @@ func (a *app) victim(ctx context.Context, refusal error) (id string, err error) 
 	case i < 0:
 		return "", cancelled{refusal}
 	}
-	return c.ids[i], nil
+	return c.rows[1+i][0], nil
 }
 
 // notEnded says that a choice has come to nothing.

@@ -2,6 +2,10 @@ package terminal
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -27,6 +31,31 @@ func TestWhatDoesNotShowIsEscaped(t *testing.T) {
 		if b.String() != want {
 			t.Errorf("terminal %t, JSON %t: %q", o.Terminal, o.JSON, b.String())
 		}
+	}
+}
+
+// TestTheFirstErrorOfAnOutputStays, and nothing is written after it. That of the
+// standard output says so.
+func TestTheFirstErrorOfAnOutputStays(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	o := NewOutput(f)
+	_, first := o.Write([]byte("a"))
+	if !errors.Is(first, os.ErrClosed) || !strings.HasPrefix(first.Error(), "standard output: ") {
+		t.Errorf("%v", first)
+	}
+	var b bytes.Buffer
+	o.To = &b
+	if n, err := o.Write([]byte("b")); n != 0 || err != first || o.Err != first || b.Len() > 0 {
+		t.Errorf("%d, %v, %v, %q", n, err, o.Err, &b)
+	}
+	r, w := io.Pipe()
+	r.CloseWithError(os.ErrDeadlineExceeded)
+	if _, err := (&Output{To: w}).Write([]byte("a")); err != os.ErrDeadlineExceeded {
+		t.Errorf("on the way there: %v", err)
 	}
 }
 
