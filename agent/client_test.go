@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/ilosession"
@@ -23,12 +24,12 @@ func (w waiting) wait(ctx context.Context) error {
 }
 
 func (w waiting) RoundTrip(r *http.Request) (*http.Response, error) { return nil, w.wait(r.Context()) }
-func (w waiting) Table(ctx context.Context) ([]ilosession.TableEntry, error) {
+func (w waiting) Table(ctx context.Context) ([]api.ILOSession, error) {
 	return nil, w.wait(ctx)
 }
 func (w waiting) Logout(ctx context.Context) error { return w.wait(ctx) }
-func (w waiting) Terminate(ctx context.Context, _ string, _ ilosession.TerminateOptions) (ilosession.TableEntry, error) {
-	return ilosession.TableEntry{}, w.wait(ctx)
+func (w waiting) Terminate(ctx context.Context, _ string, _ ilosession.TerminateOptions) (api.ILOSession, error) {
+	return api.ILOSession{}, w.wait(ctx)
 }
 
 // A request of this process that is given up fails with what ended it, in one

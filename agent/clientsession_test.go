@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ilod/ilod/agent/clients"
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
@@ -73,7 +73,7 @@ func (r *running) ask(t *testing.T, handle, method, path, body string, header ..
 }
 
 // session makes a client session and returns its handle.
-func (r *running) session(t *testing.T) (s clients.Session, handle string) {
+func (r *running) session(t *testing.T) (s api.Session, handle string) {
 	t.Helper()
 	a := r.ask(t, "", "POST", "/ilod/v1/sessions", "")
 	a.want(t, http.StatusCreated, "")
@@ -253,12 +253,12 @@ func TestClientSessionsSurvive(t *testing.T) {
 				a.want(t, 401, "SessionHandleInvalid")
 				return
 			}
-			var again clients.Session
+			var again api.Session
 			a.want(t, 200, "")
 			if a.into(t, &again); again.ID != s.ID || again.ActivePath != "/redfish/v1/Chassis/" {
 				t.Errorf("%+v", again)
 			}
-			var limits clients.Limits
+			var limits api.Limits
 			if r.ask(t, "", "GET", "/ilod/v1/limits", "").into(t, &limits); limits.MaxSessions != 17 {
 				t.Errorf("%+v", limits)
 			}
@@ -290,7 +290,7 @@ func TestForgedFlood(t *testing.T) {
 		return w
 	}
 	good := ask("POST", "/ilod/v1/sessions", "").Header().Get("X-Auth-Token")
-	var shown [2]Status
+	var shown [2]api.Status
 	status := func(i int) {
 		if err := json.Unmarshal(ask("GET", "/ilod/v1/status", good).Body.Bytes(), &shown[i]); err != nil {
 			t.Fatal(err)

@@ -29,7 +29,7 @@ type rooms struct {
 	freshness interface{ Sweep(context.Context) error }
 	keeper    interface{ Recover(context.Context) error }
 	journal   interface{ Recover(context.Context) error } // of transactions
-	status    func() Status                               // takes the lock of each room
+	status    func() api.Status                           // takes the lock of each room
 	health    *healthWatch
 }
 
@@ -179,19 +179,19 @@ func (s *stack) front() (*gateway.Gateway, error) {
 	})
 }
 
-func (s *stack) status() Status {
-	return Status{
+func (s *stack) status() api.Status {
+	return api.Status{
 		TLS: s.tlsStatus(), Agent: s.o.Serving.Info, Started: s.started, Session: s.keeper.Status(), Schedule: s.scheduler.Stats(),
 		Cache: s.cache.Stats(), Clients: s.sessions.Stats(), Transactions: s.transactions.Stats(),
 	}
 }
 
 // limits are those of the client sessions, until an admin sets others.
-func (c *ClientsConfig) limits() clients.Limits {
-	return clients.Limits{
+func (c *ClientsConfig) limits() api.Limits {
+	return api.Limits{
 		MaxSessions: c.MaxSessions, MaxSessionsPerUser: c.MaxSessionsPerUser,
-		InactivityTimeout: clients.Seconds(c.InactivityTimeout), Lifetime: clients.Seconds(c.Lifetime),
-		TransactionTimeout: clients.Seconds(c.TransactionTimeout), ForceSessions: c.ForceSessions, WhenFull: clients.Policy(c.WhenFull), StrictJSON: c.StrictJSON,
+		InactivityTimeout: api.Seconds(c.InactivityTimeout), Lifetime: api.Seconds(c.Lifetime),
+		TransactionTimeout: api.Seconds(c.TransactionTimeout), ForceSessions: c.ForceSessions, WhenFull: api.Policy(c.WhenFull), StrictJSON: c.StrictJSON,
 	}
 }
 
@@ -213,7 +213,7 @@ func (o *Options) problem(err error) gateway.Problem {
 	p := o.ILO.Problem(err)
 	switch limit, ok := errors.AsType[*ilosession.SessionLimitError](err); {
 	case ok && limit.Sessions != nil:
-		p.Candidates = slices.DeleteFunc(slices.Clone(limit.Sessions), func(e ilosession.TableEntry) bool { return !e.InBand || e.Ours })
+		p.Candidates = slices.DeleteFunc(slices.Clone(limit.Sessions), func(e api.ILOSession) bool { return !e.InBand || e.Ours })
 	case errors.Is(err, ilosession.ErrNoSession):
 		p.Cause = gateway.NotFound
 	case errors.Is(err, ilosession.ErrProtected):

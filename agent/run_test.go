@@ -266,7 +266,7 @@ func TestManyClientsOneSession(t *testing.T) {
 	}
 	clients.Wait()
 	status, body, err := r.get("/ilod/v1/status")
-	var shown Status
+	var shown api.Status
 	if err != nil || status != http.StatusOK || json.Unmarshal([]byte(body), &shown) != nil || shown.Session.Logins != 1 || shown.Session.Session == "" {
 		t.Errorf("status: %d, %v: %s", status, err, body)
 	}
@@ -608,11 +608,11 @@ func (untilCut) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestProblem(t *testing.T) {
 	o := Options{ILO: ILO{Problem: func(error) gateway.Problem { return gateway.Problem{Cause: gateway.SessionLimit} }}}
-	err := fmt.Errorf("x: %w", &ilosession.SessionLimitError{Err: ilosession.ErrSessionLimit, Sessions: []ilosession.TableEntry{
+	err := fmt.Errorf("x: %w", &ilosession.SessionLimitError{Err: ilosession.ErrSessionLimit, Sessions: []api.ILOSession{
 		{ID: "console"}, {ID: "ours", InBand: true, Ours: true}, {ID: "other", InBand: true},
 	}})
 	p := o.problem(err)
-	if list, ok := p.Candidates.([]ilosession.TableEntry); !ok || len(list) != 1 || list[0].ID != "other" {
+	if list, ok := p.Candidates.([]api.ILOSession); !ok || len(list) != 1 || list[0].ID != "other" {
 		t.Errorf("%+v", p)
 	}
 	if p := o.problem(ilosession.ErrProtected); p.Cause != gateway.Guarded {

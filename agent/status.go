@@ -8,18 +8,11 @@ import (
 	"time"
 
 	"github.com/ilod/ilod/agent/api"
-	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/gateway"
-	"github.com/ilod/ilod/agent/ilosession"
-	"github.com/ilod/ilod/agent/schedule"
-	"github.com/ilod/ilod/agent/transaction"
 )
 
-// Status is what GET /ilod/v1/status shows.
-type Status = api.Status
-
 // statusLine is the status for people, whom the service manager shows it.
-func statusLine(s Status) string {
+func statusLine(s api.Status) string {
 	ilo := "no iLO session"
 	switch {
 	case s.Session.Session != "":
@@ -31,11 +24,11 @@ func statusLine(s Status) string {
 }
 
 // metrics are those of the rooms behind the gateway.
-func metrics(session ilosession.Status, classes schedule.Stats, cache freshness.Stats, transactions transaction.Stats) []gateway.Metric {
+func metrics(session api.ILOStatus, classes api.ScheduleStats, cache api.CacheStats, transactions api.TransactionStats) []gateway.Metric {
 	one := func(name, help string, kind gateway.MetricType, value float64) gateway.Metric {
 		return gateway.Metric{Name: name, Help: help, Type: kind, Samples: []gateway.Sample{{Value: value}}}
 	}
-	byClass := func(name, help string, kind gateway.MetricType, value func(schedule.ClassStats) float64) gateway.Metric {
+	byClass := func(name, help string, kind gateway.MetricType, value func(api.ClassStats) float64) gateway.Metric {
 		m := gateway.Metric{Name: name, Help: help, Type: kind}
 		for _, class := range slices.Sorted(maps.Keys(classes)) {
 			m.Samples = append(m.Samples, gateway.Sample{Labels: []gateway.Label{{Name: "class", Value: class}}, Value: value(classes[class])})
@@ -69,10 +62,10 @@ func metrics(session ilosession.Status, classes schedule.Stats, cache freshness.
 		one("ilod_ilo_login_failures_total", "Logins to the iLO that failed.", gateway.Counter, float64(session.Refusals)),
 		one("ilod_ilo_replays_total", "Requests sent again because the iLO had ended the session.", gateway.Counter, float64(session.Replays)),
 		one("ilod_ledger_entries", "Sessions of ilod that may still be on the iLO.", gateway.Gauge, float64(session.LedgerEntries)),
-		byClass("ilod_ilo_requests_total", "Requests that were sent to the iLO.", gateway.Counter, func(c schedule.ClassStats) float64 { return float64(c.Started) }),
-		byClass("ilod_ilo_requests_queued", "Requests that wait for the iLO.", gateway.Gauge, func(c schedule.ClassStats) float64 { return float64(c.Queued) }),
-		byClass("ilod_ilo_requests_refused_total", "Requests refused because too many waited.", gateway.Counter, func(c schedule.ClassStats) float64 { return float64(c.Refused) }),
-		byClass("ilod_ilo_wait_seconds_total", "Time that requests waited for the iLO.", gateway.Counter, func(c schedule.ClassStats) float64 { return time.Duration(c.Waited).Seconds() }),
+		byClass("ilod_ilo_requests_total", "Requests that were sent to the iLO.", gateway.Counter, func(c api.ClassStats) float64 { return float64(c.Started) }),
+		byClass("ilod_ilo_requests_queued", "Requests that wait for the iLO.", gateway.Gauge, func(c api.ClassStats) float64 { return float64(c.Queued) }),
+		byClass("ilod_ilo_requests_refused_total", "Requests refused because too many waited.", gateway.Counter, func(c api.ClassStats) float64 { return float64(c.Refused) }),
+		byClass("ilod_ilo_wait_seconds_total", "Time that requests waited for the iLO.", gateway.Counter, func(c api.ClassStats) float64 { return time.Duration(c.Waited).Seconds() }),
 		byResult,
 		one("ilod_transactions_open", "Open transactions of local clients.", gateway.Gauge, float64(transactions.Open)),
 		ended,

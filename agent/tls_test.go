@@ -16,6 +16,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -108,7 +109,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-func (r *running) status(t *testing.T) (s Status) {
+func (r *running) status(t *testing.T) (s api.Status) {
 	t.Helper()
 	code, body, err := r.get("/ilod/v1/status")
 	if err != nil || code != http.StatusOK || json.Unmarshal([]byte(body), &s) != nil {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ilod/ilod/agent/transaction"
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
@@ -34,7 +34,7 @@ func (h *host) writes() (list []string) {
 }
 
 // result reads what became of a transaction, as the outcomes of its writes.
-func result(t *testing.T, a *reply) (r transaction.Result, outcomes string) {
+func result(t *testing.T, a *reply) (r api.Result, outcomes string) {
 	t.Helper()
 	a.into(t, &r)
 	for _, w := range r.Writes {
@@ -93,7 +93,7 @@ func TestTransaction(t *testing.T) {
 
 	done := ask("POST", txPath+"/commit", "")
 	done.want(t, 409, "TransactionErrant") // by the action
-	if got, outcomes := result(t, done); got.Result != transaction.RolledBack || !strings.HasPrefix(outcomes, "not-sent not-sent") {
+	if got, outcomes := result(t, done); got.Result != api.RolledBack || !strings.HasPrefix(outcomes, "not-sent not-sent") {
 		t.Errorf("%s", done.body)
 	}
 	ask("GET", txPath, "").want(t, 404, "NoTransaction")
@@ -112,7 +112,7 @@ func TestTransaction(t *testing.T) {
 	ask("PATCH", settings, `{"Attributes":{"BootMode":"LegacyBios"}}`).want(t, 202, "")
 	done = ask("POST", txPath+"/commit", "")
 	done.want(t, 200, "")
-	if got, outcomes := result(t, done); got.Result != transaction.Committed || outcomes != "applied applied" || !got.ResetRequired {
+	if got, outcomes := result(t, done); got.Result != api.Committed || outcomes != "applied applied" || !got.ResetRequired {
 		t.Errorf("%s", done.body)
 	}
 	if a := ask("GET", system, ""); !strings.Contains(a.body, "rack 7") {
@@ -165,7 +165,7 @@ func TestTransactionFails(t *testing.T) {
 	}
 	done := r.ask(t, "", "POST", txPath+"/commit", "")
 	done.want(t, 409, "TransactionRolledBack")
-	if got, outcomes := result(t, done); got.Result != transaction.RolledBack || outcomes != "undone refused" {
+	if got, outcomes := result(t, done); got.Result != api.RolledBack || outcomes != "undone refused" {
 		t.Errorf("%s", done.body)
 	}
 	if a := r.ask(t, "", "GET", system, "", "Cache-Control", "no-cache"); !strings.Contains(a.body, `"before"`) {
@@ -278,7 +278,7 @@ func TestTransactionCrash(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 			}
 			a.want(t, 404, "NoTransaction")
-			if got, outcomes := result(t, a); !got.Recovered || got.Result != transaction.RolledBack || !strings.HasPrefix(outcomes, "undone") {
+			if got, outcomes := result(t, a); !got.Recovered || got.Result != api.RolledBack || !strings.HasPrefix(outcomes, "undone") {
 				t.Errorf("%s", a.body)
 			}
 			got, _ := result(t, a)

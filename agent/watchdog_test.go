@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // TestWatchdog: nobody is told that an engine is alive in which a room hangs.
@@ -14,11 +16,11 @@ func TestWatchdog(t *testing.T) {
 		var told []string
 		e := Engine{o: Options{Serving: Serving{Manager: &manager{alive: func() { alive++ }, status: func(text string) { told = append(told, text) }}}}}
 		asked := 0
-		e.rooms.status = func() Status {
+		e.rooms.status = func() api.Status {
 			if asked++; asked > 10 {
 				<-hangs
 			}
-			var s Status
+			var s api.Status
 			switch {
 			case asked > 5:
 				s.Session.Session, s.Session.Since = "/redfish/v1/SessionService/Sessions/x", time.Unix(0, 0)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // ActivePrefix begins the paths that are relative to the active path.
@@ -88,7 +90,7 @@ func (s *Stage) vanished(ctx context.Context, active string) bool {
 // reset gives the session its first active path back, unless somebody has chosen
 // another one meanwhile.
 func (s *Stage) reset(id, vanished string) {
-	_, err := s.Registry.Set(id, func(v *Variables) error {
+	_, err := s.Registry.Set(id, func(v *api.Variables) error {
 		if v.ActivePath == vanished {
 			v.ActivePath = Root
 		}

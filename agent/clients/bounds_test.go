@@ -10,13 +10,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/budget"
 )
 
 // TestNobodyLocksAdminsOut: with the limits that hold without configuration no
 // number of users, however hard they try, keeps an admin from a session.
 func TestNobodyLocksAdminsOut(t *testing.T) {
-	for _, policy := range []Policy{Reject, Ask} {
+	for _, policy := range []api.Policy{api.Reject, api.Ask} {
 		l := DefaultLimits()
 		l.WhenFull = policy
 		r := open(t, Options{Limits: l})
@@ -67,7 +68,7 @@ func (c *client) recursive(target string, purse *budget.Purse, header ...string)
 // packed, counted, and given back; and comes out whole.
 func TestRecursiveAnswersTakeLessThanTheyGive(t *testing.T) {
 	for name, tr := range captured(t) {
-		c := newClient(t, simulated(t, tr), Variables{})
+		c := newClient(t, simulated(t, tr), api.Variables{})
 		b := budget.New(64<<20, 0, 64<<20)
 		purse := b.Purse("alice", false, nil)
 		resp, err := c.recursive("/redfish/v1/", purse)
@@ -118,7 +119,7 @@ func TestRecursiveAnswersTakeLessThanTheyGive(t *testing.T) {
 // TestRewrittenAnswersCount: the copies that rewriting makes.
 func TestRewrittenAnswersCount(t *testing.T) {
 	doc := `{"@odata.id":"/redfish/v1/x/y","text":"` + strings.Repeat("x", 1<<20) + `"}`
-	c := newClient(t, &way{Handler: serve{"/redfish/v1/x": answer(jsonType, doc, "Content-Length", fmt.Sprint(len(doc)))}}, Variables{ReturnedPath: leaf})
+	c := newClient(t, &way{Handler: serve{"/redfish/v1/x": answer(jsonType, doc, "Content-Length", fmt.Sprint(len(doc)))}}, api.Variables{ReturnedPath: leaf})
 	s, err := c.Registry.Get(c.id)
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +180,7 @@ func TestPackedParts(t *testing.T) {
 
 // TestRecursiveReadsGoTheirOwnWay: all of them, and nothing else.
 func TestRecursiveReadsGoTheirOwnWay(t *testing.T) {
-	c := newClient(t, &way{Handler: serve{"/redfish/v1/x": answer(jsonType, `{"@odata.id":"/redfish/v1/x"}`)}}, Variables{})
+	c := newClient(t, &way{Handler: serve{"/redfish/v1/x": answer(jsonType, `{"@odata.id":"/redfish/v1/x"}`)}}, api.Variables{})
 	refusal := errors.New("not now")
 	c.Recursive = refusing{refusal}
 	if _, err := c.recursive("/redfish/v1/x", nil); !errors.Is(err, refusal) {

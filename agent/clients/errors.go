@@ -3,6 +3,8 @@ package clients
 import (
 	"errors"
 	"fmt"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // Errors of a Registry and of a Stage.
@@ -55,9 +57,9 @@ func (e *ValueError) Unwrap() error { return ErrVariable }
 
 // LimitError says that there may be no more client sessions.
 type LimitError struct {
-	PerUser    bool      // the maximum of the user, not that of all
-	Policy     Policy    // that refused
-	Candidates []Session // with Ask, those of which one may be ended, longest unused first
+	PerUser    bool          // the maximum of the user, not that of all
+	Policy     api.Policy    // that refused
+	Candidates []api.Session // with Ask, those of which one may be ended, longest unused first
 }
 
 // Error is for people.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
 
@@ -49,7 +50,7 @@ type record struct {
 
 // stored is a session in the journal.
 type stored struct {
-	Session
+	api.Session
 	Compatible bool `json:",omitempty"`
 }
 
@@ -122,7 +123,7 @@ func (j *journal) close() error {
 	return out.Close()
 }
 
-func (j *journal) keepLimits(l Limits) error {
+func (j *journal) keepLimits(l api.Limits) error {
 	b, err := json.Marshal(l)
 	if err != nil {
 		return err

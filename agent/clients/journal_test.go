@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
 
@@ -55,7 +56,7 @@ func churn(dir string) error {
 			live = live[1:]
 			fmt.Println("ended", id)
 		case n == 1 && len(live) > 0:
-			s, err := r.Set(live[0], func(v *Variables) error { v.ActivePath = fmt.Sprintf("/redfish/v1/%d", rand.Int()); return nil })
+			s, err := r.Set(live[0], func(v *api.Variables) error { v.ActivePath = fmt.Sprintf("/redfish/v1/%d", rand.Int()); return nil })
 			if err != nil {
 				return err
 			}
@@ -159,7 +160,7 @@ func TestKill(t *testing.T) {
 func TestEveryPrefix(t *testing.T) {
 	c := newClock()
 	o := Options{Limits: DefaultLimits(), Dir: t.TempDir(), Now: c.now}
-	o.Limits.InactivityTimeout = Seconds(time.Minute)
+	o.Limits.InactivityTimeout = api.Seconds(time.Minute)
 	r := open(t, o)
 	name := filepath.Join(o.Dir, journalFile)
 	size := func() int {
@@ -173,7 +174,7 @@ func TestEveryPrefix(t *testing.T) {
 	type at struct {
 		size    int
 		version uint64
-		live    []Session
+		live    []api.Session
 		now     time.Time
 	}
 	states := []at{{size: size(), version: 1, now: c.now()}}
@@ -187,7 +188,7 @@ func TestEveryPrefix(t *testing.T) {
 		case 3:
 			_ = r.End(handles[rand.IntN(len(handles))][:idSize], "test") // which may have expired
 		case 4:
-			_, _ = r.Set(handles[rand.IntN(len(handles))][:idSize], func(v *Variables) error { v.Recursive = !v.Recursive; return nil })
+			_, _ = r.Set(handles[rand.IntN(len(handles))][:idSize], func(v *api.Variables) error { v.Recursive = !v.Recursive; return nil })
 		case 5:
 			r.Bump("test")
 		}
@@ -387,7 +388,7 @@ func TestLostDirectory(t *testing.T) {
 	if err := r.RotateKey(); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	if err := r.SetLimits(Limits{}); !errors.Is(err, fs.ErrNotExist) || r.Limits() != o.Limits {
+	if err := r.SetLimits(api.Limits{}); !errors.Is(err, fs.ErrNotExist) || r.Limits() != o.Limits {
 		t.Errorf("%v, %+v", err, r.Limits())
 	}
 	if err := use(r, handle, alice.Key); err != nil {
@@ -458,7 +459,7 @@ func FuzzReplay(f *testing.F) {
 	all := encoded(r.state())
 	f.Add(all)
 	f.Add(all[:len(all)-1])
-	for _, rec := range []record{{Session: &stored{}}, {Session: &stored{Session: Session{ID: "ilod-0000000000000000", Owner: "x", InUse: 7}}}, {Expired: "x", Version: 1 << 63}} {
+	for _, rec := range []record{{Session: &stored{}}, {Session: &stored{Session: api.Session{ID: "ilod-0000000000000000", Owner: "x", InUse: 7}}}, {Expired: "x", Version: 1 << 63}} {
 		f.Add(rec.encode(nil))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {

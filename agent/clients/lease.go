@@ -1,6 +1,10 @@
 package clients
 
-import "time"
+import (
+	"time"
+
+	"github.com/ilod/ilod/agent/api"
+)
 
 // Lease is the use of a client session by one request. A session with leases is
 // in use: it does not expire and is not ended to make room. It must be released.
@@ -11,7 +15,7 @@ type Lease struct {
 }
 
 // Session is the session as it is now, or as it was when it ended.
-func (l *Lease) Session() Session {
+func (l *Lease) Session() api.Session {
 	l.registry.mu.Lock()
 	s := l.registry.snapshot(l.session)
 	l.registry.mu.Unlock()

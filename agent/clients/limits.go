@@ -3,23 +3,25 @@ package clients
 import (
 	"fmt"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // DefaultLimits are those without a configuration.
-func DefaultLimits() Limits {
-	return Limits{
-		MaxSessions: 4096, MaxSessionsPerUser: 1024, InactivityTimeout: Seconds(30 * time.Minute),
-		TransactionTimeout: Seconds(5 * time.Minute), WhenFull: Reject, StrictJSON: true,
+func DefaultLimits() api.Limits {
+	return api.Limits{
+		MaxSessions: 4096, MaxSessionsPerUser: 1024, InactivityTimeout: api.Seconds(30 * time.Minute),
+		TransactionTimeout: api.Seconds(5 * time.Minute), WhenFull: api.Reject, StrictJSON: true,
 	}
 }
 
 // maxSeconds bounds what a limit can be.
-const maxSeconds = Seconds(10 * 365 * 24 * time.Hour)
+const maxSeconds = api.Seconds(10 * 365 * 24 * time.Hour)
 
 // checkLimits fails with ErrVariable. No policy is Reject.
-func checkLimits(l *Limits) error {
+func checkLimits(l *api.Limits) error {
 	if l.WhenFull == "" {
-		l.WhenFull = Reject
+		l.WhenFull = api.Reject
 	}
 	for _, c := range []struct {
 		property string
@@ -31,13 +33,13 @@ func checkLimits(l *Limits) error {
 	}
 	for _, c := range []struct {
 		property string
-		d        Seconds
+		d        api.Seconds
 	}{{"inactivityTimeout", l.InactivityTimeout}, {"lifetime", l.Lifetime}, {"transactionTimeout", l.TransactionTimeout}} {
 		if c.d < 0 || c.d > maxSeconds {
 			return &ValueError{c.property, time.Duration(c.d), "is not between 0 and 10 years"}
 		}
 	}
-	return oneOf("whenFull", l.WhenFull, Reject, OldestIdle, Ask)
+	return oneOf("whenFull", l.WhenFull, api.Reject, api.OldestIdle, api.Ask)
 }
 
 // oneOf fails with ErrVariable if the value is none of the allowed ones.

@@ -12,13 +12,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // TestConcurrency: many clients do everything at once, and what is left agrees
 // with itself, also after a restart.
 func TestConcurrency(t *testing.T) {
 	o := Options{Limits: DefaultLimits(), Dir: t.TempDir()}
-	o.Limits.MaxSessions, o.Limits.WhenFull = 40, OldestIdle
+	o.Limits.MaxSessions, o.Limits.WhenFull = 40, api.OldestIdle
 	var ended, holding atomic.Int64
 	o.Ended = func(string, string) { ended.Add(1) }
 	o.Holds = func(id string) string {
@@ -76,10 +78,10 @@ func TestConcurrency(t *testing.T) {
 				case 7:
 					tolerated(r.End(handle[:idSize], of.Name), ErrNoSession)
 				case 8:
-					_, err := r.Set(handle[:idSize], func(v *Variables) error { v.Recursive = !v.Recursive; return nil })
+					_, err := r.Set(handle[:idSize], func(v *api.Variables) error { v.Recursive = !v.Recursive; return nil })
 					tolerated(err, ErrNoSession)
 				case 9:
-					for _, s := range r.List(func(s Session) bool { return s.Owner == of.Key }) {
+					for _, s := range r.List(func(s api.Session) bool { return s.Owner == of.Key }) {
 						if s.Owner != of.Key {
 							t.Errorf("%+v", s)
 						}
@@ -115,7 +117,7 @@ func TestConcurrency(t *testing.T) {
 	if int(s.Created)-int(ended.Load()) != s.Sessions || s.Expired+s.Terminated != ended.Load() || s.Sessions-s.Defaults > 40 {
 		t.Errorf("%+v, told of %d", s, ended.Load())
 	}
-	before := r.List(func(s Session) bool { return s.Owner != carol.Key }) // an account's end
+	before := r.List(func(s api.Session) bool { return s.Owner != carol.Key }) // an account's end
 	closeRegistry(t, r)
 	r = open(t, o)
 	check(t, r)
@@ -143,7 +145,7 @@ func TestManyClients(t *testing.T) {
 	const live = 1000
 	c := newClock()
 	o := Options{Limits: DefaultLimits(), Dir: t.TempDir(), Now: c.now}
-	o.Limits.MaxSessions, o.Limits.InactivityTimeout = 0, Seconds(live*time.Millisecond)
+	o.Limits.MaxSessions, o.Limits.InactivityTimeout = 0, api.Seconds(live*time.Millisecond)
 	r := open(t, o)
 	some := func(from, to int) {
 		for i := from; i < to; i++ {
@@ -186,11 +188,11 @@ func TestManyClients(t *testing.T) {
 // TestCostOfSessions: 10,000 live ones are at most 20 MB.
 func TestCostOfSessions(t *testing.T) {
 	const n = 10_000
-	r := open(t, Options{Dir: t.TempDir(), Limits: Limits{InactivityTimeout: Seconds(time.Hour)}})
+	r := open(t, Options{Dir: t.TempDir(), Limits: api.Limits{InactivityTimeout: api.Seconds(time.Hour)}})
 	before := heap()
 	for i := range n {
 		s, _ := create(t, r, Owner{Key: fmt.Sprint("uid:", i), Name: fmt.Sprint("user", i), PID: uint32(i), Process: "ansible-playbook"}, Request{Name: fmt.Sprint("session ", i)})
-		if _, err := r.Set(s.ID, func(v *Variables) error { v.ActivePath = fmt.Sprintf("/redfish/v1/Systems/%d/", i); return nil }); err != nil {
+		if _, err := r.Set(s.ID, func(v *api.Variables) error { v.ActivePath = fmt.Sprintf("/redfish/v1/Systems/%d/", i); return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -204,11 +206,11 @@ func TestCostOfSessions(t *testing.T) {
 
 func BenchmarkCreate(b *testing.B) {
 	for name, dir := range map[string]func() string{"disk": b.TempDir, "memory": func() string { return "" }} {
-		for _, policy := range []Policy{Reject, OldestIdle} {
+		for _, policy := range []api.Policy{api.Reject, api.OldestIdle} {
 			b.Run(name+"/"+string(policy), func(b *testing.B) {
 				o := Options{Dir: dir(), Limits: DefaultLimits()}
-				o.Limits.WhenFull, o.Limits.InactivityTimeout = policy, Seconds(time.Hour)
-				if policy == Reject {
+				o.Limits.WhenFull, o.Limits.InactivityTimeout = policy, api.Seconds(time.Hour)
+				if policy == api.Reject {
 					o.Limits.MaxSessions = 0
 				}
 				r := open(b, o)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"go.uber.org/goleak"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // childDir tells a child process of this test binary to use sessions in that
@@ -67,7 +69,7 @@ func closeRegistry(tb testing.TB, r *Registry) {
 }
 
 // inMemory opens a Registry with the default limits as change makes them.
-func inMemory(tb testing.TB, change func(*Limits)) (*Registry, *clock) {
+func inMemory(tb testing.TB, change func(*api.Limits)) (*Registry, *clock) {
 	tb.Helper()
 	c, l := newClock(), DefaultLimits()
 	if change != nil {
@@ -82,7 +84,7 @@ var (
 	carol = Owner{Key: "account:carol", Name: "carol"}
 )
 
-func create(tb testing.TB, r *Registry, of Owner, q Request) (Session, string) {
+func create(tb testing.TB, r *Registry, of Owner, q Request) (api.Session, string) {
 	tb.Helper()
 	s, handle, err := r.Create(of, q)
 	if err != nil {
@@ -100,7 +102,7 @@ func use(r *Registry, handle, key string) error {
 	return err
 }
 
-func everybody(Session) bool { return true }
+func everybody(api.Session) bool { return true }
 
 // recordLog returns a logger and what it writes.
 func recordLog() (logrus.FieldLogger, *bytes.Buffer) {

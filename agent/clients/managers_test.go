@@ -9,13 +9,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // TestSessionManagers has a test for each thing that the session managers before
 // us offer and that is about client sessions; those about paths are in
 // TestSessionManagerPaths.
 func TestSessionManagers(t *testing.T) {
-	ids := func(of []Session) (all []string) {
+	ids := func(of []api.Session) (all []string) {
 		for _, s := range of {
 			all = append(all, s.ID)
 		}
@@ -45,9 +47,9 @@ func TestSessionManagers(t *testing.T) {
 		if first.ID == second.ID || handle == other || !strings.HasPrefix(handle, first.ID+".1.") {
 			t.Errorf("%s %s", handle, other)
 		}
-		want := Session{
-			Path: "/ilod/v1/sessions/" + first.ID, ID: first.ID, Name: "nightly", Owner: "uid:1000", User: "alice", Process: Process{ID: 4711, Name: "bash"},
-			Version: 1, Created: c.now(), Used: c.now(), Variables: Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text"},
+		want := api.Session{
+			Path: "/ilod/v1/sessions/" + first.ID, ID: first.ID, Name: "nightly", Owner: "uid:1000", User: "alice", Process: api.Process{ID: 4711, Name: "bash"},
+			Version: 1, Created: c.now(), Used: c.now(), Variables: api.Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text"},
 		}
 		if first != want {
 			t.Errorf("%+v, want %+v", first, want)
@@ -75,8 +77,8 @@ func TestSessionManagers(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Release()
-		mine := Variables{ActivePath: "/redfish/v1/Systems/1/", Recursive: true, ReturnedPath: "leaf", Output: "json", Selection: "ComputerSystem."}
-		got, err := r.Set(one.ID, func(v *Variables) error { *v = mine; return nil })
+		mine := api.Variables{ActivePath: "/redfish/v1/Systems/1/", Recursive: true, ReturnedPath: "leaf", Output: "json", Selection: "ComputerSystem."}
+		got, err := r.Set(one.ID, func(v *api.Variables) error { *v = mine; return nil })
 		if err != nil || got.Variables != mine {
 			t.Errorf("%+v %v", got, err)
 		}
@@ -97,24 +99,24 @@ func TestSessionManagers(t *testing.T) {
 		}
 		// A change that fails changes nothing.
 		broken := errors.New("broken")
-		_, err = r.Set(one.ID, func(v *Variables) error { v.Output = "raw"; return broken })
+		_, err = r.Set(one.ID, func(v *api.Variables) error { v.Output = "raw"; return broken })
 		wantErr(t, err, broken)
-		_, err = r.Set(one.ID, func(v *Variables) error { v.Output, v.ReturnedPath = "raw", "short"; return nil })
+		_, err = r.Set(one.ID, func(v *api.Variables) error { v.Output, v.ReturnedPath = "raw", "short"; return nil })
 		wantErr(t, err, ErrVariable)
 		if got, _ := r.Get(one.ID); got.Variables != mine {
 			t.Errorf("%+v", got)
 		}
 		// An empty one is the default.
-		if got, err := r.Set(one.ID, func(v *Variables) error { *v = Variables{}; return nil }); err != nil || got.Variables != two.Variables {
+		if got, err := r.Set(one.ID, func(v *api.Variables) error { *v = api.Variables{}; return nil }); err != nil || got.Variables != two.Variables {
 			t.Errorf("%+v %v", got, err)
 		}
 	})
 	t.Run("maximum_sessions", func(t *testing.T) {
-		r, _ := inMemory(t, func(l *Limits) { l.MaxSessions = 2 })
+		r, _ := inMemory(t, func(l *api.Limits) { l.MaxSessions = 2 })
 		create(t, r, alice, Request{})
 		create(t, r, bob, Request{})
 		_, _, err := r.Create(bob, Request{})
-		if full := refused(t, err); full.PerUser || full.Policy != Reject || full.Candidates != nil {
+		if full := refused(t, err); full.PerUser || full.Policy != api.Reject || full.Candidates != nil {
 			t.Errorf("%+v", full)
 		}
 		if l, err := r.Default(bob); err != nil { // which does not count
@@ -134,14 +136,14 @@ func TestSessionManagers(t *testing.T) {
 		wantErr(t, r.SetLimits(l), ErrVariable)
 	})
 	t.Run("session_timeout", func(t *testing.T) {
-		r, c := inMemory(t, func(l *Limits) { l.InactivityTimeout = Seconds(time.Minute) })
+		r, c := inMemory(t, func(l *api.Limits) { l.InactivityTimeout = api.Seconds(time.Minute) })
 		_, handle := create(t, r, alice, Request{})
 		before, err := r.Default(alice)
 		if err != nil {
 			t.Fatal(err)
 		}
 		old := before.Session()
-		if _, err := r.Set(old.ID, func(v *Variables) error { v.Recursive = true; return nil }); err != nil {
+		if _, err := r.Set(old.ID, func(v *api.Variables) error { v.Recursive = true; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		before.Release()
@@ -161,7 +163,7 @@ func TestSessionManagers(t *testing.T) {
 		}
 	})
 	t.Run("session_timeout_zero", func(t *testing.T) {
-		r, c := inMemory(t, func(l *Limits) { l.InactivityTimeout = 0 })
+		r, c := inMemory(t, func(l *api.Limits) { l.InactivityTimeout = 0 })
 		_, handle := create(t, r, alice, Request{})
 		_, unused := create(t, r, alice, Request{})
 		c.advance(unusedGrace - 1)
@@ -214,7 +216,7 @@ func TestSessionManagers(t *testing.T) {
 	t.Run("transaction_timeout", func(t *testing.T) {
 		r, _ := inMemory(t, nil)
 		l := r.Limits()
-		l.TransactionTimeout = Seconds(7 * time.Second)
+		l.TransactionTimeout = api.Seconds(7 * time.Second)
 		if err := r.SetLimits(l); err != nil || r.Limits() != l {
 			t.Errorf("%+v: %v", r.Limits(), err)
 		}
@@ -231,7 +233,7 @@ func TestSessionManagers(t *testing.T) {
 		o := Options{Limits: DefaultLimits(), Dir: t.TempDir(), Now: newClock().now}
 		r := open(t, o)
 		s, handle := create(t, r, alice, Request{Name: "kept"})
-		s, err := r.Set(s.ID, func(v *Variables) error { v.ActivePath = "/redfish/v1/Chassis/"; return nil })
+		s, err := r.Set(s.ID, func(v *api.Variables) error { v.ActivePath = "/redfish/v1/Chassis/"; return nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,7 +306,7 @@ func TestSessionManagers(t *testing.T) {
 		}
 	})
 	t.Run("lifetime_exceeded", func(t *testing.T) {
-		r, c := inMemory(t, func(l *Limits) { l.Lifetime = Seconds(time.Hour) })
+		r, c := inMemory(t, func(l *api.Limits) { l.Lifetime = api.Seconds(time.Hour) })
 		_, handle := create(t, r, alice, Request{})
 		for range 3 {
 			c.advance(20*time.Minute - 1)
@@ -387,7 +389,7 @@ func TestSessionManagers(t *testing.T) {
 		if got := ids(r.List(everybody)); !slices.Equal(got, []string{one.ID, two.ID, three.ID}) {
 			t.Errorf("%q", got)
 		}
-		if got := ids(r.List(func(s Session) bool { return s.Owner == bob.Key })); !slices.Equal(got, []string{two.ID}) {
+		if got := ids(r.List(func(s api.Session) bool { return s.Owner == bob.Key })); !slices.Equal(got, []string{two.ID}) {
 			t.Errorf("%q", got)
 		}
 		if got := r.EndUser("alice", "root"); !slices.Equal(got, []string{one.ID, three.ID}) {
@@ -403,11 +405,11 @@ func TestSessionManagers(t *testing.T) {
 
 	// BIG-IP APM, at most N sessions per user, of which the user chooses.
 
-	full := func(t *testing.T, policy Policy, holds map[string]string) (*Registry, *clock, []Session, []string) {
+	full := func(t *testing.T, policy api.Policy, holds map[string]string) (*Registry, *clock, []api.Session, []string) {
 		l, c := DefaultLimits(), newClock()
 		l.MaxSessionsPerUser, l.MaxSessions, l.WhenFull = 2, 3, policy
 		r := open(t, Options{Limits: l, Now: c.now, Holds: func(id string) string { return holds[id] }})
-		var made []Session
+		var made []api.Session
 		var handles []string
 		for range 2 {
 			c.advance(time.Second)
@@ -418,7 +420,7 @@ func TestSessionManagers(t *testing.T) {
 	}
 	t.Run("at_the_maximum", func(t *testing.T) { // a table of them; cancel is not to ask again
 		holds := map[string]string{}
-		r, c, made, handles := full(t, Ask, holds)
+		r, c, made, handles := full(t, api.Ask, holds)
 		holds[made[0].ID] = "transaction of 3 writes"
 		c.advance(time.Second)
 		if err := use(r, handles[0], alice.Key); err != nil {
@@ -427,7 +429,7 @@ func TestSessionManagers(t *testing.T) {
 		before := r.List(everybody)
 		_, _, err := r.Create(alice, Request{})
 		got := refused(t, err)
-		if !got.PerUser || got.Policy != Ask || !reflect.DeepEqual(got.Candidates, []Session{before[1], before[0]}) || got.Candidates[1].Holds == "" {
+		if !got.PerUser || got.Policy != api.Ask || !reflect.DeepEqual(got.Candidates, []api.Session{before[1], before[0]}) || got.Candidates[1].Holds == "" {
 			t.Errorf("%+v", got)
 		}
 		if after := r.List(everybody); !reflect.DeepEqual(before, after) {
@@ -438,7 +440,7 @@ func TestSessionManagers(t *testing.T) {
 		}
 	})
 	t.Run("choose", func(t *testing.T) {
-		r, _, made, handles := full(t, Ask, nil)
+		r, _, made, handles := full(t, api.Ask, nil)
 		s, handle := create(t, r, alice, Request{Terminate: made[1].ID})
 		wantErr(t, use(r, handles[1], alice.Key), ErrTerminated)
 		if err := errors.Join(use(r, handles[0], alice.Key), use(r, handle, alice.Key)); err != nil {
@@ -449,7 +451,7 @@ func TestSessionManagers(t *testing.T) {
 		}
 	})
 	t.Run("result", func(t *testing.T) { // if the chosen one cannot be ended, the new one is not made
-		r, _, made, _ := full(t, Ask, nil)
+		r, _, made, _ := full(t, api.Ask, nil)
 		others, _ := create(t, r, bob, Request{})
 		before := r.List(everybody)
 		for _, q := range []Request{
@@ -486,7 +488,7 @@ func TestSessionManagers(t *testing.T) {
 	})
 	t.Run("oldest_idle", func(t *testing.T) { // not the oldest, not one in use, not one with a transaction
 		holds := map[string]string{}
-		r, c, made, handles := full(t, OldestIdle, holds)
+		r, c, made, handles := full(t, api.OldestIdle, holds)
 		c.advance(time.Second)
 		if err := use(r, handles[0], alice.Key); err != nil {
 			t.Fatal(err)
@@ -504,7 +506,7 @@ func TestSessionManagers(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _, err = r.Create(alice, Request{})
-		if got := refused(t, err); got.Policy != OldestIdle || got.Candidates != nil {
+		if got := refused(t, err); got.Policy != api.OldestIdle || got.Candidates != nil {
 			t.Errorf("%+v", got)
 		}
 		running.Release()
@@ -525,27 +527,27 @@ func TestSessionManagers(t *testing.T) {
 
 func TestVariables(t *testing.T) {
 	for _, c := range []struct {
-		in, want Variables // no Output: refused
+		in, want api.Variables // no Output: refused
 	}{
-		{Variables{}, Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: ""}},
-		{Variables{ActivePath: "/redfish/v1"}, Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: ""}},
-		{Variables{ActivePath: "/redfish/v1/Systems/1", Output: "raw", Selection: "#ComputerSystem.v1_2_0.ComputerSystem"},
-			Variables{ActivePath: "/redfish/v1/Systems/1/", ReturnedPath: "full", Output: "raw", Selection: "#ComputerSystem.v1_2_0.ComputerSystem"}},
-		{Variables{ActivePath: "/redfish/v1/Oem/a%20b/", ReturnedPath: "relative", Selection: "Bios."}, Variables{ActivePath: "/redfish/v1/Oem/a%20b/", ReturnedPath: "relative", Output: "text", Selection: "Bios."}},
-		{Variables{ReturnedPath: "Full"}, Variables{}},
-		{Variables{Output: "xml"}, Variables{}},
-		{Variables{Selection: "/redfish/v1/Systems/1/#/Boot?Id%3D1"}, Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: "/redfish/v1/Systems/1/#/Boot?Id%3D1"}},
-		{Variables{Selection: "Memory.?Id%3D1"}, Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: "Memory.?Id%3D1"}},
-		{Variables{Selection: "/redfish/v1/../x"}, Variables{}},
-		{Variables{Selection: "/etc/passwd"}, Variables{}},
-		{Variables{Selection: "Memory.?a\nb"}, Variables{}},
-		{Variables{Selection: "a b"}, Variables{}},
-		{Variables{Selection: "Bios.v1."}, Variables{}},
-		{Variables{Selection: ".v1"}, Variables{}},
+		{api.Variables{}, api.Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: ""}},
+		{api.Variables{ActivePath: "/redfish/v1"}, api.Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: ""}},
+		{api.Variables{ActivePath: "/redfish/v1/Systems/1", Output: "raw", Selection: "#ComputerSystem.v1_2_0.ComputerSystem"},
+			api.Variables{ActivePath: "/redfish/v1/Systems/1/", ReturnedPath: "full", Output: "raw", Selection: "#ComputerSystem.v1_2_0.ComputerSystem"}},
+		{api.Variables{ActivePath: "/redfish/v1/Oem/a%20b/", ReturnedPath: "relative", Selection: "Bios."}, api.Variables{ActivePath: "/redfish/v1/Oem/a%20b/", ReturnedPath: "relative", Output: "text", Selection: "Bios."}},
+		{api.Variables{ReturnedPath: "Full"}, api.Variables{}},
+		{api.Variables{Output: "xml"}, api.Variables{}},
+		{api.Variables{Selection: "/redfish/v1/Systems/1/#/Boot?Id%3D1"}, api.Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: "/redfish/v1/Systems/1/#/Boot?Id%3D1"}},
+		{api.Variables{Selection: "Memory.?Id%3D1"}, api.Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text", Selection: "Memory.?Id%3D1"}},
+		{api.Variables{Selection: "/redfish/v1/../x"}, api.Variables{}},
+		{api.Variables{Selection: "/etc/passwd"}, api.Variables{}},
+		{api.Variables{Selection: "Memory.?a\nb"}, api.Variables{}},
+		{api.Variables{Selection: "a b"}, api.Variables{}},
+		{api.Variables{Selection: "Bios.v1."}, api.Variables{}},
+		{api.Variables{Selection: ".v1"}, api.Variables{}},
 	} {
 		got := c.in
 		err := checkVariables(&got)
-		if c.want == (Variables{}) {
+		if c.want == (api.Variables{}) {
 			if !errors.Is(err, ErrVariable) {
 				t.Errorf("%+v: %v", c.in, err)
 			}
@@ -558,7 +560,7 @@ func TestVariables(t *testing.T) {
 		"/redfish/v1/?a", "/redfish/v1/#a", "http://x/redfish/v1/", "//x/redfish/v1/", "/redfish/v1/a b/", "/redfish/v1/%2e%2e/", "/redfish/v1/a%2Fb", "/redfish/v1/%", "/redfish/v1/%25/",
 		"/redfish/v1/a;b/", `/redfish/v1/a\b/`, "/redfish/v1/\x00", "/redfish/v1/" + strings.Repeat("x", maxActivePath),
 	} {
-		v := Variables{ActivePath: path}
+		v := api.Variables{ActivePath: path}
 		if err := checkVariables(&v); !errors.Is(err, ErrVariable) {
 			t.Errorf("%q: %v", path, err)
 		}
@@ -571,7 +573,7 @@ func TestLimitsJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := DefaultLimits()
-	want.InactivityTimeout, want.WhenFull = Seconds(time.Second/2), Ask
+	want.InactivityTimeout, want.WhenFull = api.Seconds(time.Second/2), api.Ask
 	if l != want || checkLimits(&l) != nil {
 		t.Errorf("%+v", l)
 	}
@@ -585,7 +587,7 @@ func TestLimitsJSON(t *testing.T) {
 			t.Errorf("%s: %v", text, bad)
 		}
 	}
-	if _, err := Open(Options{Limits: Limits{WhenFull: "fifo"}}); !errors.Is(err, ErrVariable) {
+	if _, err := Open(Options{Limits: api.Limits{WhenFull: "fifo"}}); !errors.Is(err, ErrVariable) {
 		t.Error(err)
 	}
 }

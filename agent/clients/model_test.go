@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // model is what a Registry has to be like, in the simplest words: all sessions
@@ -21,7 +23,7 @@ type model struct {
 	dir    string
 	clock  *clock
 	r      *Registry
-	limits Limits
+	limits api.Limits
 
 	key      int // how often it was rotated
 	version  uint64
@@ -34,7 +36,7 @@ type model struct {
 }
 
 type modelled struct {
-	Session
+	api.Session
 	compatible bool
 	why        string // it has ended
 	replaced   bool   // another session has become its owner's default one
@@ -107,7 +109,7 @@ func (m *model) tick(d time.Duration) {
 	m.live()
 }
 
-func (m *model) made(s Session, compatible bool) *modelled {
+func (m *model) made(s api.Session, compatible bool) *modelled {
 	now := m.clock.now()
 	s.Created, s.Used = now, now
 	m.sessions[s.ID] = &modelled{Session: s, compatible: compatible}
@@ -143,9 +145,9 @@ func (m *model) room(of Owner, q Request) (victims []*modelled, ok bool) {
 		return nil, true
 	}
 	switch anybody := q.Admin && !ownFull(); m.limits.WhenFull {
-	case Ask:
+	case api.Ask:
 		choose(func(s *modelled) bool { return s.ID == q.Terminate && (s.Owner == of.Key || anybody) })
-	case OldestIdle:
+	case api.OldestIdle:
 		idle := func(s *modelled) bool { return s.InUse == 0 && m.holds[s.ID] == "" }
 		for ownFull() && choose(func(s *modelled) bool { return s.Owner == of.Key && idle(s) }) {
 		}
@@ -295,11 +297,11 @@ func (m *model) release(t *rapid.T) {
 
 func (m *model) set(t *rapid.T) {
 	s := m.pick(t)
-	v := Variables{
+	v := api.Variables{
 		ActivePath: rapid.SampledFrom([]string{"", Root, "/redfish/v1/Systems/1/", "nonsense"}).Draw(t, "path"),
 		Recursive:  rapid.Bool().Draw(t, "recursive"),
 	}
-	got, err := m.r.Set(s.ID, func(of *Variables) error { *of = v; return nil })
+	got, err := m.r.Set(s.ID, func(of *api.Variables) error { *of = v; return nil })
 	switch bad := checkVariables(&v); {
 	case s.why != "":
 		wantErr(t, err, ErrNoSession)
@@ -353,16 +355,16 @@ func (m *model) endUser(t *rapid.T) {
 }
 
 func (m *model) setLimits(t *rapid.T) {
-	seconds := func(name string, of ...Seconds) Seconds {
-		return rapid.SampledFrom(of).Draw(t, name) * Seconds(time.Second)
+	seconds := func(name string, of ...api.Seconds) api.Seconds {
+		return rapid.SampledFrom(of).Draw(t, name) * api.Seconds(time.Second)
 	}
-	l := Limits{
+	l := api.Limits{
 		MaxSessions:        rapid.SampledFrom([]int{0, 1, 3, 8}).Draw(t, "max"),
 		MaxSessionsPerUser: rapid.SampledFrom([]int{0, 1, 2, 3}).Draw(t, "per user"),
 		InactivityTimeout:  seconds("idle", 1800, 1800, 100, 0),
 		Lifetime:           seconds("life", 0, 0, 500, 5000),
 		ForceSessions:      rapid.IntRange(0, 4).Draw(t, "force") == 0,
-		WhenFull:           rapid.SampledFrom([]Policy{Reject, OldestIdle, Ask}).Draw(t, "policy"),
+		WhenFull:           rapid.SampledFrom([]api.Policy{api.Reject, api.OldestIdle, api.Ask}).Draw(t, "policy"),
 	}
 	wantErr(t, m.r.SetLimits(l), nil)
 	m.live() // what has expired by the old ones
@@ -471,12 +473,12 @@ func (m *model) crash(t *rapid.T) {
 // check compares everything that can be seen.
 func (m *model) check(t *rapid.T) {
 	m.tick(time.Millisecond)
-	var want []Session
+	var want []api.Session
 	for _, s := range m.live() {
 		s.Version, s.Holds = m.version, m.holds[s.ID]
 		want = append(want, s.Session)
 	}
-	slices.SortFunc(want, func(a, b Session) int { return a.Created.Compare(b.Created) })
+	slices.SortFunc(want, func(a, b api.Session) int { return a.Created.Compare(b.Created) })
 	if got := m.r.List(everybody); !reflect.DeepEqual(got, want) {
 		t.Fatalf("there are\n%+v\nwant\n%+v", got, want)
 	}

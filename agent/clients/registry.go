@@ -18,6 +18,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/silent"
 )
 
@@ -25,7 +26,7 @@ import (
 type Options struct {
 	// Limits are those of the configuration. Those of a call of SetLimits win,
 	// also after a restart.
-	Limits Limits
+	Limits api.Limits
 	// Dir is the directory for what survives a restart, of which this Registry is
 	// the only user. Empty: in memory only.
 	Dir string
@@ -44,7 +45,7 @@ type Options struct {
 type Registry struct {
 	o      Options
 	key    atomic.Pointer[macKey]
-	limits atomic.Pointer[Limits]
+	limits atomic.Pointer[api.Limits]
 	forged atomic.Int64
 
 	// disk is held while the files are written, and taken before mu. It guards what
@@ -63,16 +64,16 @@ type Registry struct {
 	byAge      list.List           // of live *session, oldest first
 	terminated ring
 	ended      []ending // to be told
-	stats      Stats
+	stats      api.ClientStats
 }
 
 // session is a client session. The registry's lock guards it.
 type session struct {
-	Session         // less what snapshot fills in
-	compatible bool // see Request
-	use, age   *list.Element
-	saved      time.Time // the use that the journal knows of
-	ended      bool
+	api.Session      // less what snapshot fills in
+	compatible  bool // see Request
+	use, age    *list.Element
+	saved       time.Time // the use that the journal knows of
+	ended       bool
 }
 
 type ending struct{ id, why string }
@@ -197,7 +198,7 @@ func (r *Registry) drop(s *session, why string) {
 }
 
 // snapshot is a session for others, less what it holds.
-func (r *Registry) snapshot(s *session) Session {
+func (r *Registry) snapshot(s *session) api.Session {
 	out := s.Session
 	out.Path, out.Version = SessionsPath+s.ID, r.version
 	out.Created, out.Used = s.Created.UTC(), s.Used.UTC()
@@ -221,8 +222,8 @@ func (r *Registry) used(s *session, now time.Time) {
 
 // make makes a live session.
 func (r *Registry) make(id string, of Owner, now time.Time) *session {
-	s := &session{Session: Session{
-		ID: id, Owner: of.Key, User: of.Name, Process: Process{ID: of.PID, Name: of.Process}, Created: now, Used: now,
+	s := &session{Session: api.Session{
+		ID: id, Owner: of.Key, User: of.Name, Process: api.Process{ID: of.PID, Name: of.Process}, Created: now, Used: now,
 	}}
 	_ = checkVariables(&s.Variables) // the defaults are valid
 	r.stats.Created++
@@ -231,7 +232,7 @@ func (r *Registry) make(id string, of Owner, now time.Time) *session {
 
 // Create makes a session and the handle that is good for it. It fails with
 // ErrVariable and *LimitError; nothing has changed then.
-func (r *Registry) Create(of Owner, q Request) (out Session, handle string, err error) {
+func (r *Registry) Create(of Owner, q Request) (out api.Session, handle string, err error) {
 	if len(q.Name) > maxName || !utf8.ValidString(q.Name) || strings.ContainsFunc(q.Name, unicode.IsControl) {
 		return out, "", &ValueError{"Name", q.Name, fmt.Sprintf("is not plain text of at most %d bytes", maxName)}
 	}
@@ -265,7 +266,7 @@ func (r *Registry) newID() string {
 }
 
 // find runs f with a live session. It fails with ErrNoSession.
-func (r *Registry) find(id string, f func(s *session, now time.Time) error) (out Session, err error) {
+func (r *Registry) find(id string, f func(s *session, now time.Time) error) (out api.Session, err error) {
 	r.locked(func(now time.Time) {
 		s := r.live[id]
 		if s == nil {
@@ -281,20 +282,20 @@ func (r *Registry) find(id string, f func(s *session, now time.Time) error) (out
 }
 
 // Get returns a session. It fails with ErrNoSession.
-func (r *Registry) Get(id string) (Session, error) {
+func (r *Registry) Get(id string) (api.Session, error) {
 	return r.find(id, func(*session, time.Time) error { return nil })
 }
 
 // List returns the sessions that are visible, oldest first. What they hold is
 // not known yet when visible is asked.
-func (r *Registry) List(visible func(Session) bool) []Session {
-	var all []Session
+func (r *Registry) List(visible func(api.Session) bool) []api.Session {
+	var all []api.Session
 	r.locked(func(time.Time) {
 		for s := range sessions(&r.byAge) {
 			all = append(all, r.snapshot(s))
 		}
 	})
-	all = slices.DeleteFunc(all, func(s Session) bool { return !visible(s) })
+	all = slices.DeleteFunc(all, func(s api.Session) bool { return !visible(s) })
 	for i := range all {
 		all[i].Holds = r.o.Holds(all[i].ID)
 	}
@@ -303,7 +304,7 @@ func (r *Registry) List(visible func(Session) bool) []Session {
 
 // Set changes variables of a session, all or none: it fails with what change
 // returns, ErrVariable, and ErrNoSession. change must not call the Registry.
-func (r *Registry) Set(id string, change func(*Variables) error) (Session, error) {
+func (r *Registry) Set(id string, change func(*api.Variables) error) (api.Session, error) {
 	return r.find(id, func(s *session, _ time.Time) error {
 		v := s.Variables
 		if err := cmp.Or(change(&v), checkVariables(&v)); err != nil {
@@ -340,7 +341,7 @@ func (r *Registry) EndUser(ownerKeyOrName, by string) (ids []string) {
 
 // Reissue makes a handle of a session that is good now. It fails with
 // ErrNoSession, also for a default session, which has no handle.
-func (r *Registry) Reissue(id string) (out Session, handle string, err error) {
+func (r *Registry) Reissue(id string) (out api.Session, handle string, err error) {
 	out, err = r.find(id, func(s *session, _ time.Time) error {
 		if s.Default {
 			return fmt.Errorf("%w with a handle: %q is a default session", ErrNoSession, id)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/budget"
 )
 
@@ -37,7 +38,7 @@ func rewriteLinks(doc []byte, form func(string) string) []byte {
 }
 
 // linkForm is the function that gives a link the form of ReturnedPath.
-func linkForm(v Variables) func(string) string {
+func linkForm(v api.Variables) func(string) string {
 	if v.ReturnedPath == leaf {
 		return func(link string) string {
 			path, fragment, found := strings.Cut(link, "#")
@@ -63,7 +64,7 @@ func linkForm(v Variables) func(string) string {
 
 // rewriteAnswer gives the links of a JSON answer the session's form. Its ETag
 // was about other bytes.
-func rewriteAnswer(resp *http.Response, v Variables, method string, purse *budget.Purse) error {
+func rewriteAnswer(resp *http.Response, v api.Variables, method string, purse *budget.Purse) error {
 	if !isJSON(resp.Header) {
 		return nil
 	}

@@ -1,6 +1,10 @@
 package clients
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/ilod/ilod/agent/api"
+)
 
 // makeRoom ends what the limits and the request say for one more session.
 func (r *Registry) makeRoom(of Owner, q Request) error {
@@ -22,7 +26,7 @@ func (r *Registry) makeRoom(of Owner, q Request) error {
 	full := &LimitError{PerUser: own > 0, Policy: l.WhenFull}
 	var victims []*session
 	switch l.WhenFull {
-	case OldestIdle:
+	case api.OldestIdle:
 		idle := func(s *session) bool { return !s.Default && s.InUse == 0 && r.o.Holds(s.ID) == "" }
 		for s := range sessions(&r.byUse) {
 			if own == 0 {
@@ -40,7 +44,7 @@ func (r *Registry) makeRoom(of Owner, q Request) error {
 				victims, all = append(victims, s), all-1
 			}
 		}
-	case Ask:
+	case api.Ask:
 		for s := range sessions(&r.byUse) {
 			if s.Default || s.Owner != of.Key && (!q.Admin || own > 0) {
 				continue

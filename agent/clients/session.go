@@ -7,32 +7,6 @@ import (
 	"github.com/ilod/ilod/agent/transaction"
 )
 
-// The documents of client sessions.
-type (
-	// Session is a client session as it was at one moment, in the form in which
-	// clients and the journal get it.
-	Session = api.Session
-	// Process is a process of this host.
-	Process = api.Process
-	// Variables are what a client session remembers for its client.
-	Variables = api.Variables
-	// Limits bound the client sessions.
-	Limits = api.Limits
-	// Policy says what happens at a maximum.
-	Policy = api.Policy
-	// Seconds is a duration in JSON.
-	Seconds = api.Seconds
-	// Stats count the client sessions.
-	Stats = api.ClientStats
-)
-
-// What happens at a maximum.
-const (
-	Reject     = api.Reject
-	OldestIdle = api.OldestIdle
-	Ask        = api.Ask
-)
-
 // SessionsPath begins the paths of client sessions.
 const SessionsPath = "/ilod/v1/sessions/"
 
@@ -49,7 +23,7 @@ type Request struct {
 }
 
 // WithSession returns a context for the requests of a client session.
-func WithSession(ctx context.Context, s Session) context.Context {
+func WithSession(ctx context.Context, s api.Session) context.Context {
 	return transaction.WithSession(context.WithValue(ctx, sessionKey{}, &s), s.ID)
 }
 

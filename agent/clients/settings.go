@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // RotateKey makes every handle invalid; the sessions stay. If the new key cannot
@@ -24,11 +26,11 @@ func (r *Registry) RotateKey() error {
 }
 
 // Limits are the present ones. It takes no lock.
-func (r *Registry) Limits() Limits { return *r.limits.Load() }
+func (r *Registry) Limits() api.Limits { return *r.limits.Load() }
 
 // SetLimits changes the limits, and keeps them across restarts. It fails with
 // ErrVariable, or if they cannot be kept; all stays as it was then.
-func (r *Registry) SetLimits(l Limits) error {
+func (r *Registry) SetLimits(l api.Limits) error {
 	if err := checkLimits(&l); err != nil {
 		return err
 	}
@@ -39,7 +41,7 @@ func (r *Registry) SetLimits(l Limits) error {
 	return nil
 }
 
-func (r *Registry) keepLimits(l Limits) error {
+func (r *Registry) keepLimits(l api.Limits) error {
 	r.disk.Lock()
 	defer r.disk.Unlock()
 	if r.journal != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilopath/ilopathtest"
 )
 
@@ -25,7 +26,7 @@ func TestSubtreeHasOneOfAllSpellings(t *testing.T) {
 	c := newClient(t, &way{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r.URL.Path)
 		answer(jsonType, string(body))(w)
-	})}, Variables{})
+	})}, api.Variables{})
 	for _, start := range []string{"/redfish/v1", "/rest/v1", "/redfish/V1/"} {
 		asked = nil
 		c.do("GET", start, "", RecursiveHeader, "true")
@@ -41,7 +42,7 @@ func TestSessionsAreNotFollowedInAnySpelling(t *testing.T) {
 		asked++
 		answer(jsonType, `{"Links":[{"@odata.id":"/redfish/v1/Sessions/a"},{"@odata.id":"/rest/v1/Sessions/a"},{"@odata.id":"/redfish/v1/SessionService/%53essions/a"},
 			{"@odata.id":"/redfish/v1/SessionService//Sessions/a/"}]}`)(w)
-	})}, Variables{})
+	})}, api.Variables{})
 	if c.do("GET", "/redfish/v1", "", RecursiveHeader, "true"); asked != 1 {
 		t.Errorf("%d requests", asked)
 	}

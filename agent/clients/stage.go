@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/budget"
 )
 
@@ -50,9 +51,9 @@ func (s *Stage) allowed(ctx context.Context, u *url.URL) bool {
 // If the active path no longer exists, it becomes Root again: the
 // answer to a read is that of the new path, and the answer says so.
 func (s *Stage) RoundTrip(r *http.Request) (*http.Response, error) {
-	session, _ := r.Context().Value(sessionKey{}).(*Session)
+	session, _ := r.Context().Value(sessionKey{}).(*api.Session)
 	if session == nil {
-		session = &Session{Variables: initial}
+		session = &api.Session{Variables: initial}
 	}
 	v := session.Variables
 	if form := r.Header.Get(ReturnedPathHeader); form != "" {
@@ -154,7 +155,7 @@ func refuse(r *http.Request, err error) error {
 
 // isRecursive tells whether a request is for all below a resource. What a query
 // would mean for them is nobody's to guess: it keeps the variable from it.
-func isRecursive(r *http.Request, v Variables) (bool, error) {
+func isRecursive(r *http.Request, v api.Variables) (bool, error) {
 	switch value := r.Header.Get(RecursiveHeader); {
 	case r.Method != http.MethodGet, value == "false":
 		return false, nil

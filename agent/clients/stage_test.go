@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/cache"
 	"github.com/ilod/ilod/chif/chiftest"
@@ -90,7 +91,7 @@ type client struct {
 	id string
 }
 
-func newClient(tb testing.TB, next http.RoundTripper, v Variables) *client {
+func newClient(tb testing.TB, next http.RoundTripper, v api.Variables) *client {
 	r, _ := inMemory(tb, nil)
 	s, _ := create(tb, r, alice, Request{})
 	c := &client{tb, &Stage{Next: next, Registry: r}, s.ID}
@@ -98,14 +99,14 @@ func newClient(tb testing.TB, next http.RoundTripper, v Variables) *client {
 	return c
 }
 
-func (c *client) set(v Variables) {
+func (c *client) set(v api.Variables) {
 	c.Helper()
-	if _, err := c.Registry.Set(c.id, func(of *Variables) error { *of = v; return nil }); err != nil {
+	if _, err := c.Registry.Set(c.id, func(of *api.Variables) error { *of = v; return nil }); err != nil {
 		c.Fatal(err)
 	}
 }
 
-func (c *client) variables() Variables {
+func (c *client) variables() api.Variables {
 	s, err := c.Registry.Get(c.id)
 	if err != nil {
 		c.Error(err)
@@ -207,7 +208,7 @@ func TestResolve(t *testing.T) {
 func TestSessionManagerPaths(t *testing.T) {
 	t.Run("active_folder", func(t *testing.T) {
 		ilo := simulated(t, nil)
-		c := newClient(t, ilo, Variables{ActivePath: "/redfish/v1/Systems/1"})
+		c := newClient(t, ilo, api.Variables{ActivePath: "/redfish/v1/Systems/1"})
 		_, want := c.do("GET", "/redfish/v1/Systems/1/", "")
 		if resp, got := c.do("GET", "/ilod/v1/active/", ""); resp.StatusCode != 200 || !bytes.Equal(got, want) || resp.Header.Get(ActivePathHeader) != "" {
 			t.Errorf("%s %s", resp.Status, got)
@@ -223,7 +224,7 @@ func TestSessionManagerPaths(t *testing.T) {
 		}
 
 		// The root is for reading.
-		c.set(Variables{})
+		c.set(api.Variables{})
 		if resp, got := c.do("GET", "/ilod/v1/active/Systems/1/", ""); resp.StatusCode != 200 || !bytes.Contains(got, []byte(`"x"`)) {
 			t.Errorf("%s %s", resp.Status, got)
 		}
@@ -245,7 +246,7 @@ func TestSessionManagerPaths(t *testing.T) {
 			t.Fatalf("%s %v", resp.Status, err)
 		}
 		for _, method := range []string{"GET", "HEAD", "PATCH"} {
-			c.set(Variables{ActivePath: account.Path})
+			c.set(api.Variables{ActivePath: account.Path})
 			if method == "GET" {
 				if resp, _ := c.do("GET", "/ilod/v1/active/", ""); resp.StatusCode != 200 {
 					t.Fatal(resp.Status)
@@ -274,7 +275,7 @@ func TestSessionManagerPaths(t *testing.T) {
 				t.Fatal(err)
 			}
 			fresh := freshness.New(freshness.Options{Next: ilo, Store: store})
-			c := newClient(t, fresh, Variables{})
+			c := newClient(t, fresh, api.Variables{})
 			for _, start := range []string{"/redfish/v1/Systems/1/", "/redfish/v1/SessionService/", "/redfish/v1/Chassis"} {
 				want := below(tr, start)
 				resp, got := c.do("GET", start, "", RecursiveHeader, "true", "Accept-Encoding", "gzip", "If-None-Match", "*")
@@ -315,7 +316,7 @@ func TestSessionManagerPaths(t *testing.T) {
 					t.Errorf("%s %s: not by path", name, start)
 				}
 				// By the variable, and from the cache.
-				c.set(Variables{Recursive: true})
+				c.set(api.Variables{Recursive: true})
 				if _, again := c.do("GET", start, ""); !bytes.Equal(again, got) {
 					t.Errorf("%s %s: once more it is another answer", name, start)
 				}
@@ -328,7 +329,7 @@ func TestSessionManagerPaths(t *testing.T) {
 				if _, plain := c.do("GET", start+"?$select=Id", ""); bytes.Contains(plain, []byte("Resources@odata.count")) {
 					t.Errorf("%s %s: recursive with a query", name, start)
 				}
-				c.set(Variables{})
+				c.set(api.Variables{})
 			}
 			for _, header := range []string{"true", "yes"} {
 				if _, _, err := c.try("GET", "/redfish/v1/Systems/?only", "", RecursiveHeader, header); !errors.Is(err, ErrVariable) {
@@ -345,12 +346,12 @@ func TestSessionManagerPaths(t *testing.T) {
 
 	t.Run("returned_path", func(t *testing.T) {
 		for name, tr := range captured(t) {
-			c := newClient(t, simulated(t, tr), Variables{})
+			c := newClient(t, simulated(t, tr), api.Variables{})
 			for _, form := range []string{full, relative, leaf} {
 				for _, target := range []string{"/redfish/v1/Systems/1/", "/redfish/v1/Systems/1/Memory/", "/redfish/v1/Chassis/1/Thermal/"} {
-					c.set(Variables{})
+					c.set(api.Variables{})
 					plain, want := c.do("GET", target, "")
-					c.set(Variables{ActivePath: "/redfish/v1/Systems/1", ReturnedPath: form})
+					c.set(api.Variables{ActivePath: "/redfish/v1/Systems/1", ReturnedPath: form})
 					resp, got := c.do("GET", target, "", "If-None-Match", plain.Header.Get("ETag"), "Accept-Encoding", "gzip")
 					if form == full {
 						if !bytes.Equal(got, want) || resp.Header.Get("ETag") != plain.Header.Get("ETag") {
@@ -361,7 +362,7 @@ func TestSessionManagerPaths(t *testing.T) {
 					if resp.StatusCode != 200 || resp.Header.Get("ETag") != "" {
 						t.Fatalf("%s %s: %s %v", name, target, resp.Status, resp.Header)
 					}
-					checkRewritten(t, want, got, linkForm(Variables{ActivePath: "/redfish/v1/Systems/1/", ReturnedPath: form}))
+					checkRewritten(t, want, got, linkForm(api.Variables{ActivePath: "/redfish/v1/Systems/1/", ReturnedPath: form}))
 					if resp, got := c.do("HEAD", target, ""); resp.StatusCode != 200 || resp.Header.Get("ETag") != "" || resp.Header.Get("Content-Length") != "" || len(got) != 0 {
 						t.Errorf("%s %s: HEAD: %s %v", name, target, resp.Status, resp.Header)
 					}
@@ -382,7 +383,7 @@ func TestSessionManagerPaths(t *testing.T) {
 			"/redfish/v1/Systems/1/A\u00e9\u2028\"x": {"A\u00e9\u2028\"x", "A\u00e9\u2028\"x"},
 		} {
 			for i, form := range []string{relative, leaf} {
-				v := Variables{ActivePath: "/redfish/v1/Systems/1/", ReturnedPath: form}
+				v := api.Variables{ActivePath: "/redfish/v1/Systems/1/", ReturnedPath: form}
 				if got := linkForm(v)(link); got != want[i] {
 					t.Errorf("%s of %q is %q", form, link, got)
 				}
@@ -391,11 +392,11 @@ func TestSessionManagerPaths(t *testing.T) {
 	})
 
 	t.Run("output", func(t *testing.T) {
-		c := newClient(t, simulated(t, nil), Variables{Output: "json"})
+		c := newClient(t, simulated(t, nil), api.Variables{Output: "json"})
 		if resp, _ := c.do("GET", Root, ""); resp.Header.Get(OutputHeader) != "json" {
 			t.Errorf("%v", resp.Header)
 		}
-		c.set(Variables{})
+		c.set(api.Variables{})
 		if resp, _ := c.do("GET", Root, ""); len(resp.Header[OutputHeader]) != 0 {
 			t.Errorf("%v", resp.Header)
 		}
@@ -495,7 +496,7 @@ func TestRewriteTrees(t *testing.T) {
 	for name, tr := range captured(t) {
 		for i := rand.IntN(7); i < tr.Len(); i += 7 {
 			r := tr.Resources()[i]
-			for _, v := range []Variables{{ActivePath: Root, ReturnedPath: relative}, {ActivePath: Root, ReturnedPath: leaf}} {
+			for _, v := range []api.Variables{{ActivePath: Root, ReturnedPath: relative}, {ActivePath: Root, ReturnedPath: leaf}} {
 				checkRewritten(t, r.Body, rewriteLinks(r.Body, linkForm(v)), linkForm(v))
 			}
 			if t.Failed() {
@@ -584,7 +585,7 @@ func TestSubtreeOddities(t *testing.T) {
 		"/redfish/v1/X/broken":  answer(jsonType, `what is not gzip`, "Content-Encoding", "gzip"),
 		"/redfish/v1/text":      answer("text/plain", `plain`),
 		"/redfish/v1/broken":    answer(jsonType, `what is not gzip`, "Content-Encoding", "gzip"),
-	}}, Variables{})
+	}}, api.Variables{})
 	_, got := c.do("GET", "/redfish/v1/X", "", RecursiveHeader, "true")
 	var all struct {
 		Resources []struct {
@@ -629,7 +630,7 @@ func TestSubtreeIsBounded(t *testing.T) {
 			if n == 2 {
 				_, _ = w.Write(make([]byte, size))
 			}
-		})}, Variables{})
+		})}, api.Variables{})
 		_, _, err := c.try("GET", "/redfish/v1/X", "", RecursiveHeader, "true")
 		if !errors.Is(err, ErrSubtree) || !strings.Contains(err.Error(), want) || n > maxResources {
 			t.Errorf("after %d: %v", n, err)
@@ -646,7 +647,7 @@ func TestReturnedPathOddities(t *testing.T) {
 		"/redfish/v1/bad":     answer(jsonType, doc[1:]),
 		"/redfish/v1/unknown": answer(jsonType, doc, "Content-Encoding", "br"),
 		"/redfish/v1/large":   func(w http.ResponseWriter) { answer(jsonType, doc)(w); _, _ = w.Write(make([]byte, maxBody)) },
-	}}, Variables{ReturnedPath: leaf})
+	}}, api.Variables{ReturnedPath: leaf})
 	for path, want := range map[string]string{"zipped": strings.Replace(doc, "/redfish/v1/a/b", "b", 1), "text": doc, "bad": doc[1:]} {
 		resp, got := c.do("GET", Root+path, "")
 		if string(got) != want || resp.Header.Get("Content-Encoding") != "" || (resp.Header.Get("ETag") != "") != (path == "text") {
@@ -670,13 +671,13 @@ func TestAllowed(t *testing.T) {
 		"/redfish/v1/X":        answer(jsonType, `{"a":{"@odata.id":"/redfish/v1/X/open"},"b":{"@odata.id":"/redfish/v1/X/Secret"}}`),
 		"/redfish/v1/X/open":   answer(jsonType, `{"open":true}`),
 		"/redfish/v1/X/Secret": answer(jsonType, `{"secret":true}`),
-	}}, Variables{})
+	}}, api.Variables{})
 	c.Allowed = func(_ context.Context, u *url.URL) bool { return !strings.HasSuffix(u.Path, "Secret") }
 	if _, got := c.do("GET", "/redfish/v1/X", "", RecursiveHeader, "true"); !bytes.Contains(got, []byte("open")) || bytes.Contains(got, []byte(`"secret"`)) {
 		t.Errorf("%s", got)
 	}
 	for target, want := range map[string]int{"X/Secret": 404, "X/open": 200} {
-		c.set(Variables{ActivePath: "/redfish/v1/Gone"})
+		c.set(api.Variables{ActivePath: "/redfish/v1/Gone"})
 		if resp, got := c.do("GET", ActivePrefix+target, ""); resp.StatusCode != want || bytes.Contains(got, []byte("secret")) || c.variables().ActivePath != Root {
 			t.Errorf("%s: %s %s", target, resp.Status, got)
 		}

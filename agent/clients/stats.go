@@ -1,8 +1,10 @@
 package clients
 
+import "github.com/ilod/ilod/agent/api"
+
 // Stats returns the counts, without the sessions that have expired. It does not
 // wait for a disk.
-func (r *Registry) Stats() Stats {
+func (r *Registry) Stats() api.ClientStats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.o.Now()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // Forms of links in answers.
@@ -21,13 +23,13 @@ const (
 const text = "text"
 
 // initial are the variables of a session that has set none.
-var initial = Variables{ActivePath: Root, ReturnedPath: full, Output: text}
+var initial = api.Variables{ActivePath: Root, ReturnedPath: full, Output: text}
 
 // maxActivePath is in bytes.
 const maxActivePath = 1024
 
 // checkVariables fills in the defaults. It fails with ErrVariable.
-func checkVariables(v *Variables) error {
+func checkVariables(v *api.Variables) error {
 	v.ActivePath = cmp.Or(v.ActivePath, initial.ActivePath)
 	v.ReturnedPath = cmp.Or(v.ReturnedPath, initial.ReturnedPath)
 	v.Output = cmp.Or(v.Output, initial.Output)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/silent"
 )
 
@@ -89,7 +90,7 @@ type Cache struct {
 	settled      time.Time     // by then, what was asked for last has happened
 	early        bool          // the host discovers its devices: the tree is incomplete
 	debt         time.Duration // time spent since the last sweep on what a sweep would have renewed
-	stats        Stats
+	stats        api.CacheStats
 }
 
 // New makes a Cache of what its store holds. Call SetIdentity before the first

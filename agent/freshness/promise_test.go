@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/schedule"
 )
 
@@ -28,18 +29,18 @@ func TestEachRequestIsCountedByWhatItCameTo(t *testing.T) {
 		for _, s := range []struct {
 			method, uri, control string
 			wait                 time.Duration
-			count                func(*Stats) *int64 // nil: none
+			count                func(*api.CacheStats) *int64 // nil: none
 		}{
-			{"GET", account, "", 0, func(s *Stats) *int64 { return &s.Misses }},
-			{"GET", account, "", 0, func(s *Stats) *int64 { return &s.Hits }},
-			{"HEAD", account, "", 0, func(s *Stats) *int64 { return &s.Hits }},
-			{"GET", large, "", 0, func(s *Stats) *int64 { return &s.Misses }},
-			{"GET", large, "", 0, func(s *Stats) *int64 { return &s.Hits }}, // from the store
+			{"GET", account, "", 0, func(s *api.CacheStats) *int64 { return &s.Misses }},
+			{"GET", account, "", 0, func(s *api.CacheStats) *int64 { return &s.Hits }},
+			{"HEAD", account, "", 0, func(s *api.CacheStats) *int64 { return &s.Hits }},
+			{"GET", large, "", 0, func(s *api.CacheStats) *int64 { return &s.Misses }},
+			{"GET", large, "", 0, func(s *api.CacheStats) *int64 { return &s.Hits }}, // from the store
 			{"GET", account, "no-cache", 0, nil},
-			{"GET", thermal, "no-store", 0, func(s *Stats) *int64 { return &s.Bypassed }},
-			{"OPTIONS", account, "", 0, func(s *Stats) *int64 { return &s.Bypassed }},
-			{"GET", account, "", 3 * time.Minute, func(s *Stats) *int64 { return &s.Stale }},
-			{"PATCH", account, "", 0, func(s *Stats) *int64 { return &s.Writes }},
+			{"GET", thermal, "no-store", 0, func(s *api.CacheStats) *int64 { return &s.Bypassed }},
+			{"OPTIONS", account, "", 0, func(s *api.CacheStats) *int64 { return &s.Bypassed }},
+			{"GET", account, "", 3 * time.Minute, func(s *api.CacheStats) *int64 { return &s.Stale }},
+			{"PATCH", account, "", 0, func(s *api.CacheStats) *int64 { return &s.Writes }},
 			{"GET", account, "only-if-cached", 0, nil},
 		} {
 			time.Sleep(s.wait)

@@ -6,11 +6,8 @@ import (
 	"github.com/ilod/ilod/agent/api"
 )
 
-// Stats count what a Cache did and holds.
-type Stats = api.CacheStats
-
 // Stats returns the counts.
-func (c *Cache) Stats() Stats {
+func (c *Cache) Stats() api.CacheStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st := c.stats

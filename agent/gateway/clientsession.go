@@ -19,7 +19,7 @@ func listClientSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		for i := range list {
 			list[i].Current = c.lease != nil && list[i].ID == c.session.ID
 		}
-		return api.Sessions{Path: sessionsPattern, Members: append([]clients.Session{}, list...), Count: len(list)}, nil
+		return api.Sessions{Path: sessionsPattern, Members: append([]api.Session{}, list...), Count: len(list)}, nil
 	})
 }
 
@@ -54,7 +54,7 @@ func endClientSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 
 // named finds the client session that the path names after /ilod/v1/sessions;
 // "current" is that of the request.
-func (g *Gateway) named(c *call) (clients.Session, *failure) {
+func (g *Gateway) named(c *call) (api.Session, *failure) {
 	id := strings.Split(strings.Trim(c.path, "/"), "/")[3]
 	if id == "current" && c.lease != nil {
 		id = c.session.ID
@@ -79,8 +79,8 @@ func setVariables(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		return bad
 	}
 	current := s.Current
-	s, err := g.clients.Set(s.ID, func(v *clients.Variables) error {
-		return change(v, clients.Variables{}, changes)
+	s, err := g.clients.Set(s.ID, func(v *api.Variables) error {
+		return change(v, api.Variables{}, changes)
 	})
 	if err != nil {
 		return g.explain(c, err)

@@ -12,13 +12,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )
 
 // sessionOf reads a client session from an answer.
-func sessionOf(t *testing.T, w *httptest.ResponseRecorder, status int) (s clients.Session) {
+func sessionOf(t *testing.T, w *httptest.ResponseRecorder, status int) (s api.Session) {
 	t.Helper()
 	if w.Code != status {
 		t.Fatalf("%d %s", w.Code, w.Body)
@@ -30,7 +31,7 @@ func sessionOf(t *testing.T, w *httptest.ResponseRecorder, status int) (s client
 }
 
 // newSession makes a client session and returns it with its handle.
-func newSession(t *testing.T, g *Gateway, p *Peer, header ...string) (clients.Session, string) {
+func newSession(t *testing.T, g *Gateway, p *Peer, header ...string) (api.Session, string) {
 	t.Helper()
 	w := ask(g, p, "POST", "/ilod/v1/sessions", `{"name":"mine"}`, header...)
 	s := sessionOf(t, w, 201)
@@ -64,7 +65,7 @@ func TestClientSessionResources(t *testing.T) {
 	// Others see none of them, an admin all.
 	other, _ := newSession(t, g, &operator)
 	ids := func(p *Peer) (ids []string) {
-		var list struct{ Members []clients.Session }
+		var list struct{ Members []api.Session }
 		w := ask(g, p, "GET", "/ilod/v1/sessions", "")
 		if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil {
 			t.Fatal(err, w.Body)
@@ -107,7 +108,7 @@ func TestVariables(t *testing.T) {
 		return ask(g, &reader, "PATCH", "/ilod/v1/sessions/current", body, append(header, tokenHeader, handle)...)
 	}
 	s := sessionOf(t, patch(`{"activePath":"/redfish/v1/Systems/1","recursive":true,"returnedPath":"leaf","output":"json","selection":"Bios."}`, "Content-Type", "application/json"), 200)
-	want := clients.Variables{ActivePath: "/redfish/v1/Systems/1/", Recursive: true, ReturnedPath: "leaf", Output: "json", Selection: "Bios."}
+	want := api.Variables{ActivePath: "/redfish/v1/Systems/1/", Recursive: true, ReturnedPath: "leaf", Output: "json", Selection: "Bios."}
 	if diff := cmp.Diff(want, s.Variables); diff != "" || !s.Current {
 		t.Error(diff)
 	}
@@ -141,7 +142,7 @@ func TestVariables(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	s = sessionOf(t, patch(`{"activePath":null,"recursive":null,"returnedPath":null,"output":null,"selection":null}`), 200)
-	if diff := cmp.Diff(clients.Variables{ActivePath: clients.Root, ReturnedPath: "full", Output: "text"}, s.Variables); diff != "" {
+	if diff := cmp.Diff(api.Variables{ActivePath: clients.Root, ReturnedPath: "full", Output: "text"}, s.Variables); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -279,7 +280,7 @@ func TestLimits(t *testing.T) {
 		Error struct {
 			Info []struct {
 				Oem struct {
-					Ilod struct{ Candidates []clients.Session }
+					Ilod struct{ Candidates []api.Session }
 				}
 			} `json:"@Message.ExtendedInfo"`
 		}
@@ -372,7 +373,7 @@ func TestActivePath(t *testing.T) {
 		{&operator, "/redfish/v1/Systems", "GET", "a%2fb", 400, "InvalidURI"},
 		{&root, "/redfish/v1/AccountService", "PATCH", "Accounts/1", 200, "/redfish/v1/AccountService/Accounts/1"},
 	} {
-		if _, err := all.Set(current(t, g, c.peer), func(v *clients.Variables) error { v.ActivePath = c.active; return nil }); err != nil {
+		if _, err := all.Set(current(t, g, c.peer), func(v *api.Variables) error { v.ActivePath = c.active; return nil }); err != nil {
 			t.Errorf("%s: %v", c.active, err)
 			continue
 		}
@@ -394,7 +395,7 @@ func TestActivePath(t *testing.T) {
 	}
 
 	// A login through the active path is one at the agent.
-	if _, err := all.Set(current(t, g, &reader), func(v *clients.Variables) error { v.ActivePath = "/redfish/v1/SessionService"; return nil }); err != nil {
+	if _, err := all.Set(current(t, g, &reader), func(v *api.Variables) error { v.ActivePath = "/redfish/v1/SessionService"; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	before := n.count()
@@ -427,7 +428,7 @@ func TestActivePathVanishes(t *testing.T) {
 	}{
 		{&operator, "GET", "Systems", 200}, {&operator, "GET", "AccountService/Accounts", 404}, {&root, "GET", "AccountService/Accounts", 200}, {&operator, "PATCH", "Systems/1", 404},
 	} {
-		if _, err := all.Set(current(t, g, c.peer), func(v *clients.Variables) error { v.ActivePath = "/redfish/v1/Systems/Gone"; return nil }); err != nil {
+		if _, err := all.Set(current(t, g, c.peer), func(v *api.Variables) error { v.ActivePath = "/redfish/v1/Systems/Gone"; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		w := ask(g, c.peer, c.method, "/ilod/v1/active/"+c.path, "")
@@ -528,7 +529,7 @@ func TestRecursiveReads(t *testing.T) {
 	if w := ask(g, nil, "GET", "/redfish/v1/", "", recursive...); w.Code != 200 || strings.Contains(w.Body.String(), "Resources@odata.count") {
 		t.Errorf("%d %.100s", w.Code, w.Body)
 	}
-	if _, err := all.Set(current(t, g, &reader), func(v *clients.Variables) error { v.Recursive, v.Output = true, "json"; return nil }); err != nil {
+	if _, err := all.Set(current(t, g, &reader), func(v *api.Variables) error { v.Recursive, v.Output = true, "json"; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if ids := read(&reader, "/redfish/v1/"); accounts(ids) || len(ids) < 10 {

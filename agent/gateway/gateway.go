@@ -21,6 +21,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/budget"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/silent"
@@ -129,13 +130,13 @@ func lookupGroup(name string) (uint32, error) {
 type call struct {
 	*http.Request
 	who     caller
-	path    string          // canonical, see canonicalPath
-	lease   *clients.Lease  // nil: it runs in no client session
-	session clients.Session // of the lease, as it was at the beginning
-	named   string          // id of the client session whose stale handle the request has
-	valid   bool            // nothing is wrong with the credentials
-	purse   *budget.Purse   // nil until the caller is known
-	leave   func()          // gives back the place among those under way; nil: it has none
+	path    string         // canonical, see canonicalPath
+	lease   *clients.Lease // nil: it runs in no client session
+	session api.Session    // of the lease, as it was at the beginning
+	named   string         // id of the client session whose stale handle the request has
+	valid   bool           // nothing is wrong with the credentials
+	purse   *budget.Purse  // nil until the caller is known
+	leave   func()         // gives back the place among those under way; nil: it has none
 }
 
 // ServeHTTP answers one request. Nothing goes to Next unless the caller is known

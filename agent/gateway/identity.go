@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 )
 
@@ -238,7 +239,7 @@ func (c *caller) asOwner() clients.Owner {
 
 // sees reports whether the caller may see a client session, and end it: one of
 // its own, an admin any.
-func (c *caller) sees(s clients.Session) bool { return c.role == Admin || s.Owner == c.owner }
+func (c *caller) sees(s api.Session) bool { return c.role == Admin || s.Owner == c.owner }
 
 // identify fills in who, and begins the use of the client session whose handle
 // the request has, in X-Auth-Token or as a Bearer. It fails for a handle that is

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/transaction"
 )
@@ -64,7 +65,7 @@ var ownFailures = []struct {
 func ownFailure(c *call, err error) *failure {
 	if limit, ok := errors.AsType[*clients.LimitError](err); ok {
 		f := &failure{status: http.StatusServiceUnavailable, key: "SessionLimit", text: sentence(err), retry: time.Minute}
-		if limit.Policy == clients.Ask {
+		if limit.Policy == api.Ask {
 			f.candidates = limit.Candidates
 		}
 		return f
@@ -83,7 +84,7 @@ func ownFailure(c *call, err error) *failure {
 	}
 	if failed, ok := errors.AsType[*transaction.FailedError](err); ok {
 		f := &failure{status: http.StatusConflict, key: "TransactionPartlyRolledBack", text: sentence(err), result: &failed.Result, stale: errors.Is(err, transaction.ErrStale)}
-		if failed.Result.Result == transaction.RolledBack {
+		if failed.Result.Result == api.RolledBack {
 			f.key = "TransactionRolledBack"
 		}
 		return f

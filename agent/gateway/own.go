@@ -29,8 +29,8 @@ type Cache struct {
 
 // ILOSessions is the iLO's own session table; *ilosession.Keeper has it.
 type ILOSessions interface {
-	Table(context.Context) ([]ilosession.TableEntry, error)
-	Terminate(context.Context, string, ilosession.TerminateOptions) (ilosession.TableEntry, error)
+	Table(context.Context) ([]api.ILOSession, error)
+	Terminate(context.Context, string, ilosession.TerminateOptions) (api.ILOSession, error)
 	Logout(context.Context) error
 }
 
@@ -156,7 +156,7 @@ func listILOSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	return g.get(w, c, func() (any, *failure) {
 		table, bad := g.table(c)
 		if table == nil {
-			table = []ilosession.TableEntry{}
+			table = []api.ILOSession{}
 		}
 		return api.ILOSessions{Path: ownPath + "/ilo-sessions", Members: table, Count: len(table)}, bad
 	})
@@ -168,7 +168,7 @@ func showILOSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	}
 	return g.get(w, c, func() (any, *failure) {
 		table, bad := g.table(c)
-		i := slices.IndexFunc(table, func(e ilosession.TableEntry) bool { return strings.EqualFold(e.ID, lastSegment(c)) })
+		i := slices.IndexFunc(table, func(e api.ILOSession) bool { return strings.EqualFold(e.ID, lastSegment(c)) })
 		switch {
 		case bad != nil:
 			return nil, bad
@@ -179,7 +179,7 @@ func showILOSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	})
 }
 
-func (g *Gateway) table(c *call) ([]ilosession.TableEntry, *failure) {
+func (g *Gateway) table(c *call) ([]api.ILOSession, *failure) {
 	table, err := g.o.ILOSessions.Table(tag(c, schedule.Interactive))
 	if err != nil {
 		return nil, g.below(c, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilosession"
 )
 
@@ -20,7 +21,7 @@ func warmNothing(context.Context, func(int, int)) error { return nil }
 
 // fakeTable is an iLO's session table.
 type fakeTable struct {
-	entries []ilosession.TableEntry
+	entries []api.ILOSession
 	ended   []string
 	logins  int
 	logouts int
@@ -32,9 +33,9 @@ func (f *fakeTable) Logout(context.Context) error {
 	return f.err
 }
 
-func (f *fakeTable) Table(context.Context) ([]ilosession.TableEntry, error) { return f.entries, f.err }
+func (f *fakeTable) Table(context.Context) ([]api.ILOSession, error) { return f.entries, f.err }
 
-func (f *fakeTable) Terminate(_ context.Context, id string, o ilosession.TerminateOptions) (ilosession.TableEntry, error) {
+func (f *fakeTable) Terminate(_ context.Context, id string, o ilosession.TerminateOptions) (api.ILOSession, error) {
 	for _, e := range f.entries {
 		switch {
 		case e.ID != id:
@@ -50,11 +51,11 @@ func (f *fakeTable) Terminate(_ context.Context, id string, o ilosession.Termina
 			return e, nil
 		}
 	}
-	return ilosession.TableEntry{}, fmt.Errorf("%w: %s", ilosession.ErrNoSession, id)
+	return api.ILOSession{}, fmt.Errorf("%w: %s", ilosession.ErrNoSession, id)
 }
 
 func TestOwnResources(t *testing.T) {
-	table := &fakeTable{entries: []ilosession.TableEntry{{ID: "system administrator01", Kind: "RESTHost", InBand: true}, {ID: "bob02", Kind: "Web UI"}}}
+	table := &fakeTable{entries: []api.ILOSession{{ID: "system administrator01", Kind: "RESTHost", InBand: true}, {ID: "bob02", Kind: "Web UI"}}}
 	cleared := 0
 	var stopped string
 	g := newGateway(t, Options{Status: statusOf, ILOSessions: table, Cache: &Cache{

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/ilod/ilod/agent/ilosession"
+	"github.com/ilod/ilod/agent/api"
 )
 
 // owning is a gateway with all of the agent's own resources.
@@ -21,7 +21,7 @@ func owning(t *testing.T, table *fakeTable, cache *Cache) *Gateway {
 
 // The agent's own resources have no query, and tell what may be done with them.
 func TestOwnResourcesHaveNoQuery(t *testing.T) {
-	g := owning(t, &fakeTable{entries: []ilosession.TableEntry{{ID: "x"}}}, &Cache{Stats: func() any { return struct{}{} }})
+	g := owning(t, &fakeTable{entries: []api.ILOSession{{ID: "x"}}}, &Cache{Stats: func() any { return struct{}{} }})
 	for _, path := range []string{"", "/status", "/health", "/limits", "/sessions", "/sessions/current", "/cache", "/ilo-sessions", "/ilo-sessions/x"} {
 		path = "/ilod/v1" + path
 		wantFailure(t, ask(g, &operator, "GET", path+"?a", ""), 400, "QueryNotSupported")
@@ -43,7 +43,7 @@ func TestTerminationIsATrialOnlyIfThatIsAsked(t *testing.T) {
 	for query, want := range map[string]struct{ ended, logins int }{
 		"": {1, 0}, "?dry-run": {0, 0}, "?dry-run=true": {0, 0}, "?dry-run=false": {1, 0}, "?login": {1, 1}, "?login=true&dry-run=": {0, 1}, "?login=false": {1, 0},
 	} {
-		table := &fakeTable{entries: []ilosession.TableEntry{{ID: "x", InBand: true}}}
+		table := &fakeTable{entries: []api.ILOSession{{ID: "x", InBand: true}}}
 		w := ask(owning(t, table, nil), &root, "DELETE", "/ilod/v1/ilo-sessions/x"+query, "")
 		if w.Code != 200 || len(table.ended) != want.ended || table.logins != want.logins {
 			t.Errorf("%q: %d, %d ended, %d logins", query, w.Code, len(table.ended), table.logins)

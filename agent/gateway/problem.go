@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/budget"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
@@ -154,7 +155,7 @@ type failure struct {
 	retry      time.Duration
 	candidates any
 	violations []transaction.Violation // messages of their own, instead of that of key if it is one
-	result     *transaction.Result     // beside the error
+	result     *api.Result             // beside the error
 	stale      bool                    // with one more message about that
 }
 
@@ -240,7 +241,7 @@ type errorBody struct {
 		Text string         `json:"message"`
 		Info []extendedInfo `json:"@Message.ExtendedInfo"`
 	} `json:"error"`
-	*transaction.Result
+	*api.Result
 }
 
 // body is the failure in Redfish's words.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/agent/schedule"
@@ -37,7 +38,7 @@ func chifProblem(err error) Problem {
 }
 
 func TestErrorsOfTheRoomsBelow(t *testing.T) {
-	table := []ilosession.TableEntry{{ID: "bob01", Kind: "Web UI"}}
+	table := []api.ILOSession{{ID: "bob01", Kind: "Web UI"}}
 	for _, c := range []struct {
 		err    error
 		status int

@@ -19,6 +19,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.uber.org/goleak"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
@@ -108,7 +109,7 @@ func newGateway(tb testing.TB, o Options) *Gateway {
 }
 
 // openClients is a registry in memory.
-func openClients(tb testing.TB, limits clients.Limits) *clients.Registry {
+func openClients(tb testing.TB, limits api.Limits) *clients.Registry {
 	tb.Helper()
 	r, err := clients.Open(clients.Options{Limits: limits})
 	if err != nil {

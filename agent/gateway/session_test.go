@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stmcginnis/gofish"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/chif/chiftest"
@@ -421,7 +422,7 @@ func TestSecretsStayInside(t *testing.T) {
 	if n.count() == 0 {
 		t.Fatal("nothing went to the iLO")
 	}
-	fmt.Fprintf(&out, "%+v %#v %v", g.accounts, g.accounts, g.clients.List(func(clients.Session) bool { return true }))
+	fmt.Fprintf(&out, "%+v %#v %v", g.accounts, g.accounts, g.clients.List(func(api.Session) bool { return true }))
 	for name, text := range map[string]string{"answers and requests": out.String(), "log": logged.String()} {
 		for _, secret := range []string{ilo, cookie, token, remote, testPassword} {
 			if strings.Contains(text, secret) {
@@ -506,7 +507,7 @@ func TestGofish(t *testing.T) {
 }
 
 func TestSessionResourceIsJSON(t *testing.T) {
-	s := clients.Session{ID: "ilod-00", User: "a\"b\x00", Owner: "uid:1"}
+	s := api.Session{ID: "ilod-00", User: "a\"b\x00", Owner: "uid:1"}
 	if b, err := json.Marshal(resource(s)); err != nil || !json.Valid(b) {
 		t.Error(string(b), err)
 	}

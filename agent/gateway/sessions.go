@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/freshness"
 )
@@ -56,10 +57,10 @@ func createSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 // create makes a client session and puts its handle into the answer's header.
-func (g *Gateway) create(w http.ResponseWriter, c *call, of caller, q clients.Request) (clients.Session, *failure) {
+func (g *Gateway) create(w http.ResponseWriter, c *call, of caller, q clients.Request) (api.Session, *failure) {
 	var bad *failure
 	if q.Terminate, bad = onlyQuery(c, "terminate", false); bad != nil {
-		return clients.Session{}, bad
+		return api.Session{}, bad
 	}
 	q.Admin = of.role == Admin
 	s, handle, err := g.clients.Create(of.asOwner(), q)
@@ -114,10 +115,10 @@ func wantJSON(c *call) *failure {
 }
 
 // redfishPath is where the session is in Redfish.
-func redfishPath(s clients.Session) string { return sessionsPath + "/" + s.ID }
+func redfishPath(s api.Session) string { return sessionsPath + "/" + s.ID }
 
 // resource is the session as Redfish shows it.
-func resource(s clients.Session) map[string]any {
+func resource(s api.Session) map[string]any {
 	return map[string]any{
 		"@odata.id":   redfishPath(s),
 		"@odata.type": "#Session.v1_0_0.Session",
@@ -132,7 +133,7 @@ func resource(s clients.Session) map[string]any {
 }
 
 // replySession answers with a session, and with its ETag.
-func (g *Gateway) replySession(w http.ResponseWriter, status int, s clients.Session) {
+func (g *Gateway) replySession(w http.ResponseWriter, status int, s api.Session) {
 	body, tag := tagged(resource(s))
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Link", "</redfish/v1/JsonSchemas/Session>; rel=describedby")
@@ -154,7 +155,7 @@ func etag(of []byte) string {
 
 // mine finds a client session, if the caller may see it: its own ones, an admin
 // all.
-func (g *Gateway) mine(c *call, id string) (clients.Session, *failure) {
+func (g *Gateway) mine(c *call, id string) (api.Session, *failure) {
 	s, err := g.clients.Get(id)
 	if err != nil || !c.who.sees(s) {
 		return s, missing(c.URL.Path)
@@ -189,7 +190,7 @@ func endSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	return g.end(w, c, s)
 }
 
-func (g *Gateway) end(w http.ResponseWriter, c *call, s clients.Session) *failure {
+func (g *Gateway) end(w http.ResponseWriter, c *call, s api.Session) *failure {
 	if err := g.clients.End(s.ID, c.who.name); err != nil {
 		return g.explain(c, err)
 	}
@@ -206,7 +207,7 @@ func listSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		g.reply(w, http.StatusNoContent, nil)
 		return nil
 	}
-	own := g.clients.List(func(s clients.Session) bool { return !s.Default && c.who.sees(s) })
+	own := g.clients.List(func(s api.Session) bool { return !s.Default && c.who.sees(s) })
 	if c.URL.RawQuery != "" || len(own) == 0 {
 		w.Header().Del("Allow")
 		return g.proxy(w, c)
@@ -239,7 +240,7 @@ func listSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 // addMembers adds client sessions to a session collection.
-func addMembers(collection []byte, own []clients.Session) ([]byte, bool) {
+func addMembers(collection []byte, own []api.Session) ([]byte, bool) {
 	var all map[string]json.RawMessage
 	var members []json.RawMessage
 	oem := map[string]json.RawMessage{}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ilod/ilod/agent/transaction"
+	"github.com/ilod/ilod/agent/api"
 )
 
 // What spoilt a transaction is in it: the method, the path as far as it is known, and
@@ -41,9 +41,9 @@ func TestASpoiltTransactionNamesTheWrite(t *testing.T) {
 		} else if w := ask(g, &operator, c.method, c.target, c.body, c.header...); w.Code < 400 {
 			t.Errorf("%s: %d", name, w.Code)
 		}
-		var status transaction.Transaction
+		var status api.Transaction
 		w := ask(g, &operator, "GET", "/ilod/v1/transaction", "")
-		if err := json.Unmarshal(w.Body.Bytes(), &status); err != nil || status.State != transaction.Errant || len(status.Writes) != 1 {
+		if err := json.Unmarshal(w.Body.Bytes(), &status); err != nil || status.State != api.Errant || len(status.Writes) != 1 {
 			t.Errorf("%s: %v %s", name, err, w.Body)
 			continue
 		}

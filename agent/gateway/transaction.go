@@ -83,7 +83,7 @@ func showChanges(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		if err != nil {
 			return nil, g.below(c, err)
 		}
-		return api.Changes{Changes: append([]transaction.Change{}, changes...)}, nil
+		return api.Changes{Changes: append([]api.Change{}, changes...)}, nil
 	})
 }
 
@@ -92,12 +92,12 @@ func showChanges(g *Gateway, w http.ResponseWriter, c *call) *failure {
 func commitTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	switch c.URL.RawQuery {
 	case "":
-		return g.finish(w, c, func(all *transaction.Manager, ctx context.Context) (any, transaction.Result, error) {
+		return g.finish(w, c, func(all *transaction.Manager, ctx context.Context) (any, api.Result, error) {
 			result, err := all.Commit(ctx, c.session.ID)
 			return result, result, err
 		})
 	case "needed":
-		return g.finish(w, c, func(all *transaction.Manager, ctx context.Context) (any, transaction.Result, error) {
+		return g.finish(w, c, func(all *transaction.Manager, ctx context.Context) (any, api.Result, error) {
 			run, err := all.CommitNeeded(ctx, c.session.ID)
 			return run, run.Result, err
 		})
@@ -106,7 +106,7 @@ func commitTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 func rollbackTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	return g.finish(w, c, func(all *transaction.Manager, _ context.Context) (any, transaction.Result, error) {
+	return g.finish(w, c, func(all *transaction.Manager, _ context.Context) (any, api.Result, error) {
 		result, err := all.Rollback(c.session.ID)
 		return result, result, err
 	})
@@ -114,7 +114,7 @@ func rollbackTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 
 // finish ends a transaction and answers with a document about what became of it, or with
 // the result beside a failure.
-func (g *Gateway) finish(w http.ResponseWriter, c *call, end func(*transaction.Manager, context.Context) (any, transaction.Result, error)) *failure {
+func (g *Gateway) finish(w http.ResponseWriter, c *call, end func(*transaction.Manager, context.Context) (any, api.Result, error)) *failure {
 	all, bad := g.transactions(c)
 	if bad != nil {
 		return bad

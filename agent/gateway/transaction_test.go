@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/transaction"
 )
@@ -69,9 +70,9 @@ func TestAnyRefusedWriteSpoilsTheTransaction(t *testing.T) {
 			if w := ask(g, &operator, c.method, c.target, c.body, c.header...); w.Code != c.want {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}
-			var status transaction.Transaction
+			var status api.Transaction
 			w := ask(g, &operator, "GET", "/ilod/v1/transaction", "")
-			if err := json.Unmarshal(w.Body.Bytes(), &status); err != nil || status.State != transaction.Errant || status.Writes[len(status.Writes)-1].Error == "" {
+			if err := json.Unmarshal(w.Body.Bytes(), &status); err != nil || status.State != api.Errant || status.Writes[len(status.Writes)-1].Error == "" {
 				t.Errorf("%v %s", err, w.Body)
 			}
 			if w := ask(g, &operator, "POST", "/ilod/v1/transaction/commit", ""); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "TransactionErrant") {
@@ -106,8 +107,8 @@ func TestWhatDoesNotSpoilATransaction(t *testing.T) {
 			if w := ask(g, &c.who, c.method, c.target, c.body, c.header...); w.Code < 400 {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}
-			for _, s := range registry.List(func(clients.Session) bool { return true }) {
-				if status, err := m.Status(s.ID); err == nil && status.State != transaction.Open {
+			for _, s := range registry.List(func(api.Session) bool { return true }) {
+				if status, err := m.Status(s.ID); err == nil && status.State != api.Open {
 					t.Errorf("%+v", status)
 				}
 			}
@@ -152,7 +153,7 @@ func TestWhoseHandleSpoilsATransaction(t *testing.T) {
 			}
 			patch(c.handle(handle), http.StatusUnauthorized)
 			status, err := m.Status(s.ID)
-			if want := map[bool]transaction.State{true: transaction.Errant, false: transaction.Open}[c.spoils]; err != nil || status.State != want {
+			if want := map[bool]api.State{true: api.Errant, false: api.Open}[c.spoils]; err != nil || status.State != want {
 				t.Errorf("%v, %+v, want %s", err, status, want)
 			}
 			if n.wrote() {
@@ -176,17 +177,17 @@ func TestReportStaysUntilItIsAcknowledged(t *testing.T) {
 	g, m, registry := newTransacting(t, n)
 	ask(g, &operator, "POST", "/ilod/v1/transaction", "")
 	ask(g, &operator, "PATCH", "/redfish/v1/Systems/1", `{"AssetTag":"x"}`)
-	id := registry.List(func(clients.Session) bool { return true })[0].ID
+	id := registry.List(func(api.Session) bool { return true })[0].ID
 	if _, err := m.Commit(ctx, id); err != nil {
 		t.Fatal(err)
 	}
-	var report transaction.Result
+	var report api.Result
 	for range 2 {
 		if w := ask(g, &operator, "HEAD", "/ilod/v1/transaction", ""); w.Code != http.StatusNotFound {
 			t.Errorf("%d", w.Code)
 		}
 		w := ask(g, &operator, "GET", "/ilod/v1/transaction", "")
-		if err := json.Unmarshal(w.Body.Bytes(), &report); err != nil || report.Result != transaction.Committed || report.ID == "" {
+		if err := json.Unmarshal(w.Body.Bytes(), &report); err != nil || report.Result != api.Committed || report.ID == "" {
 			t.Fatalf("%v %s", err, w.Body)
 		}
 	}

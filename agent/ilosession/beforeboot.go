@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
 
@@ -46,7 +47,7 @@ func (k *Keeper) reapBeforeBoot(ctx context.Context) error {
 // host's uptime, all by the iLO's clock; it reports none if that is not known. What
 // whole seconds hide is added to the time before the boot: no program has a session so
 // soon after the kernel's start.
-func beforeBoot(t TableEntry, uptime time.Duration) bool {
+func beforeBoot(t api.ILOSession, uptime time.Duration) bool {
 	boot := t.Read.Add(clockSlack - uptime)
 	return t.InBand && !t.Ours && !t.Current && !t.Login.IsZero() && !t.Access.IsZero() &&
 		t.Login.Before(boot) && t.Access.Before(boot)

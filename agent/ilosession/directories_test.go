@@ -14,6 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/sirupsen/logrus/hooks/test"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
@@ -217,21 +218,21 @@ func TestReapedOncePerBoot(t *testing.T) {
 // was neither opened nor used since, is from before the boot.
 func TestBeforeBoot(t *testing.T) {
 	read := time.Date(2024, 1, 1, 12, 0, 0, 0, time.UTC)
-	old := TableEntry{InBand: true, Read: read, Login: read.Add(-2 * time.Hour), Access: read.Add(-2 * time.Hour)}
+	old := api.ILOSession{InBand: true, Read: read, Login: read.Add(-2 * time.Hour), Access: read.Add(-2 * time.Hour)}
 	if !beforeBoot(old, time.Hour) {
 		t.Error("it is from before the boot")
 	}
-	for name, change := range map[string]func(e *TableEntry){
-		"opened since":     func(e *TableEntry) { e.Login = read.Add(-59 * time.Minute) },
-		"used since":       func(e *TableEntry) { e.Access = read.Add(-59 * time.Minute) },
-		"at the boot":      func(e *TableEntry) { e.Access = read.Add(clockSlack - time.Hour) },
-		"opened then":      func(e *TableEntry) { e.Login = read.Add(clockSlack - time.Hour) },
-		"not in-band":      func(e *TableEntry) { e.InBand = false },
-		"in the ledger":    func(e *TableEntry) { e.Ours = true },
-		"in use here":      func(e *TableEntry) { e.Current = true },
-		"no Date":          func(e *TableEntry) { e.Read = time.Time{} },
-		"no login time":    func(e *TableEntry) { e.Login = time.Time{} },
-		"no time of a use": func(e *TableEntry) { e.Access = time.Time{} },
+	for name, change := range map[string]func(e *api.ILOSession){
+		"opened since":     func(e *api.ILOSession) { e.Login = read.Add(-59 * time.Minute) },
+		"used since":       func(e *api.ILOSession) { e.Access = read.Add(-59 * time.Minute) },
+		"at the boot":      func(e *api.ILOSession) { e.Access = read.Add(clockSlack - time.Hour) },
+		"opened then":      func(e *api.ILOSession) { e.Login = read.Add(clockSlack - time.Hour) },
+		"not in-band":      func(e *api.ILOSession) { e.InBand = false },
+		"in the ledger":    func(e *api.ILOSession) { e.Ours = true },
+		"in use here":      func(e *api.ILOSession) { e.Current = true },
+		"no Date":          func(e *api.ILOSession) { e.Read = time.Time{} },
+		"no login time":    func(e *api.ILOSession) { e.Login = time.Time{} },
+		"no time of a use": func(e *api.ILOSession) { e.Access = time.Time{} },
 	} {
 		e := old
 		if change(&e); beforeBoot(e, time.Hour) {

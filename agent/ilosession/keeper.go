@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/guard"
 	"github.com/ilod/ilod/agent/silent"
 )
@@ -125,7 +126,7 @@ type Keeper struct {
 	retry    retryTimer // of Recover
 	reapAt   time.Time
 	told     time.Duration // the idle timeout that KeepAlive was said to exceed
-	counts   Status
+	counts   api.ILOStatus
 	attempts int // logins that were begun
 	// Why the last login failed, and why sessions are left; empty: it did not, none are.
 	loginError, leftError string

@@ -16,9 +16,9 @@ import (
 // are credentials. Sessions with InBand and without Ours are the candidates for
 // Terminate.
 type SessionLimitError struct {
-	Sessions []TableEntry // nil: the table cannot be read
-	Remedy   string       // what would help then, or why nothing does
-	Err      error        // the refusal; wraps ErrSessionLimit
+	Sessions []api.ILOSession // nil: the table cannot be read
+	Remedy   string           // what would help then, or why nothing does
+	Err      error            // the refusal; wraps ErrSessionLimit
 }
 
 func (e *SessionLimitError) Error() string {
@@ -90,7 +90,7 @@ func (k *Keeper) makeRoom(ctx context.Context, c *Credentials, refusal error) er
 	if k.o.LimitPolicy != OldestIdleInBand {
 		return limit
 	}
-	victim := TableEntry{Idle: api.Seconds(minVictimIdle)}
+	victim := api.ILOSession{Idle: api.Seconds(minVictimIdle)}
 	for _, e := range table {
 		if e.InBand && !e.Ours && e.Idle >= victim.Idle {
 			victim = e

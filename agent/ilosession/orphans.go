@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // span is during what time after the intent, by any clock, the iLO may have
@@ -39,7 +41,7 @@ func (e entry) window(now, iloNow time.Time) (from, to time.Time, ok bool) {
 // mayBeOf reports whether a session can be that of an intent: opened over a host
 // channel for its user in its window, not there before, and never used, since
 // nobody got its token.
-func mayBeOf(t TableEntry, e entry, now, iloNow time.Time) bool {
+func mayBeOf(t api.ILOSession, e entry, now, iloNow time.Time) bool {
 	from, to, ok := e.window(now, iloNow)
 	login, timed := loginTime(t.ID, e.User)
 	return ok && timed && neverUsed(t) && !login.Before(from) && !login.After(to) && !slices.Contains(e.Before, t.ID)
@@ -49,7 +51,7 @@ func mayBeOf(t TableEntry, e entry, now, iloNow time.Time) bool {
 // then the iLO shows the same two times, as one iLO 5 2.46 did for a session seven
 // minutes old. They are whole seconds, so this also holds for a session that was
 // used only within the second of its login.
-func neverUsed(t TableEntry) bool {
+func neverUsed(t api.ILOSession) bool {
 	return t.InBand && !t.Ours && !t.Current && !t.Login.IsZero() && t.Access.Equal(t.Login)
 }
 
@@ -66,11 +68,11 @@ func (k *Keeper) searchOrphans(ctx context.Context, iloNow time.Time) (again tim
 	now := time.Now()
 	k.noteUnused(table, now)
 	alive, dead := k.intents(now)
-	fits := func(t TableEntry, e entry) bool { return mayBeOf(t, e, now, iloNow) }
+	fits := func(t api.ILOSession, e entry) bool { return mayBeOf(t, e, now, iloNow) }
 	var errs []error
 	for len(dead) > 0 {
 		group, sessions := related(&dead, table, fits)
-		abandoned := slices.DeleteFunc(slices.Clone(sessions), func(t TableEntry) bool {
+		abandoned := slices.DeleteFunc(slices.Clone(sessions), func(t api.ILOSession) bool {
 			at := k.abandonedAt(t, group, asked)
 			young := at.After(asked)
 			if young && at.After(again) {
@@ -81,7 +83,7 @@ func (k *Keeper) searchOrphans(ctx context.Context, iloNow time.Time) (again tim
 		log := k.log.WithField("logins", len(group)).WithField("candidates", ids(sessions))
 		// A login that is under way has no record yet, either.
 		contested := slices.ContainsFunc(alive, func(e entry) bool {
-			return slices.ContainsFunc(sessions, func(t TableEntry) bool { return fits(t, e) })
+			return slices.ContainsFunc(sessions, func(t api.ILOSession) bool { return fits(t, e) })
 		})
 		switch {
 		case contested:
@@ -129,7 +131,7 @@ func (k *Keeper) intents(now time.Time) (alive, dead []entry) {
 }
 
 // noteUnused remembers since when sessions are known that were never used.
-func (k *Keeper) noteUnused(table []TableEntry, now time.Time) {
+func (k *Keeper) noteUnused(table []api.ILOSession, now time.Time) {
 	unused := map[string]time.Time{}
 	for _, t := range table {
 		if neverUsed(t) {
@@ -144,7 +146,7 @@ func (k *Keeper) noteUnused(table []TableEntry, now time.Time) {
 // abandonedAt is when, by our clock, a session that was never used has been there
 // for longer than lateness: by the iLO's clock, or if that may have been set since
 // the intents, since we saw it first.
-func (k *Keeper) abandonedAt(t TableEntry, intents []entry, now time.Time) time.Time {
+func (k *Keeper) abandonedAt(t api.ILOSession, intents []entry, now time.Time) time.Time {
 	const enough = time.Second // for what whole seconds hide
 	at := k.unused[t.ID].Add(lateness + enough)
 	login, ok := loginTime(t.ID, t.UserName)
@@ -190,8 +192,8 @@ func (e entry) oldAt() time.Time {
 
 // related takes the first intent, and all that compete with it for sessions,
 // out of intents, and returns them with these sessions.
-func related(intents *[]entry, table []TableEntry, fits func(TableEntry, entry) bool) (group []entry, sessions []TableEntry) {
-	members := map[string]TableEntry{}
+func related(intents *[]entry, table []api.ILOSession, fits func(api.ILOSession, entry) bool) (group []entry, sessions []api.ILOSession) {
+	members := map[string]api.ILOSession{}
 	group = []entry{(*intents)[0]}
 	*intents = slices.Clone((*intents)[1:])
 	for i := 0; i < len(group); i++ {
@@ -209,11 +211,11 @@ func related(intents *[]entry, table []TableEntry, fits func(TableEntry, entry) 
 			})
 		}
 	}
-	sessions = slices.SortedFunc(maps.Values(members), func(a, b TableEntry) int { return strings.Compare(a.ID, b.ID) })
+	sessions = slices.SortedFunc(maps.Values(members), func(a, b api.ILOSession) int { return strings.Compare(a.ID, b.ID) })
 	return group, sessions
 }
 
-func ids(sessions []TableEntry) []string {
+func ids(sessions []api.ILOSession) []string {
 	var all []string
 	for _, t := range sessions {
 		all = append(all, t.ID)

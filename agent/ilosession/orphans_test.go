@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -116,17 +117,17 @@ func TestRecoverLeavesSeveralCandidates(t *testing.T) {
 // A session whose times the iLO does not tell may have been used.
 func TestNeverUsed(t *testing.T) {
 	login := time.Date(2022, 4, 14, 16, 53, 23, 0, time.UTC)
-	unused := TableEntry{InBand: true, Login: login, Access: login} // as an iLO 5 2.46 shows one, seven minutes on
+	unused := api.ILOSession{InBand: true, Login: login, Access: login} // as an iLO 5 2.46 shows one, seven minutes on
 	if !neverUsed(unused) {
 		t.Error("it was never used")
 	}
-	for name, change := range map[string]func(e *TableEntry){
-		"used a second later": func(e *TableEntry) { e.Access = login.Add(time.Second) },
-		"used before, by it":  func(e *TableEntry) { e.Access = login.Add(-time.Second) },
-		"no times":            func(e *TableEntry) { e.Login, e.Access = time.Time{}, time.Time{} },
-		"not in-band":         func(e *TableEntry) { e.InBand = false },
-		"in the ledger":       func(e *TableEntry) { e.Ours = true },
-		"in use here":         func(e *TableEntry) { e.Current = true },
+	for name, change := range map[string]func(e *api.ILOSession){
+		"used a second later": func(e *api.ILOSession) { e.Access = login.Add(time.Second) },
+		"used before, by it":  func(e *api.ILOSession) { e.Access = login.Add(-time.Second) },
+		"no times":            func(e *api.ILOSession) { e.Login, e.Access = time.Time{}, time.Time{} },
+		"not in-band":         func(e *api.ILOSession) { e.InBand = false },
+		"in the ledger":       func(e *api.ILOSession) { e.Ours = true },
+		"in use here":         func(e *api.ILOSession) { e.Current = true },
 	} {
 		e := unused
 		if change(&e); neverUsed(e) {

@@ -2,12 +2,9 @@ package ilosession
 
 import "github.com/ilod/ilod/agent/api"
 
-// Status is what a Keeper does and has done.
-type Status = api.ILOStatus
-
 // Status tells what the Keeper does. It sends nothing to the iLO, and waits neither
 // for that nor for a disk.
-func (k *Keeper) Status() Status {
+func (k *Keeper) Status() api.ILOStatus {
 	entries, ledgerErr := k.o.Ledger.count(), k.o.Ledger.Err()
 	k.mu.Lock()
 	defer k.mu.Unlock()

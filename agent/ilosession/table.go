@@ -37,9 +37,6 @@ const (
 	unknown = api.Seconds(-time.Second)
 )
 
-// TableEntry is one session in the iLO's own table.
-type TableEntry = api.ILOSession
-
 // sessionResource is a session as all generations with Redfish show it, expanded
 // or as a bare link.
 type sessionResource struct {
@@ -108,7 +105,7 @@ func loginTime(id, user string) (time.Time, bool) {
 // readTable reads the table with the rights of rt. A session that vanishes
 // meanwhile is left out; a list that is not complete is an error, and so is one
 // without any session: whoever reads it has one.
-func readTable(ctx context.Context, rt http.RoundTripper) ([]TableEntry, error) {
+func readTable(ctx context.Context, rt http.RoundTripper) ([]api.ILOSession, error) {
 	var list sessionCollection
 	resp, err := getJSON(ctx, rt, collection+"?$expand=.", &list)
 	if err != nil {
@@ -118,7 +115,7 @@ func readTable(ctx context.Context, rt http.RoundTripper) ([]TableEntry, error) 
 		return nil, fmt.Errorf("read the iLO's sessions: %d of %d are shown", len(list.Members), list.Count)
 	}
 	now := date(resp)
-	table := make([]TableEntry, 0, len(list.Members))
+	table := make([]api.ILOSession, 0, len(list.Members))
 	for _, m := range list.Members {
 		path, err := locationPath(m.Link)
 		if err != nil {
@@ -138,8 +135,8 @@ func readTable(ctx context.Context, rt http.RoundTripper) ([]TableEntry, error) 
 	return table, nil
 }
 
-func (m *sessionResource) entry(path string, now time.Time) TableEntry {
-	e := TableEntry{ID: sessionID(path), Path: path, UserName: m.UserName, Age: unknown, Idle: unknown, Read: now}
+func (m *sessionResource) entry(path string, now time.Time) api.ILOSession {
+	e := api.ILOSession{ID: sessionID(path), Path: path, UserName: m.UserName, Age: unknown, Idle: unknown, Read: now}
 	ext := m.Oem.Hpe
 	if ext == nil {
 		ext = m.Oem.Hp
@@ -172,7 +169,7 @@ func isStatus(err error, status int) bool {
 // authentication if there are credentials.
 //
 // Errors: those of RoundTrip; a refusal as a *redfisherror.Error.
-func (k *Keeper) Table(ctx context.Context) ([]TableEntry, error) {
+func (k *Keeper) Table(ctx context.Context) ([]api.ILOSession, error) {
 	way, err := k.operatorsWay(ctx)
 	if err != nil {
 		return nil, err
@@ -243,7 +240,7 @@ func (k *Keeper) waited(s send) http.RoundTripper {
 
 // table is readTable with our own sessions marked. What it lists is remembered:
 // none of it can be the session of a later login.
-func (k *Keeper) table(ctx context.Context, rt http.RoundTripper) ([]TableEntry, error) {
+func (k *Keeper) table(ctx context.Context, rt http.RoundTripper) ([]api.ILOSession, error) {
 	table, err := readTable(ctx, rt)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -59,12 +60,12 @@ func TestTableOddities(t *testing.T) {
 	const head = `{"Members":[{"@odata.id":"/redfish/v1/SessionService/Sessions/a%20b000000005b6da20612","UserName":"A b","Oem":{"Hpe":{`
 	for name, c := range map[string]struct {
 		body string
-		want TableEntry
+		want api.ILOSession
 		err  bool
 	}{
-		"times unset": {body: head + `"AccessTime":"[NOT SET]","LoginTime":null,"UserTag":"SSH"}}}]}`, want: TableEntry{Kind: "SSH", Age: unknown, Idle: unknown}},
-		"future":      {body: head + `"AccessTime":"2030-01-01T00:00:00Z","LoginTime":"2030-01-01T00:00:00Z"}}}]}`, want: TableEntry{Age: unknown, Idle: unknown}},
-		"no OEM tag":  {body: head + `}}}]}`, want: TableEntry{Age: unknown, Idle: unknown}},
+		"times unset": {body: head + `"AccessTime":"[NOT SET]","LoginTime":null,"UserTag":"SSH"}}}]}`, want: api.ILOSession{Kind: "SSH", Age: unknown, Idle: unknown}},
+		"future":      {body: head + `"AccessTime":"2030-01-01T00:00:00Z","LoginTime":"2030-01-01T00:00:00Z"}}}]}`, want: api.ILOSession{Age: unknown, Idle: unknown}},
+		"no OEM tag":  {body: head + `}}}]}`, want: api.ILOSession{Age: unknown, Idle: unknown}},
 		"incomplete":  {body: head + `}}}],"Members@odata.count":2}`, err: true},
 		"no link":     {body: `{"Members":[{"@odata.id":"x"}]}`, err: true},
 		"no JSON":     {body: `<html>`, err: true},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -29,12 +30,12 @@ type TerminateOptions struct {
 // Errors: ErrNoSession, ErrProtected, ErrNotTerminated, a refusal as a
 // *redfisherror.Error (403: the privilege to administer users is missing), those of
 // RoundTrip.
-func (k *Keeper) Terminate(ctx context.Context, id string, o TerminateOptions) (TableEntry, error) {
+func (k *Keeper) Terminate(ctx context.Context, id string, o TerminateOptions) (api.ILOSession, error) {
 	way, err := k.operatorsWay(ctx)
 	if err != nil {
-		return TableEntry{}, err
+		return api.ILOSession{}, err
 	}
-	e, err := k.terminate(ctx, way, id, o.DryRun, func(TableEntry) bool { return true })
+	e, err := k.terminate(ctx, way, id, o.DryRun, func(api.ILOSession) bool { return true })
 	if err != nil || o.DryRun {
 		return e, way.explain(err)
 	}
@@ -53,14 +54,14 @@ func (k *Keeper) Terminate(ctx context.Context, id string, o TerminateOptions) (
 
 // terminate is Terminate with the rights of rt, if the session is still one that
 // is meant.
-func (k *Keeper) terminate(ctx context.Context, rt http.RoundTripper, id string, dryRun bool, meant func(TableEntry) bool) (TableEntry, error) {
+func (k *Keeper) terminate(ctx context.Context, rt http.RoundTripper, id string, dryRun bool, meant func(api.ILOSession) bool) (api.ILOSession, error) {
 	table, err := k.table(ctx, rt)
 	if err != nil {
-		return TableEntry{}, err
+		return api.ILOSession{}, err
 	}
-	i := slices.IndexFunc(table, func(e TableEntry) bool { return e.ID == sessionID(id) })
+	i := slices.IndexFunc(table, func(e api.ILOSession) bool { return e.ID == sessionID(id) })
 	if i < 0 {
-		return TableEntry{}, fmt.Errorf("%w: %s", ErrNoSession, sessionID(id))
+		return api.ILOSession{}, fmt.Errorf("%w: %s", ErrNoSession, sessionID(id))
 	}
 	e := table[i]
 	switch {
@@ -107,8 +108,8 @@ func deleteSession(ctx context.Context, rt http.RoundTripper, path string) error
 }
 
 // unusedSince tells whether a session was not used since e was read.
-func unusedSince(e TableEntry) func(TableEntry) bool {
-	return func(now TableEntry) bool { return now.Access.Equal(e.Access) }
+func unusedSince(e api.ILOSession) func(api.ILOSession) bool {
+	return func(now api.ILOSession) bool { return now.Access.Equal(e.Access) }
 }
 
 // idleForeign is how long a foreign session was seen without use.

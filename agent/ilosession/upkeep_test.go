@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/sirupsen/logrus/hooks/test"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
@@ -184,7 +185,7 @@ func TestStatusDoesNotWait(t *testing.T) {
 				}
 			})
 			<-stalled
-			answered := make(chan Status, 1)
+			answered := make(chan api.ILOStatus, 1)
 			go func() { answered <- k.Status() }()
 			select {
 			case <-answered:

@@ -181,7 +181,7 @@ func TestStatsTellTheTimeInTheQueue(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		if got, want := s.Stats()["interactive"], (ClassStats{Started: 2, Abandoned: 1, Waited: api.Seconds(3 * time.Second)}); got != want {
+		if got, want := s.Stats()["interactive"], (api.ClassStats{Started: 2, Abandoned: 1, Waited: api.Seconds(3 * time.Second)}); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 		s.Close()

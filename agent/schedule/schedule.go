@@ -91,16 +91,10 @@ type Scheduler struct {
 	credit  [classes]int   // smooth weighted round robin
 	wanted  time.Time      // when an interactive request or a write came or ended last
 	took    time.Duration  // moving average of how long a request holds a slot
-	stats   Stats
+	stats   api.ScheduleStats
 	closed  bool
 	wg      sync.WaitGroup // running requests; Add only while not closed
 }
-
-// Stats is what a Scheduler does and did, by name of class.
-type Stats = api.ScheduleStats
-
-// ClassStats is the part of Stats about one class.
-type ClassStats = api.ClassStats
 
 // New makes a Scheduler. It panics without Next.
 func New(o Options) *Scheduler {
@@ -116,9 +110,9 @@ func New(o Options) *Scheduler {
 		}
 	}
 	o.Log = silent.Unless(o.Log)
-	s := &Scheduler{o: o, writing: map[Peer]bool{}, using: map[string]int{}, stats: Stats{}}
+	s := &Scheduler{o: o, writing: map[Peer]bool{}, using: map[string]int{}, stats: api.ScheduleStats{}}
 	for c := range Class(classes) {
-		s.stats[c.String()] = ClassStats{}
+		s.stats[c.String()] = api.ClassStats{}
 	}
 	return s
 }
@@ -150,10 +144,10 @@ func (s *Scheduler) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // Stats returns the counts.
-func (s *Scheduler) Stats() Stats {
+func (s *Scheduler) Stats() api.ScheduleStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make(Stats, classes)
+	out := make(api.ScheduleStats, classes)
 	for c := range Class(classes) {
 		st := s.stats[c.String()]
 		st.Queued, st.Running = s.queues[c].len, s.running[c]
@@ -171,7 +165,7 @@ func (s *Scheduler) Close() error {
 		for q := &s.queues[c]; q.len > 0; {
 			j := q.parties[0].lines[0].jobs[0]
 			q.remove(j)
-			s.count(j.class, func(st *ClassStats) { st.Abandoned++ })
+			s.count(j.class, func(st *api.ClassStats) { st.Abandoned++ })
 			j.decided <- notSent(ErrClosed)
 		}
 	}
@@ -182,7 +176,7 @@ func (s *Scheduler) Close() error {
 
 func notSent(err error) error { return fmt.Errorf("%w: %w", ErrNotSent, err) }
 
-func (s *Scheduler) count(c Class, f func(*ClassStats)) {
+func (s *Scheduler) count(c Class, f func(*api.ClassStats)) {
 	st := s.stats[c.String()]
 	f(&st)
 	s.stats[c.String()] = st
@@ -195,7 +189,7 @@ func (s *Scheduler) enqueue(ctx context.Context, j *job) error {
 		if err == nil {
 			err = ErrClosed
 		}
-		s.count(j.class, func(st *ClassStats) { st.Abandoned++ })
+		s.count(j.class, func(st *api.ClassStats) { st.Abandoned++ })
 		return notSent(err)
 	}
 	q := &s.queues[j.class]
@@ -205,7 +199,7 @@ func (s *Scheduler) enqueue(ctx context.Context, j *job) error {
 	}
 	if q.len >= most && !s.mayStart(j.class, j.peers[0]) {
 		out := q.makeRoom(j.peers[0])
-		s.count(j.class, func(st *ClassStats) { st.Refused++ })
+		s.count(j.class, func(st *api.ClassStats) { st.Refused++ })
 		full := &QueueFullError{Class: j.class, RetryAfter: s.retryAfter(j.class)}
 		s.o.Log.WithField("class", j.class.String()).Debug("the queue for the iLO is full")
 		if out == nil {
@@ -230,7 +224,7 @@ func (s *Scheduler) abandon(ctx context.Context, j *job) error {
 		}
 		s.free(j)
 	}
-	s.count(j.class, func(st *ClassStats) { st.Abandoned++ })
+	s.count(j.class, func(st *api.ClassStats) { st.Abandoned++ })
 	s.dispatch() // the line behind it may be free now
 	return notSent(context.Cause(ctx))
 }
@@ -239,7 +233,7 @@ func (s *Scheduler) release(j *job, waited time.Duration, started time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.took += (time.Since(started) - s.took) / 8
-	s.count(j.class, func(st *ClassStats) { st.Started++; st.Waited += api.Seconds(waited) })
+	s.count(j.class, func(st *api.ClassStats) { st.Started++; st.Waited += api.Seconds(waited) })
 	s.free(j)
 	s.dispatch()
 }

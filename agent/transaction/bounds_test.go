@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -115,7 +116,7 @@ func TestRefusedWritesTakeBoundedMemory(t *testing.T) {
 		}
 	}
 	s, err := f.Status("s")
-	if err != nil || s.State != Errant || len(s.Writes) > 1001 {
+	if err != nil || s.State != api.Errant || len(s.Writes) > 1001 {
 		t.Errorf("%d writes are held, %v", len(s.Writes), err)
 	}
 }
@@ -124,7 +125,7 @@ func TestRefusedWritesTakeBoundedMemory(t *testing.T) {
 // says that no client has read it.
 func TestReportsEndWithTheirClientSession(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
-	f.Manager.report("s", &report{result: Result{Result: Unknown}, time: f.now})
+	f.Manager.report("s", &report{result: api.Result{Result: api.Unknown}, time: f.now})
 	if s, _ := f.Status("s"); s.Report == nil {
 		t.Error("there is no report")
 	}

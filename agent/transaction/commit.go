@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/ilopath"
 )
@@ -39,7 +40,7 @@ func (m *Manager) newCommit(t *transaction) *commit {
 	}
 	_, _ = rand.Read(c.key) // never fails
 	for _, w := range t.writes {
-		c.steps = append(c.steps, &step{Done: Done{Number: w.Number, Method: w.Method, Path: w.Path, Outcome: NotSent}})
+		c.steps = append(c.steps, &step{Done: api.Done{Number: w.Number, Method: w.Method, Path: w.Path, Outcome: api.NotSent}})
 	}
 	return c
 }
@@ -76,7 +77,7 @@ func (c *commit) run(ctx context.Context) error {
 		defer cancel()
 		c.compensate(undoing)
 	}
-	if v := verdict(c.steps).Result; ctx.Err() != nil && !good(v) && v != RolledBack {
+	if v := verdict(c.steps).Result; ctx.Err() != nil && !good(v) && v != api.RolledBack {
 		c.journal.close() // the next process goes on from here
 		return ErrClosed
 	}
@@ -179,7 +180,7 @@ func (c *commit) apply(ctx context.Context) error {
 		switch {
 		case s.Status == http.StatusPreconditionFailed:
 			return ErrStale
-		case s.Outcome != Applied && s.Outcome != Accepted:
+		case s.Outcome != api.Applied && s.Outcome != api.Accepted:
 			return nil
 		}
 	}
@@ -196,7 +197,7 @@ func (c *commit) note(r record) {
 
 // log tells what came of a commit, without a value or what an iLO says, which may
 // quote one.
-func (c *commit) log(r Result) {
+func (c *commit) log(r api.Result) {
 	c.m.count(r.Result)
 	log := c.m.o.Log.WithFields(logrus.Fields{"clientSession": c.session, "owner": c.owner, "writes": len(r.Writes), "result": r.Result})
 	if r.Recovered {
@@ -207,7 +208,7 @@ func (c *commit) log(r Result) {
 		level, not = logrus.WarnLevel, "not "
 	}
 	for _, w := range r.Writes {
-		if w.Outcome != NotSent {
+		if w.Outcome != api.NotSent {
 			log.WithFields(logrus.Fields{"write": w.Number, "method": w.Method, "path": w.Path, "outcome": w.Outcome, "status": w.Status}).
 				Log(level, "a write of a transaction that is "+not+"committed")
 		}

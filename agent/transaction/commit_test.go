@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -27,7 +28,7 @@ func TestStale(t *testing.T) {
 			f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 			change(f.ilo)
 			f.ilo.requests()
-			if _, err := f.commit(RolledBack, NotSent, NotSent); !errors.Is(err, ErrStale) {
+			if _, err := f.commit(api.RolledBack, api.NotSent, api.NotSent); !errors.Is(err, ErrStale) {
 				t.Error(err)
 			}
 			if log := strings.Join(f.ilo.requests(), " "); strings.Contains(log, "PATCH") {
@@ -50,11 +51,11 @@ func TestSameETag(t *testing.T) {
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 	f.ilo.do("PATCH", system, `{"HostName":"theirs"}`) // is not what the write is about
-	f.commit(Committed, Applied)
+	f.commit(api.Committed, api.Applied)
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"mine, too"}`)
 	f.ilo.do("PATCH", system, `{"AssetTag":"theirs"}`)
-	if _, err := f.commit(RolledBack, NotSent); !errors.Is(err, ErrStale) {
+	if _, err := f.commit(api.RolledBack, api.NotSent); !errors.Is(err, ErrStale) {
 		t.Error(err)
 	}
 	f.is(system, "/AssetTag", `"theirs"`)
@@ -72,7 +73,7 @@ func TestChangedInBetween(t *testing.T) {
 		}
 		return none
 	}
-	if r, err := f.commit(RolledBack, Undone, Refused); !errors.Is(err, ErrStale) || r.Writes[1].Status != http.StatusPreconditionFailed {
+	if r, err := f.commit(api.RolledBack, api.Undone, api.Refused); !errors.Is(err, ErrStale) || r.Writes[1].Status != http.StatusPreconditionFailed {
 		t.Errorf("%v %v", r, err)
 	}
 	f.is(network, "/HostName", `"ilo-sim"`)
@@ -85,12 +86,12 @@ func TestRestless(t *testing.T) {
 	const power = "/redfish/v1/Chassis/1/Power"
 	f.begin()
 	f.stage("PATCH", power, `{"Oem":{"Hpe":{"HasPowerMetering":false}}}`)
-	f.commit(Committed, Applied)
+	f.commit(api.Committed, api.Applied)
 	f.is(power, "/Oem/Hpe/HasPowerMetering", "false")
 	f.begin()
 	f.stage("PATCH", power, `{"Oem":{"Hpe":{"HasPowerMetering":true}}}`)
 	f.stage("PATCH", network, `{"HostName":7}`)
-	f.commit(RolledBack, Undone, Refused)
+	f.commit(api.RolledBack, api.Undone, api.Refused)
 	f.is(power, "/Oem/Hpe/HasPowerMetering", "false")
 }
 
@@ -109,7 +110,7 @@ func TestTheirs(t *testing.T) {
 		}
 		return none
 	}
-	r, _ := f.commit(PartlyRolledBack, UndoRefused, UndoRefused, Refused)
+	r, _ := f.commit(api.PartlyRolledBack, api.UndoRefused, api.UndoRefused, api.Refused)
 	f.is(system, "/AssetTag", `"theirs"`)
 	f.is(system, "/HostName", `"sim.example"`)
 	f.is(accounts+"/2", "/UserName", `"bob"`)
@@ -122,7 +123,7 @@ func TestTheirs(t *testing.T) {
 // whose resource somebody else has changed. What others wrote stays, and so does
 // what only looks like it.
 func TestUndecided(t *testing.T) {
-	for kind, want := range map[fault][]Outcome{dropped: {Undone, OutcomeUnknown}, lost: {Undone, UndoRefused}} {
+	for kind, want := range map[fault][]api.Outcome{dropped: {api.Undone, api.OutcomeUnknown}, lost: {api.Undone, api.UndoRefused}} {
 		f := newFixture(t, redfish.Options{})
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
@@ -140,9 +141,9 @@ func TestUndecided(t *testing.T) {
 			}
 			return none
 		}
-		verdict := Unknown
+		verdict := api.Unknown
 		if kind == lost {
-			verdict = PartlyRolledBack
+			verdict = api.PartlyRolledBack
 		}
 		f.commit(verdict, want...)
 		f.is(system, "/AssetTag", `""`)
@@ -160,7 +161,7 @@ func TestNotUndoable(t *testing.T) {
 	if s, _ := f.Status("s"); s.Writes[1].Undoable {
 		t.Error("a deletion is undoable")
 	}
-	f.commit(PartlyRolledBack, Undone, Applied, Refused)
+	f.commit(api.PartlyRolledBack, api.Undone, api.Applied, api.Refused)
 	f.is(system, "/AssetTag", `""`)
 	f.is(subscriptions+"/1", "", "Not Found")
 }
@@ -173,7 +174,7 @@ func TestArrays(t *testing.T) {
 		f.begin()
 		f.stage("PATCH", subscriptions+"/1", `{"EventTypes":`+change+`}`)
 		f.stage("PATCH", network, `{"HostName":7}`)
-		f.commit(RolledBack, Undone, Refused)
+		f.commit(api.RolledBack, api.Undone, api.Refused)
 		f.is(subscriptions+"/1", "/EventTypes", was)
 	}
 }
@@ -200,7 +201,7 @@ func faultAt(t *testing.T, n int, kind fault) bool {
 	f.stage("PATCH", bios, `{"Attributes":{"AdminName":"mine"}}`)
 	f.ilo.on(n, "", "", kind)
 	f.ilo.requests()
-	var r Result
+	var r api.Result
 	if !survives(func() { r, _ = f.Commit(context.Background(), "s") }) {
 		f.ilo.heal()
 		f.start(Options{})
@@ -210,14 +211,14 @@ func faultAt(t *testing.T, n int, kind fault) bool {
 		s, _ := f.Status("s")
 		f.told()
 		if s.Report == nil { // it had not begun
-			s.Report = &Result{Result: RolledBack}
+			s.Report = &api.Result{Result: api.RolledBack}
 		}
 		r = *s.Report
 	}
 	requests := len(f.ilo.requests())
 	f.ilo.heal()
 	f.noFiles()
-	applied := r.Result == Committed
+	applied := r.Result == api.Committed
 	want := func(path, pointer, before, after string) {
 		t.Helper()
 		if got := f.ilo.value(path, pointer); got != before && !applied || got != after && applied {
@@ -228,7 +229,7 @@ func faultAt(t *testing.T, n int, kind fault) bool {
 	want(system, "/HostName", `"sim.example"`, `"mine"`)
 	want(subscriptions, "/Members@odata.count", "1", "2")
 	want(pending, "/Attributes/AdminName", `""`, `"mine"`)
-	if !applied && r.Result != RolledBack {
+	if !applied && r.Result != api.RolledBack {
 		t.Errorf("request %d, %s: %s", n, kind, asText(r))
 	}
 	return requests >= n
@@ -250,7 +251,7 @@ func TestDead(t *testing.T) {
 			}
 			return none
 		}
-		f.commit(Unknown, OutcomeUnknown, OutcomeUnknown)
+		f.commit(api.Unknown, api.OutcomeUnknown, api.OutcomeUnknown)
 	})
 }
 
@@ -273,7 +274,7 @@ func TestBackInTime(t *testing.T) {
 			}
 			return none
 		}
-		f.commit(Committed, Applied, Applied)
+		f.commit(api.Committed, api.Applied, api.Applied)
 	})
 }
 
@@ -296,15 +297,15 @@ func TestUnreachableAfterCrash(t *testing.T) {
 	f.ilo.heal()
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"other"}`)
-	if _, err := f.commit(RolledBack, NotSent); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := f.commit(api.RolledBack, api.NotSent); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
-	f.check(f.report(), RolledBack, Undone, Refused)
+	f.check(f.report(), api.RolledBack, api.Undone, api.Refused)
 	f.is(system, "/AssetTag", `""`)
 	f.start(Options{})
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"other"}`)
-	f.commit(Committed, Applied)
+	f.commit(api.Committed, api.Applied)
 }
 
 // TestCrashes: at each step, and again while recovering.
@@ -321,7 +322,7 @@ func TestCrashes(t *testing.T) {
 		f.die(func() { _ = f.Recover(context.Background()) })
 		f.ilo.on(1, "GET", "", crash)
 		f.die(func() { _ = f.Recover(context.Background()) })
-		f.check(f.report(), RolledBack, []Outcome{Undone, []Outcome{NotSent, Undone}[n-1], NotSent}...)
+		f.check(f.report(), api.RolledBack, []api.Outcome{api.Undone, []api.Outcome{api.NotSent, api.Undone}[n-1], api.NotSent}...)
 		f.is(system, "/AssetTag", `""`)
 		f.is(network, "/HostName", `"ilo-sim"`)
 	}
@@ -333,7 +334,7 @@ func TestCrashes(t *testing.T) {
 	f.ilo.on(1, "DELETE", "", afterCrash)
 	f.die(func() { _, _ = f.Commit(context.Background(), "s") })
 	r := f.report()
-	if f.check(r, Committed, Applied, Applied); !r.Recovered {
+	if f.check(r, api.Committed, api.Applied, api.Applied); !r.Recovered {
 		t.Error("not marked")
 	}
 }
@@ -437,7 +438,7 @@ func TestJournal(t *testing.T) {
 	if err := os.Remove(torn); err != nil {
 		t.Error(err)
 	}
-	f.check(f.report(), PartlyRolledBack, Undone, Undone, Undone, Undone, UndoRefused, Refused)
+	f.check(f.report(), api.PartlyRolledBack, api.Undone, api.Undone, api.Undone, api.Undone, api.UndoRefused, api.Refused)
 	f.is(system, "/AssetTag", `""`)
 	f.is(system, "/HostName", `"sim.example"`)
 	f.is(accounts, "/Members@odata.count", "1")

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
@@ -19,20 +20,20 @@ const maxUndos = 5
 func (c *commit) compensate(ctx context.Context) {
 	for _, s := range slices.Backward(c.steps) {
 		switch s.Outcome {
-		case OutcomeUnknown:
+		case api.OutcomeUnknown:
 			s.Outcome = c.decide(ctx, s)
-		case Accepted:
-			if outcome, err := c.look(ctx, s); err == nil && outcome == Applied {
-				s.Outcome = Applied
+		case api.Accepted:
+			if outcome, err := c.look(ctx, s); err == nil && outcome == api.Applied {
+				s.Outcome = api.Applied
 				break
 			}
-			s.Outcome = OutcomeUnknown
+			s.Outcome = api.OutcomeUnknown
 			s.fail(errors.New("the iLO has accepted it, and may still carry it out"))
 			continue
 		}
-		if s.Outcome == Applied && s.Method == http.MethodDelete {
+		if s.Outcome == api.Applied && s.Method == http.MethodDelete {
 			s.fail(errors.New("what was deleted cannot be made again"))
-		} else if s.Outcome == Applied || s.Outcome == PartlyApplied || s.Outcome == OutcomeUnknown && s.partlyVisible() {
+		} else if s.Outcome == api.Applied || s.Outcome == api.PartlyApplied || s.Outcome == api.OutcomeUnknown && s.partlyVisible() {
 			c.undo(ctx, s)
 		}
 	}
@@ -55,7 +56,7 @@ func (c *commit) undo(ctx context.Context, s *step) {
 		}
 		r, err := c.reverse(ctx, s)
 		if err != nil {
-			s.Outcome = OutcomeUnknown
+			s.Outcome = api.OutcomeUnknown
 			s.fail(err)
 			return
 		}
@@ -76,7 +77,7 @@ func (c *commit) undo(ctx context.Context, s *step) {
 			last = err
 			continue
 		case resp.StatusCode < 300, resp.StatusCode == http.StatusNotFound && r.method == http.MethodDelete:
-			s.Outcome = Applied // or there had been nothing to put back
+			s.Outcome = api.Applied // or there had been nothing to put back
 			s.settle(reversal{stuck: r.stuck}, nil)
 			return
 		}
@@ -102,12 +103,12 @@ func (s *step) settle(r reversal, err error) {
 	}
 	switch s.fail(r.stuck...); {
 	case s.open && len(r.stuck) == 0:
-		s.Outcome = OutcomeUnknown
+		s.Outcome = api.OutcomeUnknown
 		s.fail(errors.New("its answer is lost, and the iLO may still carry it out"))
 	case r.method == "" && len(r.stuck) == 0:
-		s.Outcome = Undone
-	case r.method != "" || s.Outcome != OutcomeUnknown:
-		s.Outcome = UndoRefused
+		s.Outcome = api.Undone
+	case r.method != "" || s.Outcome != api.OutcomeUnknown:
+		s.Outcome = api.UndoRefused
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/pause"
 )
@@ -19,7 +20,7 @@ const maxLooks = 3
 // One that shows is there. One that does not, and was not answered, may still be
 // carried out for as long as Options.Late. As long as the iLO cannot be read it is
 // asked again, until ctx ends.
-func (c *commit) decide(ctx context.Context, s *step) Outcome {
+func (c *commit) decide(ctx context.Context, s *step) api.Outcome {
 	if s.sent.IsZero() { // by an earlier process
 		s.sent = time.Now()
 	}
@@ -27,14 +28,14 @@ func (c *commit) decide(ctx context.Context, s *step) Outcome {
 		over := !s.open || time.Since(s.sent) >= c.m.o.Late
 		outcome, err := c.look(ctx, s)
 		if err == nil {
-			if looks++; outcome == Applied || looks >= maxLooks && over {
+			if looks++; outcome == api.Applied || looks >= maxLooks && over {
 				s.open = false
 				return outcome
 			}
 		}
 		if !c.pause(ctx, tries) {
 			c.readErr = cmp.Or(err, c.readErr)
-			return OutcomeUnknown
+			return api.OutcomeUnknown
 		}
 	}
 }
@@ -47,18 +48,18 @@ func (c *commit) pause(ctx context.Context, tries int) bool {
 
 // look compares what a step is about with what it was to become: Applied,
 // Refused if everything is as before, OutcomeUnknown if it is neither.
-func (c *commit) look(ctx context.Context, s *step) (Outcome, error) {
+func (c *commit) look(ctx context.Context, s *step) (api.Outcome, error) {
 	if s.Method == http.MethodPost {
 		return c.find(ctx, s)
 	}
 	r, err := c.read(ctx, s.Path)
 	switch {
 	case err != nil:
-		return OutcomeUnknown, err
+		return api.OutcomeUnknown, err
 	case s.Method == http.MethodDelete && r.gone:
-		return Applied, nil
+		return api.Applied, nil
 	case s.Method == http.MethodDelete:
-		return Refused, nil
+		return api.Refused, nil
 	}
 	applied, before, secrets := 0, 0, 0
 	for i := range s.Leaves {
@@ -73,26 +74,26 @@ func (c *commit) look(ctx context.Context, s *step) (Outcome, error) {
 		case c.key.before(l, now):
 			before++
 		default:
-			return OutcomeUnknown, nil
+			return api.OutcomeUnknown, nil
 		}
 	}
 	switch {
 	case applied > 0 && before == 0:
-		return Applied, nil
+		return api.Applied, nil
 	case before > 0 && applied == 0:
-		return Refused, nil
+		return api.Refused, nil
 	case applied+before+secrets == 0: // it makes no difference at all
-		return Applied, nil
+		return api.Applied, nil
 	}
-	return OutcomeUnknown, nil
+	return api.OutcomeUnknown, nil
 }
 
 // find looks for what a POST has made: the only new member of the collection that
 // is what was sent.
-func (c *commit) find(ctx context.Context, s *step) (Outcome, error) {
+func (c *commit) find(ctx context.Context, s *step) (api.Outcome, error) {
 	r, err := c.read(ctx, s.Path)
 	if err != nil || !s.InGroup {
-		return OutcomeUnknown, err
+		return api.OutcomeUnknown, err
 	}
 	var made []string
 	members, _ := r.members()
@@ -104,7 +105,7 @@ func (c *commit) find(ctx context.Context, s *step) (Outcome, error) {
 		}
 		member, err := c.read(ctx, uri)
 		if err != nil {
-			return OutcomeUnknown, err
+			return api.OutcomeUnknown, err
 		}
 		if !member.gone && c.ours(s, member) {
 			made = append(made, uri)
@@ -112,12 +113,12 @@ func (c *commit) find(ctx context.Context, s *step) (Outcome, error) {
 	}
 	switch len(made) {
 	case 0:
-		return Refused, nil
+		return api.Refused, nil
 	case 1:
 		s.Location = made[0]
-		return Applied, nil
+		return api.Applied, nil
 	}
-	return OutcomeUnknown, nil
+	return api.OutcomeUnknown, nil
 }
 
 // ours tells whether a member is what a POST has made.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/ilopath"
 )
@@ -12,7 +13,7 @@ import (
 // Properties that are what the writes ask for, as package equal says, do not
 // count. Errors are
 // ErrNone, ErrCommitting and those of reading.
-func (m *Manager) Diff(ctx context.Context, session string) ([]Change, error) {
+func (m *Manager) Diff(ctx context.Context, session string) ([]api.Change, error) {
 	t, err := m.current(session)
 	if err != nil {
 		return nil, err
@@ -26,8 +27,8 @@ func (m *Manager) Diff(ctx context.Context, session string) ([]Change, error) {
 
 // changes are what writes would change, in their order. It never returns nil without an
 // error.
-func (m *Manager) changes(ctx context.Context, writes []*write) ([]Change, error) {
-	changes := []Change{}
+func (m *Manager) changes(ctx context.Context, writes []*write) ([]api.Change, error) {
+	changes := []api.Change{}
 	now := map[string]map[string]any{}
 	for _, w := range writes {
 		if w.Error != "" {
@@ -41,7 +42,7 @@ func (m *Manager) changes(ctx context.Context, writes []*write) ([]Change, error
 			}
 			now[key] = r.body
 		}
-		whole := Change{Number: w.Number, Path: w.Path, Undoable: w.Undoable}
+		whole := api.Change{Number: w.Number, Path: w.Path, Undoable: w.Undoable}
 		switch w.Method {
 		case http.MethodPost:
 			whole.To = w.Body
@@ -58,13 +59,13 @@ func (m *Manager) changes(ctx context.Context, writes []*write) ([]Change, error
 }
 
 // changes are those of a PATCH or PUT.
-func (w *write) changes(now map[string]any) (all []Change) {
+func (w *write) changes(now map[string]any) (all []api.Change) {
 	eachLeaf(now, w.change, "", func(pointer string, to any) {
 		from := at(now, pointer)
 		if equal.Asked(from, to) || pointer == "" {
 			return
 		}
-		c := Change{Number: w.Number, Path: w.Path, Property: pointer}
+		c := api.Change{Number: w.Number, Path: w.Path, Property: pointer}
 		var hides, hid bool
 		c.From, hid = redactLeaf(pointer, from)
 		c.To, hides = redactLeaf(pointer, to)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -37,6 +38,6 @@ func TestJournalOfAnEarlierVersionIsFinished(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.start(Options{})
-	f.check(f.report(), RolledBack, Undone, Refused)
+	f.check(f.report(), api.RolledBack, api.Undone, api.Refused)
 	f.is(system, "/AssetTag", `""`)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/schedule"
 )
 
@@ -13,10 +14,10 @@ import (
 // report it. Errors are ErrNone, ErrErrant, ErrCommitting and *FailedError, the
 // second and the last with the Result, and ErrForbidden, after which the transaction
 // is still open.
-func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
+func (m *Manager) Commit(ctx context.Context, session string) (api.Result, error) {
 	t, err := m.seize(ctx, session, keepAll, func(w *write) error { return m.allowed(ctx, w) })
 	if err != nil {
-		return Result{}, err
+		return api.Result{}, err
 	}
 	return m.commit(ctx, t)
 }
@@ -24,8 +25,8 @@ func (m *Manager) Commit(ctx context.Context, session string) (Result, error) {
 // CommitNeeded is Commit without the PATCHes and PUTs that would change nothing, as the
 // iLO is now. The others are numbered anew. If none is left, it sends nothing, and the
 // result is Unchanged. After an error of reading the transaction is still open.
-func (m *Manager) CommitNeeded(ctx context.Context, session string) (Run, error) {
-	run := Run{Changes: []Change{}}
+func (m *Manager) CommitNeeded(ctx context.Context, session string) (api.Run, error) {
+	run := api.Run{Changes: []api.Change{}}
 	choose := func(t *transaction) (left []*write, err error) {
 		if t.errant {
 			return t.writes, nil
@@ -37,13 +38,13 @@ func (m *Manager) CommitNeeded(ctx context.Context, session string) (Run, error)
 	}
 	t, err := m.seize(ctx, session, choose, func(w *write) error { return m.allowed(ctx, w) })
 	if err != nil {
-		return Run{}, err
+		return api.Run{}, err
 	}
 	if len(t.writes) == 0 {
 		defer m.wg.Done()
 		defer m.finish(t)
-		m.count(Unchanged)
-		run.Result = Result{Result: Unchanged, Writes: []Done{}}
+		m.count(api.Unchanged)
+		run.Result = api.Result{Result: api.Unchanged, Writes: []api.Done{}}
 		return run, nil
 	}
 	run.Result, err = m.commit(ctx, t)
@@ -52,10 +53,10 @@ func (m *Manager) CommitNeeded(ctx context.Context, session string) (Run, error)
 
 // needed are those of the writes that change something, with numbers of their own, which
 // the changes get, too.
-func needed(writes []*write, changes []Change) (left []*write) {
+func needed(writes []*write, changes []api.Change) (left []*write) {
 	numbers := map[int]int{}
 	for _, w := range writes {
-		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Number == w.Number }) {
+		if !slices.ContainsFunc(changes, func(c api.Change) bool { return c.Number == w.Number }) {
 			continue
 		}
 		copied := *w
@@ -70,11 +71,11 @@ func needed(writes []*write, changes []Change) (left []*write) {
 }
 
 // commit commits a transaction that is seized.
-func (m *Manager) commit(ctx context.Context, t *transaction) (Result, error) {
+func (m *Manager) commit(ctx context.Context, t *transaction) (api.Result, error) {
 	defer m.wg.Done()
 	defer m.finish(t)
 	if t.errant {
-		m.count(RolledBack)
+		m.count(api.RolledBack)
 		return t.thrownAway(), ErrErrant
 	}
 	c := m.newCommit(t)
@@ -167,22 +168,22 @@ func (m *Manager) finish(t *transaction) {
 }
 
 // Rollback throws away what is staged. Errors are ErrNone and ErrCommitting.
-func (m *Manager) Rollback(session string) (Result, error) {
+func (m *Manager) Rollback(session string) (api.Result, error) {
 	t, err := m.seize(context.Background(), session, keepAll, func(*write) error { return nil })
 	if err != nil {
-		return Result{}, err
+		return api.Result{}, err
 	}
 	defer m.wg.Done()
 	defer m.finish(t)
-	m.count(RolledBack)
+	m.count(api.RolledBack)
 	return t.thrownAway(), nil
 }
 
 // thrownAway is the Result of a transaction of which nothing was sent.
-func (t *transaction) thrownAway() Result {
-	r := Result{Result: RolledBack, Writes: make([]Done, len(t.writes))}
+func (t *transaction) thrownAway() api.Result {
+	r := api.Result{Result: api.RolledBack, Writes: make([]api.Done, len(t.writes))}
 	for i, w := range t.writes {
-		r.Writes[i] = Done{Number: w.Number, Method: w.Method, Path: w.Path, Outcome: NotSent, Error: w.Error}
+		r.Writes[i] = api.Done{Number: w.Number, Method: w.Method, Path: w.Path, Outcome: api.NotSent, Error: w.Error}
 	}
 	return r
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
@@ -58,7 +59,7 @@ func TestIfMatchIsAboutTheILOsOwnETag(t *testing.T) {
 	if resp, err := f.send("s", "PATCH", system, `{"AssetTag":"x"}`, "If-Match", tags[0]); err != nil || resp.StatusCode >= 300 {
 		t.Fatal(resp, err)
 	}
-	f.commit(Committed, Applied)
+	f.commit(api.Committed, api.Applied)
 	f.is(system, "/AssetTag", `"x"`)
 	if conditional != 1 {
 		t.Errorf("%d writes with If-Match", conditional)
@@ -130,7 +131,7 @@ func TestPreconditionOfAWriteThatIsStaged(t *testing.T) {
 			t.Errorf("ETag %q, %s: %s: staged %v, %v", c.etag, c.header, c.value, staged, err)
 		}
 		if c.staged {
-			f.commit(Committed, Applied)
+			f.commit(api.Committed, api.Applied)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/chif/chiftest"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
@@ -318,19 +319,19 @@ func (f *fixture) begin() {
 }
 
 // commit commits and checks what comes of it: the verdict and the outcomes.
-func (f *fixture) commit(want Verdict, outcomes ...Outcome) (Result, error) {
+func (f *fixture) commit(want api.Verdict, outcomes ...api.Outcome) (api.Result, error) {
 	f.t.Helper()
 	r, err := f.Commit(context.Background(), "s")
 	f.check(r, want, outcomes...)
-	if failed, ok := errors.AsType[*FailedError](err); (err == nil) != (want == Committed) || ok && failed.Result.Result != want {
+	if failed, ok := errors.AsType[*FailedError](err); (err == nil) != (want == api.Committed) || ok && failed.Result.Result != want {
 		f.t.Errorf("error %v of a commit that is %s", err, want)
 	}
 	return r, err
 }
 
-func (f *fixture) check(r Result, want Verdict, outcomes ...Outcome) {
+func (f *fixture) check(r api.Result, want api.Verdict, outcomes ...api.Outcome) {
 	f.t.Helper()
-	var got []Outcome
+	var got []api.Outcome
 	for _, w := range r.Writes {
 		got = append(got, w.Outcome)
 	}
@@ -370,7 +371,7 @@ func survives(do func()) (survived bool) {
 }
 
 // report recovers and returns what Status tells of it.
-func (f *fixture) report() Result {
+func (f *fixture) report() api.Result {
 	f.t.Helper()
 	if err := f.Recover(context.Background()); err != nil {
 		f.t.Fatal(err)

@@ -11,17 +11,18 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
 
 // A journal has one record a line. The last line may be torn: what it was about
 // to say had not happened yet.
 type record struct {
-	Begin   *beginning `json:",omitempty"`
-	Sending int        `json:",omitempty"` // number of the step
-	At      time.Time  `json:",omitzero"`  // when it is sent
-	Done    *step      `json:",omitempty"`
-	End     *Result    `json:",omitempty"` // of a recovery
+	Begin   *beginning  `json:",omitempty"`
+	Sending int         `json:",omitempty"` // number of the step
+	At      time.Time   `json:",omitzero"`  // when it is sent
+	Done    *step       `json:",omitempty"`
+	End     *api.Result `json:",omitempty"` // of a recovery
 }
 
 // beginning is the first record.
@@ -116,7 +117,7 @@ var errNotBegun = errors.New("the commit had not begun")
 
 // readJournal reads what a journal tells in its first size bytes; end is the
 // result of a recovery, if there was one already.
-func readJournal(name string) (b *beginning, end *Result, size int64, err error) {
+func readJournal(name string) (b *beginning, end *api.Result, size int64, err error) {
 	data, err := ownedfile.ReadFile(name)
 	if err != nil {
 		return nil, nil, 0, err
@@ -136,7 +137,7 @@ func readJournal(name string) (b *beginning, end *Result, size int64, err error)
 		case b == nil:
 			b = r.Begin
 		case r.Sending > 0 && r.Sending <= len(b.Steps):
-			b.Steps[r.Sending-1].Outcome = OutcomeUnknown
+			b.Steps[r.Sending-1].Outcome = api.OutcomeUnknown
 			if r.At.Before(time.Now()) { // else a clock was set
 				b.Steps[r.Sending-1].sent = r.At
 			}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -19,7 +20,7 @@ import (
 func TestReportsWaitForEachOther(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
 	for n := range maxReports + 1 {
-		f.Manager.report("s", &report{result: Result{Result: Committed, Writes: make([]Done, n)}, time: f.now})
+		f.Manager.report("s", &report{result: api.Result{Result: api.Committed, Writes: make([]api.Done, n)}, time: f.now})
 	}
 	if !strings.Contains(f.out.String(), "there are too many") {
 		t.Errorf("log: %s", &f.out)
@@ -120,7 +121,7 @@ func TestRestartLosesTheTransaction(t *testing.T) {
 	}
 	f.start(Options{})
 	refused(ErrLost)
-	f.check(f.report(), RolledBack, Refused)
+	f.check(f.report(), api.RolledBack, api.Refused)
 	sent()
 	// What has no name of ours, or is old, is no reason.
 	for _, name := range []string{"x" + openSuffix, "7373" + openSuffix} {
@@ -154,7 +155,7 @@ func TestNothingExpiresWhileSomebodyStages(t *testing.T) {
 	if f.ilo.heal(); !asked {
 		t.Error("nothing was asked")
 	}
-	f.commit(Committed, Applied) // the idle time counts from the end of the staging
+	f.commit(api.Committed, api.Applied) // the idle time counts from the end of the staging
 }
 
 // TestDirectWritesKeepOutOfACommit: a write of another client to the resource of a
@@ -188,7 +189,7 @@ func TestDirectWritesKeepOutOfACommit(t *testing.T) {
 					}
 				}
 			})
-			f.commit(Committed, Applied, Applied)
+			f.commit(api.Committed, api.Applied, api.Applied)
 			err := <-done
 			if want := len(order) - 1; long != errors.Is(err, ErrHeld) || !long && (err != nil || order[want] != strings.ToLower(network)+"/") {
 				t.Errorf("%v %v", order, err)
@@ -205,7 +206,7 @@ func TestDirectWritesKeepOutOfACommit(t *testing.T) {
 		if _, err := f.send("other", "PATCH", system, `{"AssetTag":"theirs"}`); !errors.Is(err, ErrHeld) {
 			t.Error(err)
 		}
-		f.check(f.report(), Committed, Applied)
+		f.check(f.report(), api.Committed, api.Applied)
 		for range 2 {
 			if _, err := f.send("other", "PATCH", system, `{"AssetTag":"theirs"}`); err != nil {
 				t.Error(err)
@@ -253,6 +254,6 @@ func TestCommitWaitsForDirectWrites(t *testing.T) {
 		if err := errors.Join(<-done, <-done); err != nil || most != 2 {
 			t.Error(most, err)
 		}
-		f.check(r, RolledBack, NotSent) // for it has changed meanwhile
+		f.check(r, api.RolledBack, api.NotSent) // for it has changed meanwhile
 	})
 }

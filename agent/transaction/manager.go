@@ -18,6 +18,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/silent"
 )
 
@@ -74,7 +75,7 @@ type Manager struct {
 	closed  bool
 	open    map[string]*transaction // by client session
 	reports map[string][]*report    // by client session, the oldest first
-	stats   Stats
+	stats   api.TransactionStats
 	crashed []*commit // what journals of former processes tell; they have their locks
 
 	recovering map[string]int // by client session: commits that Recover has not finished

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -58,7 +59,7 @@ func TestSessionManagers(t *testing.T) {
 			t.Error(resp, err)
 		}
 		s, err := f.Status("s")
-		if err != nil || s.State != Errant || len(s.Writes) != 2 || s.Writes[1].Error == "" {
+		if err != nil || s.State != api.Errant || len(s.Writes) != 2 || s.Writes[1].Error == "" {
 			t.Errorf("%+v %v", s, err)
 		}
 	})
@@ -68,12 +69,12 @@ func TestSessionManagers(t *testing.T) {
 			t.Errorf("none open: %v", err)
 		}
 		f.begin()
-		f.commit(Committed) // empty is fine
+		f.commit(api.Committed) // empty is fine
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"a","Boot":{"BootSourceOverrideTarget":"Pxe"}}`)
 		f.stage("PATCH", network, `{"HTTPS":{"Port":8443}}`)
 		f.stage("PATCH", system, `{"AssetTag":"b"}`)
-		f.commit(Committed, Applied, Applied, Applied)
+		f.commit(api.Committed, api.Applied, api.Applied, api.Applied)
 		f.is(system, "/AssetTag", `"b"`)
 		f.is(system, "/Boot/BootSourceOverrideTarget", `"Pxe"`)
 		f.is(network, "/HTTPS/Port", "8443")
@@ -83,7 +84,7 @@ func TestSessionManagers(t *testing.T) {
 		f.stage("PATCH", system, `{"AssetTag":"c"}`)
 		f.stage("PATCH", network, `{"HostName":5}`)
 		f.stage("PATCH", system, `{"AssetTag":"d"}`)
-		r, _ := f.commit(RolledBack, Undone, Refused, NotSent)
+		r, _ := f.commit(api.RolledBack, api.Undone, api.Refused, api.NotSent)
 		if w := r.Writes[1]; w.Status != 400 || !strings.Contains(w.Error, "PropertyValueTypeError") {
 			t.Errorf("%+v", w)
 		}
@@ -99,7 +100,7 @@ func TestSessionManagers(t *testing.T) {
 		}
 		f.ilo.requests()
 		r, err := f.Commit(context.Background(), "s")
-		if f.check(r, RolledBack, NotSent, NotSent); err != ErrErrant || len(f.ilo.requests()) > 0 {
+		if f.check(r, api.RolledBack, api.NotSent, api.NotSent); err != ErrErrant || len(f.ilo.requests()) > 0 {
 			t.Error(err)
 		}
 		if _, err := f.Status("s"); err != ErrNone {
@@ -112,13 +113,13 @@ func TestSessionManagers(t *testing.T) {
 			t.Errorf("none open: %v", err)
 		}
 		f.begin()
-		if r, err := f.Rollback("s"); err != nil || r.Result != RolledBack {
+		if r, err := f.Rollback("s"); err != nil || r.Result != api.RolledBack {
 			t.Errorf("empty: %v %v", r, err)
 		}
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"a"}`)
 		r, err := f.Rollback("s")
-		if f.check(r, RolledBack, NotSent); err != nil {
+		if f.check(r, api.RolledBack, api.NotSent); err != nil {
 			t.Error(err)
 		}
 		f.is(system, "/AssetTag", `""`)
@@ -178,7 +179,7 @@ func TestSessionManagers(t *testing.T) {
 			t.Error(err)
 		}
 		f.is(system, "/PowerState", `"Off"`)
-		if s, _ := f.Status("s"); s.State != Errant {
+		if s, _ := f.Status("s"); s.State != api.Errant {
 			t.Error("not errant")
 		}
 	})
@@ -206,7 +207,7 @@ func TestImmediate(t *testing.T) {
 	if _, err := f.send("s", "PATCH", system, `{"AssetTag":"x"}`, "Ilod-Transaction", "soon"); !invalidWith(err, "HeaderInvalid") {
 		t.Error(err)
 	}
-	if s, _ := f.Status("s"); s.State != Errant {
+	if s, _ := f.Status("s"); s.State != api.Errant {
 		t.Error("a write was refused, and the transaction is not errant")
 	}
 }
@@ -261,7 +262,7 @@ func TestRefusedStaging(t *testing.T) {
 			if c.key != "" && !invalidWith(err, c.key) || c.err != nil && !errors.Is(err, c.err) {
 				t.Errorf("%v", err)
 			}
-			if s, _ := f.Status("s"); s.State != Errant || len(s.Writes) != 2 {
+			if s, _ := f.Status("s"); s.State != api.Errant || len(s.Writes) != 2 {
 				t.Errorf("%+v", s)
 			}
 		})
@@ -280,7 +281,7 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("%s %v", asText(s), err)
 	}
 	changes, err := f.Diff(context.Background(), "s")
-	want := []Change{
+	want := []api.Change{
 		{Number: 1, Path: accounts + "/1", Property: "/Password", From: hidden, To: hidden},
 		{Number: 1, Path: accounts + "/1", Property: "/RoleId", From: "Administrator", To: "Operator", Undoable: true},
 		{Number: 2, Path: accounts, To: map[string]any{"UserName": "ann", "Password": hidden}, Undoable: true},
@@ -288,7 +289,7 @@ func TestSecrets(t *testing.T) {
 	if diff := cmp.Diff(want, changes[:3]); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	r, err := f.commit(PartlyRolledBack, UndoRefused, Undone, Refused)
+	r, err := f.commit(api.PartlyRolledBack, api.UndoRefused, api.Undone, api.Refused)
 	f.is(accounts+"/1", "/RoleId", `"Administrator"`)
 	f.is(accounts, "/Members@odata.count", "1")
 	for what, s := range map[string]string{"status": asText(s), "diff": asText(changes), "result": asText(r), "error": err.Error(), "log": f.out.String()} {
@@ -341,7 +342,7 @@ func TestSettings(t *testing.T) {
 	if err != nil || len(changes) != 4 || changes[0].From != "waiting" {
 		t.Errorf("%s %v", asText(changes), err)
 	}
-	r, _ := f.commit(Committed, Applied, Applied)
+	r, _ := f.commit(api.Committed, api.Applied, api.Applied)
 	if !r.ResetRequired || !strings.HasSuffix(strings.Join(r.Writes[0].Messages, " "), "SystemResetRequired") {
 		t.Errorf("%+v", r)
 	}
@@ -351,7 +352,7 @@ func TestSettings(t *testing.T) {
 	f.stage("PUT", pending, `{"Attributes":{"Sriov":"Enabled"}}`)
 	f.stage("PATCH", pending, `{"Attributes":{"Invented":"x"}}`)
 	f.stage("PATCH", system, `{"AssetTag":7}`)
-	if r, _ = f.commit(RolledBack, Undone, Undone, Undone, Refused); r.ResetRequired {
+	if r, _ = f.commit(api.RolledBack, api.Undone, api.Undone, api.Undone, api.Refused); r.ResetRequired {
 		t.Errorf("%+v", r)
 	}
 	f.is(pending, "/Attributes/AdminName", `"new"`)
@@ -403,7 +404,7 @@ func TestSessionEnds(t *testing.T) {
 		}
 		f.ilo.mu.Unlock()
 		r, err := f.Commit(ctx, "s")
-		if f.check(r, Committed, Applied, Applied); err != nil {
+		if f.check(r, api.Committed, api.Applied, api.Applied); err != nil {
 			t.Error(err)
 		}
 		f.ilo.heal()

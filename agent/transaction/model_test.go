@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/agent/secret"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
@@ -199,7 +200,7 @@ func (m *model) apply(w staged) {
 
 // commit commits, recovers if that crashed, and takes over what the result says.
 func (m *model) commit(r *rapid.T, f *fixture) {
-	var result Result
+	var result api.Result
 	var err error
 	crashed := false
 	if !survives(func() { result, err = f.Commit(context.Background(), "s") }) {
@@ -231,27 +232,27 @@ func (m *model) commit(r *rapid.T, f *fixture) {
 	if m.open = nil; errant != errors.Is(err, ErrErrant) || len(result.Writes) != len(open) || result.Recovered != crashed {
 		r.Fatalf("%v: %s", err, asText(result))
 	}
-	count := map[Outcome]int{}
+	count := map[api.Outcome]int{}
 	before := maps.Clone(m.values)
 	for i, w := range result.Writes {
-		if count[w.Outcome]++; w.Outcome == Applied {
+		if count[w.Outcome]++; w.Outcome == api.Applied {
 			m.apply(open[i])
 		}
 	}
 	for i, w := range result.Writes {
 		hides := open[i].sets["/Password"] != ""
-		if w.Outcome == UndoRefused && !hides || w.Outcome == OutcomeUnknown && !(hides && showsNothing(open[i], before, m.values)) {
+		if w.Outcome == api.UndoRefused && !hides || w.Outcome == api.OutcomeUnknown && !(hides && showsNothing(open[i], before, m.values)) {
 			r.Fatalf("nobody is in the way of write %d: %s", i+1, asText(result))
 		}
 	}
-	want := RolledBack
+	want := api.RolledBack
 	switch {
-	case count[Applied] == len(open):
-		want = Committed
-	case count[OutcomeUnknown] > 0:
-		want = Unknown
-	case count[Applied]+count[UndoRefused] > 0:
-		want = PartlyRolledBack
+	case count[api.Applied] == len(open):
+		want = api.Committed
+	case count[api.OutcomeUnknown] > 0:
+		want = api.Unknown
+	case count[api.Applied]+count[api.UndoRefused] > 0:
+		want = api.PartlyRolledBack
 	}
 	if result.Result != want {
 		r.Fatalf("%s", asText(result))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -30,7 +31,7 @@ func TestOnlyNeededWritesAreSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.check(run.Result, Committed, Applied, Applied)
+	f.check(run.Result, api.Committed, api.Applied, api.Applied)
 	var got []string
 	for _, c := range run.Changes {
 		got = append(got, fmt.Sprintf("%d %s %v", c.Number, c.Property, c.To))
@@ -53,7 +54,7 @@ func TestWhatAWriteChangesAndTheNextPutsBackIsSent(t *testing.T) {
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 	f.stage("PATCH", system, `{"AssetTag":""}`)
 	run, err := f.CommitNeeded(context.Background(), "s")
-	if f.check(run.Result, Committed, Applied, Applied); err != nil || len(run.Changes) != 2 {
+	if f.check(run.Result, api.Committed, api.Applied, api.Applied); err != nil || len(run.Changes) != 2 {
 		t.Errorf("%s, %v", asText(run), err)
 	}
 	f.is(system, "/AssetTag", `""`)
@@ -70,7 +71,7 @@ func TestNothingIsSentIfNothingIsNeeded(t *testing.T) {
 		f.ilo.requests()
 		before := f.Stats().Committed
 		run, err := f.CommitNeeded(context.Background(), "s")
-		if f.check(run.Result, Unchanged); err != nil || len(run.Changes) != 0 || run.Changes == nil || run.Writes == nil {
+		if f.check(run.Result, api.Unchanged); err != nil || len(run.Changes) != 0 || run.Changes == nil || run.Writes == nil {
 			t.Errorf("%s, %v", asText(run), err)
 		}
 		if sent := patches(f.ilo.requests()); len(sent) != 0 {
@@ -102,14 +103,14 @@ func TestPlanThatCannotBeReadLeavesTheTransaction(t *testing.T) {
 		t.Fatal("committed without its client")
 	}
 	s, err := f.Status("s")
-	if err != nil || s.State != Open || len(s.Writes) != 2 || s.Writes[1].Number != 2 {
+	if err != nil || s.State != api.Open || len(s.Writes) != 2 || s.Writes[1].Number != 2 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if sent := patches(f.ilo.requests()); len(sent) != 0 {
 		t.Errorf("%q", sent)
 	}
 	run, err := f.CommitNeeded(context.Background(), "s")
-	if f.check(run.Result, Committed, Applied); err != nil {
+	if f.check(run.Result, api.Committed, api.Applied); err != nil {
 		t.Error(err)
 	}
 }
@@ -136,7 +137,7 @@ func TestNobodyStagesBetweenPlanAndCommit(t *testing.T) {
 		}()
 	})
 	run, err := f.CommitNeeded(context.Background(), "s")
-	if f.check(run.Result, Committed, Applied); err != nil {
+	if f.check(run.Result, api.Committed, api.Applied); err != nil {
 		t.Error(err)
 	}
 	if err := <-late; err != nil && err != ErrCommitting && err != ErrNone {
@@ -159,10 +160,10 @@ func TestCommitOfWhatIsNeededGoesOnWithoutItsClient(t *testing.T) {
 		}
 	})
 	run, err := f.CommitNeeded(ctx, "s")
-	if f.check(run.Result, Committed, Applied, Applied); err != nil {
+	if f.check(run.Result, api.Committed, api.Applied, api.Applied); err != nil {
 		t.Error(err)
 	}
-	f.check(f.report(), Committed, Applied, Applied)
+	f.check(f.report(), api.Committed, api.Applied, api.Applied)
 	f.told()
 	f.is(system, "/AssetTag", `"mine"`)
 }
@@ -178,7 +179,7 @@ func TestCrashInACommitOfWhatIsNeeded(t *testing.T) {
 	f.ilo.requests()
 	f.ilo.on(2, "PATCH", "", crash)
 	f.die(func() { _, _ = f.CommitNeeded(context.Background(), "s") })
-	f.check(f.report(), RolledBack, Undone, Refused)
+	f.check(f.report(), api.RolledBack, api.Undone, api.Refused)
 	f.is(system, "/AssetTag", `""`)
 	if sent := patches(f.ilo.requests()); len(sent) != 3 { // one, one that was lost, one back
 		t.Errorf("%q", sent)
@@ -195,7 +196,7 @@ func TestErrantTransactionIsNotCommittedAsNeeded(t *testing.T) {
 		t.Error("staged")
 	}
 	run, err := f.CommitNeeded(context.Background(), "s")
-	if f.check(run.Result, RolledBack, NotSent, NotSent); err != ErrErrant {
+	if f.check(run.Result, api.RolledBack, api.NotSent, api.NotSent); err != ErrErrant {
 		t.Error(err)
 	}
 	if _, err := f.CommitNeeded(context.Background(), "s"); err != ErrNone {

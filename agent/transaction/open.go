@@ -54,33 +54,33 @@ func (t *transaction) leave() { <-t.turn }
 
 // Begin opens a transaction, which is thrown away when it was idle for timeout;
 // 0 is that of the options.
-func (m *Manager) Begin(session string, timeout time.Duration) (Transaction, error) {
+func (m *Manager) Begin(session string, timeout time.Duration) (api.Transaction, error) {
 	if timeout < 0 {
-		return Transaction{}, ErrTimeout
+		return api.Transaction{}, ErrTimeout
 	}
 	if timeout == 0 {
 		timeout = max(0, m.o.Timeout())
 	}
 	t, err := m.begin(session, timeout)
 	if err != nil {
-		return Transaction{}, err
+		return api.Transaction{}, err
 	}
 	m.remember(session)
 	m.dropAged()
 	return t, nil
 }
 
-func (m *Manager) begin(session string, timeout time.Duration) (Transaction, error) {
+func (m *Manager) begin(session string, timeout time.Duration) (api.Transaction, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return Transaction{}, ErrClosed
+		return api.Transaction{}, ErrClosed
 	}
 	for other := range m.open {
 		m.expire(other)
 	}
 	if t := m.open[session]; t != nil && t.ended == nil {
-		return Transaction{}, t.busy()
+		return api.Transaction{}, t.busy()
 	}
 	now := m.o.Now()
 	t := &transaction{
@@ -144,11 +144,11 @@ func (m *Manager) current(session string) (*transaction, error) {
 // error is an ErrNone, or ErrCommitting as long as Recover has a commit of it to
 // finish. The oldest Report that waits is there all the same, until it
 // is acknowledged or a week old.
-func (m *Manager) Status(session string) (Transaction, error) {
+func (m *Manager) Status(session string) (api.Transaction, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire(session)
-	var s Transaction
+	var s api.Transaction
 	var err error
 	switch t := m.open[session]; {
 	case t == nil:
@@ -166,10 +166,10 @@ func (m *Manager) Status(session string) (Transaction, error) {
 }
 
 // snapshot describes a transaction; the caller holds mu.
-func (t *transaction) snapshot() Transaction {
-	s := Transaction{State: Open, Session: t.session, Begun: t.begun, Used: t.used, Timeout: api.Seconds(t.timeout), Writes: make([]Staged, len(t.writes))}
+func (t *transaction) snapshot() api.Transaction {
+	s := api.Transaction{State: api.Open, Session: t.session, Begun: t.begun, Used: t.used, Timeout: api.Seconds(t.timeout), Writes: make([]api.Staged, len(t.writes))}
 	if t.errant {
-		s.State = Errant
+		s.State = api.Errant
 	}
 	for i, w := range t.writes {
 		s.Writes[i] = w.Staged

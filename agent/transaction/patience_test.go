@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -20,24 +21,24 @@ func TestACommitEndsSoonWhateverTheILODoes(t *testing.T) {
 	const task = "/redfish/v1/TaskService/Tasks/7"
 	for name, c := range map[string]struct {
 		answer func(r *http.Request, patches int) *http.Response // to the writes of the system
-		want   Verdict
-		first  Outcome
+		want   api.Verdict
+		first  api.Outcome
 		least  time.Duration
 		most   time.Duration
 	}{
-		"accepted without a task": {func(r *http.Request, _ int) *http.Response { return says(r, http.StatusAccepted, "") }, Unknown, OutcomeUnknown, 0, 10 * time.Second},
+		"accepted without a task": {func(r *http.Request, _ int) *http.Response { return says(r, http.StatusAccepted, "") }, api.Unknown, api.OutcomeUnknown, 0, 10 * time.Second},
 		"accepted with a task that does not end": {func(r *http.Request, _ int) *http.Response {
 			return says(r, http.StatusAccepted, "", "Location", task)
-		}, Unknown, OutcomeUnknown, 15 * time.Second, time.Minute},
-		"not taken":       {func(r *http.Request, _ int) *http.Response { return says(r, http.StatusOK, "") }, RolledBack, Refused, 0, 10 * time.Second},
-		"answers garbage": {func(r *http.Request, _ int) *http.Response { return says(r, http.StatusOK, "\xa5{") }, RolledBack, Refused, 0, 10 * time.Second},
-		"fails":           {func(r *http.Request, _ int) *http.Response { return says(r, http.StatusInternalServerError, "") }, RolledBack, Refused, 0, 10 * time.Second},
+		}, api.Unknown, api.OutcomeUnknown, 15 * time.Second, time.Minute},
+		"not taken":       {func(r *http.Request, _ int) *http.Response { return says(r, http.StatusOK, "") }, api.RolledBack, api.Refused, 0, 10 * time.Second},
+		"answers garbage": {func(r *http.Request, _ int) *http.Response { return says(r, http.StatusOK, "\xa5{") }, api.RolledBack, api.Refused, 0, 10 * time.Second},
+		"fails":           {func(r *http.Request, _ int) *http.Response { return says(r, http.StatusInternalServerError, "") }, api.RolledBack, api.Refused, 0, 10 * time.Second},
 		"cannot be undone for now": {func(r *http.Request, patches int) *http.Response {
 			if patches == 1 {
 				return nil
 			}
 			return says(r, http.StatusServiceUnavailable, "")
-		}, PartlyRolledBack, UndoRefused, 5 * time.Second, time.Minute},
+		}, api.PartlyRolledBack, api.UndoRefused, 5 * time.Second, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -57,9 +58,9 @@ func TestACommitEndsSoonWhateverTheILODoes(t *testing.T) {
 				f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 				f.stage("PATCH", network, `{"HostName":7}`)
 				begun := time.Now()
-				second := Refused
-				if c.first == Refused {
-					second = NotSent
+				second := api.Refused
+				if c.first == api.Refused {
+					second = api.NotSent
 				}
 				f.commit(c.want, c.first, second)
 				if took := time.Since(begun); took < c.least || took > c.most {
@@ -89,7 +90,7 @@ func TestAnILOThatIsBackIsAskedSoon(t *testing.T) {
 			}
 			return none
 		}
-		if f.commit(Committed, Applied); time.Since(down) > 5*time.Minute+10*time.Second || asked > 100 {
+		if f.commit(api.Committed, api.Applied); time.Since(down) > 5*time.Minute+10*time.Second || asked > 100 {
 			t.Errorf("after %v, asked %d times", time.Since(down), asked)
 		}
 	})
@@ -123,7 +124,7 @@ func TestCloseLeavesAStalledCommitToTheNextProcess(t *testing.T) {
 			return none
 		}
 		r, err := f.Commit(context.Background(), "s")
-		if f.check(r, Unknown, OutcomeUnknown, OutcomeUnknown); !errors.Is(err, ErrClosed) {
+		if f.check(r, api.Unknown, api.OutcomeUnknown, api.OutcomeUnknown); !errors.Is(err, ErrClosed) {
 			t.Error(err)
 		}
 		if took := <-closed; took < 10*time.Second || took > time.Minute {
@@ -134,7 +135,7 @@ func TestCloseLeavesAStalledCommitToTheNextProcess(t *testing.T) {
 		}
 		f.ilo.heal()
 		f.start(Options{})
-		f.check(f.report(), RolledBack, Undone, Refused)
+		f.check(f.report(), api.RolledBack, api.Undone, api.Refused)
 		f.is(system, "/AssetTag", `""`)
 	})
 }
@@ -146,7 +147,7 @@ func TestALostWriteOfASecretAloneIsUnknown(t *testing.T) {
 		f.begin()
 		f.stage("PATCH", accounts+"/1", `{"Password":"12345678"}`)
 		f.ilo.on(1, "PATCH", "", kind)
-		f.commit(Unknown, OutcomeUnknown)
+		f.commit(api.Unknown, api.OutcomeUnknown)
 	}
 }
 
@@ -169,7 +170,7 @@ func TestAcceptedWriteThatShowsLateIsUndone(t *testing.T) {
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 	f.stage("PATCH", network, `{"HostName":"mine"}`)
-	f.commit(RolledBack, Undone, Refused)
+	f.commit(api.RolledBack, api.Undone, api.Refused)
 	f.is(system, "/AssetTag", `""`)
 }
 
@@ -186,7 +187,7 @@ func TestUndoIsAWriteLikeAnyOther(t *testing.T) {
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 	f.stage("PATCH", network, `{"HostName":7}`)
-	f.commit(RolledBack, Undone, Refused)
+	f.commit(api.RolledBack, api.Undone, api.Refused)
 	if h := undo.Header; h.Get("Content-Type") != "application/json" || h.Get("If-Match") == "" || undo.GetBody == nil {
 		t.Errorf("%v", h)
 	}
@@ -210,9 +211,9 @@ func TestAnyStatusThatIsNoSuccessIsARefusal(t *testing.T) {
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 		f.stage("PATCH", network, `{"HostName":7}`)
-		want, outcomes := RolledBack, []Outcome{Refused, NotSent}
+		want, outcomes := api.RolledBack, []api.Outcome{api.Refused, api.NotSent}
 		if undoes {
-			want, outcomes = PartlyRolledBack, []Outcome{UndoRefused, Refused}
+			want, outcomes = api.PartlyRolledBack, []api.Outcome{api.UndoRefused, api.Refused}
 		}
 		r, _ := f.commit(want, outcomes...)
 		if text := http.StatusText(status % 1000); !strings.Contains(r.Writes[0].Error, text) {
@@ -228,7 +229,7 @@ func TestLogTellsWhatBecameOfACommit(t *testing.T) {
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 	f.stage("PATCH", network, `{"HostName":7}`)
 	f.stage("PATCH", accounts+"/1", `{"RoleId":"Operator"}`)
-	f.commit(RolledBack, Undone, Refused, NotSent)
+	f.commit(api.RolledBack, api.Undone, api.Refused, api.NotSent)
 	if log := f.out.String(); !strings.Contains(log, "outcome=undone") || !strings.Contains(log, "status=400") || strings.Contains(log, "outcome=not-sent") || strings.Contains(log, "recovered") {
 		t.Error(log)
 	}
@@ -237,7 +238,7 @@ func TestLogTellsWhatBecameOfACommit(t *testing.T) {
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 	f.ilo.on(1, "PATCH", "", afterCrash)
 	f.die(func() { _, _ = f.Commit(context.Background(), "s") })
-	f.check(f.report(), Committed, Applied)
+	f.check(f.report(), api.Committed, api.Applied)
 	if log := f.out.String(); !strings.Contains(log, "recovered=true") || !strings.Contains(log, "outcome=applied") || strings.Contains(log, "not committed") {
 		t.Error(log)
 	}

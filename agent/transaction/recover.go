@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
 
@@ -118,10 +119,10 @@ func (c *commit) recover(ctx context.Context) error {
 	c.readErr = nil
 	for _, s := range c.steps {
 		switch s.Outcome {
-		case OutcomeUnknown:
+		case api.OutcomeUnknown:
 			s.open = true
 			c.settle(ctx, s)
-		case Accepted:
+		case api.Accepted:
 			s.later = true
 			c.verify(ctx, s)
 		default:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/platform/ownedfile"
 )
 
@@ -23,7 +24,7 @@ const (
 
 // report is a Result that its client session was not told yet.
 type report struct {
-	result Result
+	result api.Result
 	file   string // the journal that keeps it, if one does
 	time   time.Time
 }
@@ -47,7 +48,7 @@ func (m *Manager) report(session string, r *report) {
 }
 
 // due is the oldest report of a client session that waits; the caller holds mu.
-func (m *Manager) due(session string) *Result {
+func (m *Manager) due(session string) *api.Result {
 	for _, r := range m.reports[session] {
 		if m.o.Now().Sub(r.time) <= reportAge {
 			result := r.result

@@ -3,19 +3,20 @@ package transaction
 import (
 	"strings"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
 // either is what one of two changes needs.
-func either(r, other Reset) Reset {
-	return Reset{Server: r.Server || other.Server, ILO: r.ILO || other.ILO, Device: r.Device || other.Device}
+func either(r, other api.Reset) api.Reset {
+	return api.Reset{Server: r.Server || other.Server, ILO: r.ILO || other.ILO, Device: r.Device || other.Device}
 }
 
 // resets are the messages of the registries of iLO 4 to 7 that ask for a reset, by
 // registry and key, as their texts say: iLO.ResetRequired is about the management
 // processor.
-var resets = map[string]Reset{
+var resets = map[string]api.Reset{
 	"ilo.resetrequired":                   {ILO: true},
 	"ilo.interfacedisabledresetrequired":  {ILO: true},
 	"ilo.systemresetrequired":             {Server: true},
@@ -29,7 +30,7 @@ var resets = map[string]Reset{
 }
 
 // resetOf is what a message says that has to be reset.
-func resetOf(m redfisherror.Message) Reset {
+func resetOf(m redfisherror.Message) api.Reset {
 	registry, _, _ := strings.Cut(m.ID, ".")
 	key := strings.ToLower(m.Key())
 	if r, known := resets[strings.ToLower(registry)+"."+key]; known {
@@ -39,19 +40,19 @@ func resetOf(m redfisherror.Message) Reset {
 	case key == "resetrequired" && len(m.Args) > 0:
 		return resetNamed(m.Args[0])
 	case strings.HasSuffix(key, "systemresetrequired"), strings.HasSuffix(key, "rebootrequired"):
-		return Reset{Server: true}
+		return api.Reset{Server: true}
 	case strings.HasSuffix(key, "resetrequired"):
-		return Reset{Device: true}
+		return api.Reset{Device: true}
 	}
-	return Reset{}
+	return api.Reset{}
 }
 
 // resetNamed is for the messages that name what has to be reset: HpeCommon's with
 // a word, Base's with the path of an action.
-func resetNamed(what string) Reset {
+func resetNamed(what string) api.Reset {
 	if strings.HasPrefix(what, "/") {
 		key := ilopath.Canonical(what)
-		return Reset{
+		return api.Reset{
 			Server: ilopath.Within(key, "/redfish/v1/systems"),
 			ILO:    ilopath.Within(key, "/redfish/v1/managers"),
 			Device: !ilopath.Within(key, "/redfish/v1/systems") && !ilopath.Within(key, "/redfish/v1/managers"),
@@ -66,7 +67,7 @@ func resetNamed(what string) Reset {
 		}
 		return false
 	}
-	r := Reset{Server: has("system", "server", "host"), ILO: has("ilo", "management processor", "manager", "bmc")}
-	r.Device = r == Reset{}
+	r := api.Reset{Server: has("system", "server", "host"), ILO: has("ilo", "management processor", "manager", "bmc")}
+	r.Device = r == api.Reset{}
 	return r
 }

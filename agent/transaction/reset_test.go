@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/redfisherror"
 	"github.com/ilod/ilod/chif/chiftest/tree"
 )
@@ -37,7 +38,7 @@ func TestResetIsWhatTheMessageSays(t *testing.T) {
 				if strings.Contains(says, "%1 is reset") {
 					continue // TestResetThatAMessageNames
 				}
-				want := Reset{
+				want := api.Reset{
 					Server: strings.Contains(says, "system is reset") || strings.Contains(says, "system is rebooted") || strings.HasPrefix(says, "reboot is required") || strings.Contains(says, "needs a reboot"),
 					ILO:    strings.Contains(says, "management processor is"),
 					Device: strings.Contains(says, "chassis is reset") || strings.Contains(says, "the device is reset") && key == "DeviceResetRequired",
@@ -67,21 +68,21 @@ func TestResetIsWhatTheMessageSays(t *testing.T) {
 func TestResetThatAMessageNames(t *testing.T) {
 	for _, c := range []struct {
 		id, arg string
-		want    Reset
+		want    api.Reset
 	}{
-		{"HpeCommon.2.0.ResetRequired", "iLO", Reset{ILO: true}},
-		{"HpeCommon.2.0.ResetRequired", "the management processor", Reset{ILO: true}},
-		{"HpeCommon.2.0.ResetRequired", "System", Reset{Server: true}},
-		{"HpeCommon.2.0.ResetRequired", "the server", Reset{Server: true}},
-		{"HpeCommon.2.0.ResetRequired", "drive 5", Reset{Device: true}},
-		{"Base.1.16.ResetRequired", "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset", Reset{Server: true}},
-		{"Base.1.16.ResetRequired", "/redfish/v1/managers/1/Actions/Manager.Reset/", Reset{ILO: true}},
-		{"Base.1.16.ResetRequired", "/redfish/v1/Chassis/1/Drives/1/Actions/Drive.Reset", Reset{Device: true}},
-		{"iLO.2.14.ResetRequired", "x", Reset{ILO: true}},
-		{"Acme.1.0.SystemResetRequired", "", Reset{Server: true}},
-		{"Acme.1.0.ResetRequired", "", Reset{Device: true}},
-		{"iLO.2.14.ResetInProgress", "", Reset{}},
-		{"Base.1.16.Success", "", Reset{}},
+		{"HpeCommon.2.0.ResetRequired", "iLO", api.Reset{ILO: true}},
+		{"HpeCommon.2.0.ResetRequired", "the management processor", api.Reset{ILO: true}},
+		{"HpeCommon.2.0.ResetRequired", "System", api.Reset{Server: true}},
+		{"HpeCommon.2.0.ResetRequired", "the server", api.Reset{Server: true}},
+		{"HpeCommon.2.0.ResetRequired", "drive 5", api.Reset{Device: true}},
+		{"Base.1.16.ResetRequired", "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset", api.Reset{Server: true}},
+		{"Base.1.16.ResetRequired", "/redfish/v1/managers/1/Actions/Manager.Reset/", api.Reset{ILO: true}},
+		{"Base.1.16.ResetRequired", "/redfish/v1/Chassis/1/Drives/1/Actions/Drive.Reset", api.Reset{Device: true}},
+		{"iLO.2.14.ResetRequired", "x", api.Reset{ILO: true}},
+		{"Acme.1.0.SystemResetRequired", "", api.Reset{Server: true}},
+		{"Acme.1.0.ResetRequired", "", api.Reset{Device: true}},
+		{"iLO.2.14.ResetInProgress", "", api.Reset{}},
+		{"Base.1.16.Success", "", api.Reset{}},
 	} {
 		m := redfisherror.Message{ID: c.id}
 		if c.arg != "" {
@@ -91,15 +92,15 @@ func TestResetThatAMessageNames(t *testing.T) {
 			t.Errorf("%s %s: %+v, want %+v", c.id, c.arg, got, c.want)
 		}
 	}
-	if s := (Reset{Server: true, ILO: true, Device: true}).String(); s != "the server and the iLO and a device" || (Reset{}).String() != "" {
+	if s := (api.Reset{Server: true, ILO: true, Device: true}).String(); s != "the server and the iLO and a device" || (api.Reset{}).String() != "" {
 		t.Error(s)
 	}
 }
 
 // TestResetOfAnEarlierJournal: it is true or false there.
 func TestResetOfAnEarlierJournal(t *testing.T) {
-	for text, want := range map[string]Reset{`true`: {Server: true}, `false`: {}, `{"Server":false,"ILO":true,"Device":false}`: {ILO: true}} {
-		var r Reset
+	for text, want := range map[string]api.Reset{`true`: {Server: true}, `false`: {}, `{"Server":false,"ILO":true,"Device":false}`: {ILO: true}} {
+		var r api.Reset
 		if err := json.Unmarshal([]byte(text), &r); err != nil || r != want {
 			t.Errorf("%s: %+v %v", text, r, err)
 		}

@@ -74,13 +74,13 @@ func (e *ViolationError) Error() string {
 // far as one write's Error does not tell it: ErrStale if a resource had changed,
 // what the journal or the iLO made of it, or nil.
 type FailedError struct {
-	Result Result
+	Result api.Result
 	Err    error
 }
 
 func (e *FailedError) Error() string {
 	s := "the transaction was not committed: it is " + string(e.Result.Result)
-	if e.Result.Result == Unknown {
+	if e.Result.Result == api.Unknown {
 		s = "the transaction was not committed, and its outcome is unknown"
 	}
 	if e.Err != nil {
@@ -97,67 +97,8 @@ func (e *FailedError) Error() string {
 // Unwrap returns Err.
 func (e *FailedError) Unwrap() error { return e.Err }
 
-// The documents of a transaction.
-type (
-	// Transaction describes a client session's open transaction.
-	Transaction = api.Transaction
-	// Staged describes a write that waits for the commit.
-	Staged = api.Staged
-	// State tells what a commit would do.
-	State = api.State
-	// Change is what a write would do to one property.
-	Change = api.Change
-	// Result is what became of a transaction.
-	Result = api.Result
-	// Run is a Result with the changes.
-	Run = api.Run
-	// Verdict says it in a word.
-	Verdict = api.Verdict
-	// Done is what became of a write.
-	Done = api.Done
-	// Outcome says it in a word.
-	Outcome = api.Outcome
-	// Property is one of a write.
-	Property = api.Property
-	// PropertyState says what became of it.
-	PropertyState = api.PropertyState
-	// Reset says what has to be reset before a change takes effect.
-	Reset = api.Reset
-	// Stats count the transactions.
-	Stats = api.TransactionStats
-)
-
-// The words of package api.
-const (
-	Open   = api.Open
-	Errant = api.Errant
-
-	Committed        = api.Committed
-	InProgress       = api.InProgress
-	RolledBack       = api.RolledBack
-	PartlyRolledBack = api.PartlyRolledBack
-	Unknown          = api.Unknown
-	Unchanged        = api.Unchanged
-
-	NotSent        = api.NotSent
-	Applied        = api.Applied
-	Accepted       = api.Accepted
-	PartlyApplied  = api.PartlyApplied
-	Refused        = api.Refused
-	Undone         = api.Undone
-	UndoRefused    = api.UndoRefused
-	OutcomeUnknown = api.OutcomeUnknown
-
-	PropertyApplied  = api.PropertyApplied
-	PropertyAccepted = api.PropertyAccepted
-	PendingReset     = api.PendingReset
-	NotTaken         = api.NotTaken
-	TakenOtherwise   = api.TakenOtherwise
-	NotShown         = api.NotShown
-)
-
 // good tells whether nothing has to be put back.
-func good(v Verdict) bool { return v == Committed || v == InProgress }
+func good(v api.Verdict) bool { return v == api.Committed || v == api.InProgress }
 
 // fail notes why a write is not as it should be. A complaint of the iLO may quote
 // a value, so on the disk, and about secrets anywhere, only its id stands.

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -40,7 +41,7 @@ func TestRefusedETagOfAChangedResource(t *testing.T) {
 			})})
 			f.begin()
 			f.stage("PATCH", system, `{"AssetTag":"mine"}`)
-			r, err := f.commit(RolledBack, Refused)
+			r, err := f.commit(api.RolledBack, api.Refused)
 			if patches != 1 || !errors.Is(err, ErrStale) || r.Writes[0].Unguarded {
 				t.Errorf("%d writes, %v, %s", patches, err, asText(r))
 			}
@@ -61,7 +62,7 @@ func TestAnswerProvesThatAWriteWasSent(t *testing.T) {
 	})})
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
-	f.commit(Committed, Applied)
+	f.commit(api.Committed, api.Applied)
 }
 
 // TestSecretBesideWhatIsNotTaken: the iLO may have taken the secret, so the write
@@ -71,11 +72,11 @@ func TestSecretBesideWhatIsNotTaken(t *testing.T) {
 	f.answering("PATCH", "", http.StatusOK, `{"RoleId@Message.ExtendedInfo":[{"MessageId":"Base.1.18.PropertyNotWritable"}]}`)
 	f.begin()
 	f.stage("PATCH", accounts+"/1", `{"Password":"12345678","RoleId":"Operator"}`)
-	f.commit(PartlyRolledBack, UndoRefused)
+	f.commit(api.PartlyRolledBack, api.UndoRefused)
 	f.answering("PATCH", "", http.StatusOK, `{"error":{"@Message.ExtendedInfo":[{"MessageId":"iLO.2.14.ResetRequired"}]}}`)
 	f.begin()
 	f.stage("PATCH", accounts+"/1", `{"Password":"12345678"}`)
-	if r, _ := f.commit(Committed, Applied); r.Reset != (Reset{ILO: true}) {
+	if r, _ := f.commit(api.Committed, api.Applied); r.Reset != (api.Reset{ILO: true}) {
 		t.Error(asText(r))
 	}
 }
@@ -87,7 +88,7 @@ func TestSettingsThatAreNotTaken(t *testing.T) {
 	f.answering("PATCH", "", http.StatusOK, `{"error":{"@Message.ExtendedInfo":[{"MessageId":"iLO.2.14.SystemResetRequired"}]}}`)
 	f.begin()
 	f.stage("PATCH", bios, `{"Attributes":{"ProcTurbo":"Disabled"}}`)
-	if r, _ := f.commit(RolledBack, Refused); states(r, 0) != "/Attributes/ProcTurbo not taken" || r.Reset.Any() {
+	if r, _ := f.commit(api.RolledBack, api.Refused); states(r, 0) != "/Attributes/ProcTurbo not taken" || r.Reset.Any() {
 		t.Error(asText(r))
 	}
 }
@@ -109,7 +110,7 @@ func TestMaskedSecretIsNotPutBack(t *testing.T) {
 	f.begin()
 	f.stage("PATCH", accounts+"/1", `{"LicenseKey":"AAAAA-BBBBB"}`)
 	f.stage("PATCH", network, `{"HostName":7}`)
-	f.commit(PartlyRolledBack, UndoRefused, Refused)
+	f.commit(api.PartlyRolledBack, api.UndoRefused, api.Refused)
 	if patches != 1 {
 		t.Errorf("%d writes", patches)
 	}
@@ -134,7 +135,7 @@ func TestRecoveryTakesItsTime(t *testing.T) {
 		if _, err := f.send("other", "PATCH", system, `{}`); !errors.Is(err, ErrHeld) {
 			t.Error(err)
 		}
-		if f.check(f.report(), RolledBack, Refused); time.Since(begun) > DefaultLate+time.Minute {
+		if f.check(f.report(), api.RolledBack, api.Refused); time.Since(begun) > DefaultLate+time.Minute {
 			t.Errorf("it began anew: %v", time.Since(begun))
 		}
 	})
@@ -149,7 +150,7 @@ func TestAcceptedAfterACrash(t *testing.T) {
 	f.stage("PATCH", network, `{"HostName":"mine"}`)
 	f.ilo.on(1, "PATCH", network, afterCrash)
 	f.die(func() { _, _ = f.Commit(context.Background(), "s") })
-	f.check(f.report(), InProgress, Accepted, Applied)
+	f.check(f.report(), api.InProgress, api.Accepted, api.Applied)
 }
 
 // TestJournalSaysWhenAWriteWasSent: unless a clock was set.
@@ -159,9 +160,9 @@ func TestJournalSaysWhenAWriteWasSent(t *testing.T) {
 	for in, want := range map[time.Duration]bool{-time.Minute: true, time.Hour: false} {
 		var all []byte
 		for _, r := range []record{
-			{Begin: &beginning{Session: "s", Steps: []*step{{Done: Done{Number: 1}}}}},
+			{Begin: &beginning{Session: "s", Steps: []*step{{Done: api.Done{Number: 1}}}}},
 			{Sending: 1, At: time.Now().Add(in)},
-			{Done: &step{Done: Done{Number: 1, Outcome: OutcomeUnknown}}},
+			{Done: &step{Done: api.Done{Number: 1, Outcome: api.OutcomeUnknown}}},
 		} {
 			line, err := json.Marshal(r)
 			if err != nil {
@@ -190,7 +191,7 @@ func TestRefusedWriteIsUse(t *testing.T) {
 	f.now = f.now.Add(DefaultTimeout - time.Second)
 	f.Spoil(context.Background(), "s", "PATCH", system, "no role")
 	f.now = f.now.Add(DefaultTimeout - time.Second)
-	if s, err := f.Status("s"); err != nil || s.State != Errant || len(s.Writes) != 1 || s.Writes[0].Error != "no role" {
+	if s, err := f.Status("s"); err != nil || s.State != api.Errant || len(s.Writes) != 1 || s.Writes[0].Error != "no role" {
 		t.Errorf("%s %v", asText(s), err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
@@ -36,7 +37,7 @@ func (c *commit) send(ctx context.Context, s *step, w *write) {
 	}
 	switch {
 	case err != nil && resp == nil && !c.m.o.Unknown(err):
-		s.Outcome = NotSent
+		s.Outcome = api.NotSent
 		s.fail(err)
 	case err != nil:
 		s.open = resp == nil
@@ -46,7 +47,7 @@ func (c *commit) send(ctx context.Context, s *step, w *write) {
 		s.fail(redfisherror.New(resp, body))
 		c.settle(ctx, s)
 	case resp.StatusCode >= 300:
-		s.Outcome = Refused
+		s.Outcome = api.Refused
 		s.fail(redfisherror.New(resp, body))
 	default:
 		s.take(resp, body)
@@ -78,7 +79,7 @@ func (c *commit) unmoved(ctx context.Context, s *step, etag string) bool {
 
 // settle finds out what became of a write whose answer does not tell.
 func (c *commit) settle(ctx context.Context, s *step) {
-	if s.Outcome = c.decide(ctx, s); s.Outcome == Applied {
+	if s.Outcome = c.decide(ctx, s); s.Outcome == api.Applied {
 		c.verify(ctx, s)
 	}
 }

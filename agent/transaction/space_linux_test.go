@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/need"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
@@ -39,7 +40,7 @@ func TestFullDisk(t *testing.T) {
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 	f.ilo.requests()
-	if _, err := f.commit(RolledBack, NotSent); !errors.Is(err, unix.ENOSPC) {
+	if _, err := f.commit(api.RolledBack, api.NotSent); !errors.Is(err, unix.ENOSPC) {
 		t.Error(err)
 	}
 	for _, r := range f.ilo.requests() {
@@ -65,7 +66,7 @@ func TestFullDisk(t *testing.T) {
 		return none
 	}
 	r, err := f.Commit(t.Context(), "s")
-	if r.Result != RolledBack || !errors.Is(err, unix.ENOSPC) || r.Writes[0].Outcome != Undone || r.Writes[2*writes-1].Outcome != NotSent {
+	if r.Result != api.RolledBack || !errors.Is(err, unix.ENOSPC) || r.Writes[0].Outcome != api.Undone || r.Writes[2*writes-1].Outcome != api.NotSent {
 		t.Errorf("%v: %s", err, text(r))
 	}
 	f.is(system, "/AssetTag", `""`)

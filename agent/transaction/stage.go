@@ -36,7 +36,7 @@ func WithSession(ctx context.Context, id string) context.Context {
 
 // write is one that is staged.
 type write struct {
-	Staged
+	api.Staged
 	header http.Header
 	body   []byte
 	change map[string]any // body
@@ -130,7 +130,7 @@ func (m *Manager) Spoil(ctx context.Context, session, method, uri, why string) {
 		return
 	}
 	t.errant = true
-	t.add(&write{Staged: Staged{Number: len(t.writes) + 1, Method: method, Path: uri, Error: why}})
+	t.add(&write{Staged: api.Staged{Number: len(t.writes) + 1, Method: method, Path: uri, Error: why}})
 }
 
 func closeBody(r *http.Request) {
@@ -158,7 +158,7 @@ func (t *transaction) add(w *write) {
 // reason why it is errant.
 func (m *Manager) stage(r *http.Request, t *transaction, key string) (*http.Response, error) {
 	w := &write{
-		Staged: Staged{Number: len(t.writes) + 1, Method: r.Method, Path: r.URL.RequestURI()},
+		Staged: api.Staged{Number: len(t.writes) + 1, Method: r.Method, Path: r.URL.RequestURI()},
 		header: http.Header{"Accept": {"application/json"}, "Odata-Version": {"4.0"}},
 	}
 	refusal, err := m.prepare(r, t, key, w)

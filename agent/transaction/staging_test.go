@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/equal"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
@@ -27,7 +28,7 @@ func TestATransactionTakesAThousandWrites(t *testing.T) {
 	if _, err := f.send("s", "PATCH", system, `{"AssetTag":"a"}`); !errors.Is(err, ErrLarge) {
 		t.Error(err)
 	}
-	if s, _ := f.Status("s"); s.State != Errant || len(s.Writes) != 1001 {
+	if s, _ := f.Status("s"); s.State != api.Errant || len(s.Writes) != 1001 {
 		t.Errorf("%s, %d writes", s.State, len(s.Writes))
 	}
 }
@@ -80,7 +81,7 @@ func TestSessionsAreNoPartOfATransaction(t *testing.T) {
 		}
 		f.Spoil(context.Background(), "s", "DELETE", path, "no role")
 	}
-	if s, err := f.Status("s"); err != nil || s.State != Open || len(s.Writes) != 0 {
+	if s, err := f.Status("s"); err != nil || s.State != api.Open || len(s.Writes) != 0 {
 		t.Errorf("%s %v", asText(s), err)
 	}
 }
@@ -178,18 +179,18 @@ func TestDeletionOfWhatHasChanged(t *testing.T) {
 		f.stage("DELETE", subscriptions+"/1", "")
 		if changed {
 			f.ilo.do("PATCH", subscriptions+"/1", `{"Context":"theirs"}`)
-			if _, err := f.commit(RolledBack, NotSent); !errors.Is(err, ErrStale) {
+			if _, err := f.commit(api.RolledBack, api.NotSent); !errors.Is(err, ErrStale) {
 				t.Error(err)
 			}
 		} else {
-			f.commit(Committed, Applied)
+			f.commit(api.Committed, api.Applied)
 		}
 	}
 	// What has gone cannot be written.
 	f.begin()
 	f.stage("PATCH", accounts+"/1", `{"RoleId":"Operator"}`)
 	f.ilo.do("DELETE", accounts+"/1", "")
-	if _, err := f.commit(RolledBack, NotSent); !errors.Is(err, ErrStale) {
+	if _, err := f.commit(api.RolledBack, api.NotSent); !errors.Is(err, ErrStale) {
 		t.Error(err)
 	}
 }
@@ -204,12 +205,12 @@ func TestIdleTransactionsOfOthersAreThrownAwayWhenOneIsBegun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s := f.Stats(); s != (Stats{Open: 2, ThrownAway: 1}) {
+	if s := f.Stats(); s != (api.TransactionStats{Open: 2, ThrownAway: 1}) {
 		t.Errorf("%+v", s)
 	}
 	f.Drop("s", "terminated") // which was thrown away before
 	f.Drop("1", "terminated")
-	if s := f.Stats(); s != (Stats{Open: 1, ThrownAway: 2}) {
+	if s := f.Stats(); s != (api.TransactionStats{Open: 1, ThrownAway: 2}) {
 		t.Errorf("%+v", s)
 	}
 	f.start(Options{Timeout: func() time.Duration { return -1 }}) // none
@@ -235,8 +236,8 @@ func TestNothingExpiresDuringItsCommit(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	f.commit(Committed, Applied)
-	if s := f.Stats(); s != (Stats{Committed: 1}) {
+	f.commit(api.Committed, api.Applied)
+	if s := f.Stats(); s != (api.TransactionStats{Committed: 1}) {
 		t.Errorf("%+v", s)
 	}
 }
@@ -258,7 +259,7 @@ func TestADirectWriteWaitsHalfAMinute(t *testing.T) {
 					time.Sleep(wait)
 				}
 			})
-			f.commit(Committed, Applied)
+			f.commit(api.Committed, api.Applied)
 			if err := <-done; errors.Is(err, ErrHeld) != refused {
 				t.Errorf("after %v: %v", wait, err)
 			}

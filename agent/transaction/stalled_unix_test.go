@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
 
@@ -22,7 +23,7 @@ func TestCountsDoNotWaitForTheDisk(t *testing.T) {
 		f.Manager.disk.Unlock()
 		time.Sleep(time.Millisecond)
 	}
-	answered := make(chan Stats, 1)
+	answered := make(chan api.TransactionStats, 1)
 	go func() {
 		f.Holds("stalled")
 		if _, err := f.Status("other"); !errors.Is(err, ErrNone) {

@@ -1,7 +1,9 @@
 package transaction
 
+import "github.com/ilod/ilod/agent/api"
+
 // Stats returns the counts.
-func (m *Manager) Stats() Stats {
+func (m *Manager) Stats() api.TransactionStats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.stats
@@ -14,15 +16,15 @@ func (m *Manager) Stats() Stats {
 }
 
 // count adds a transaction that is over.
-func (m *Manager) count(v Verdict) {
+func (m *Manager) count(v api.Verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch v {
-	case Committed, InProgress, Unchanged:
+	case api.Committed, api.InProgress, api.Unchanged:
 		m.stats.Committed++
-	case RolledBack:
+	case api.RolledBack:
 		m.stats.RolledBack++
-	case PartlyRolledBack:
+	case api.PartlyRolledBack:
 		m.stats.PartlyRolledBack++
 	default:
 		m.stats.Unknown++

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/equal"
 )
 
@@ -15,7 +16,7 @@ import (
 // it and to put former values back. It goes to the journal, so it holds no value
 // that was staged.
 type step struct {
-	Done
+	api.Done
 	Owner    string          `json:",omitempty"` // the resource whose settings the step changes
 	Leaves   []leaf          `json:",omitempty"`
 	Previous json.RawMessage `json:",omitempty"` // the body that undoes a PUT
@@ -25,7 +26,7 @@ type step struct {
 	sent     time.Time // by this process; zero: by one before it
 	open     bool      // it was sent and not answered: the iLO may still carry it out
 	later    bool      // the iLO has said that it carries it out later
-	told     Reset     // what the answer asks for
+	told     api.Reset // what the answer asks for
 	named    []complaint
 	promised bool     // an answer has named what a POST has made, and it was not there
 	ended    error    // the iLO's task ended without success
@@ -113,7 +114,7 @@ func (key sealer) leaves(first, prior, change map[string]any) []leaf {
 // step makes the step of a write. first is the resource before the commit, prior
 // what is known of it before the step.
 func (w *write) step(key sealer, first *resource, prior map[string]any) *step {
-	s := &step{Done: Done{Number: w.Number, Method: w.Method, Path: w.Path, Outcome: NotSent}, Owner: w.owner}
+	s := &step{Done: api.Done{Number: w.Number, Method: w.Method, Path: w.Path, Outcome: api.NotSent}, Owner: w.owner}
 	switch w.Method {
 	case http.MethodPost:
 		s.Members, s.InGroup = first.members()
@@ -139,30 +140,30 @@ func (s *step) undoable() bool {
 }
 
 // verdict sums up the steps of a commit that is over.
-func verdict(steps []*step) Result {
-	r := Result{Writes: make([]Done, len(steps))}
-	count := map[Outcome]int{}
+func verdict(steps []*step) api.Result {
+	r := api.Result{Writes: make([]api.Done, len(steps))}
+	count := map[api.Outcome]int{}
 	for i, s := range steps {
 		r.Writes[i] = s.Done
 		count[s.Outcome]++
 		switch s.Outcome {
-		case NotSent, Refused, Undone:
+		case api.NotSent, api.Refused, api.Undone:
 		default:
 			r.Reset = either(r.Reset, s.Reset)
 		}
 	}
 	r.ResetRequired = r.Reset.Server
 	switch {
-	case count[Applied] == len(steps):
-		r.Result = Committed
-	case count[Applied]+count[Accepted] == len(steps):
-		r.Result = InProgress
-	case count[OutcomeUnknown] > 0:
-		r.Result = Unknown
-	case count[NotSent]+count[Refused]+count[Undone] < len(steps):
-		r.Result = PartlyRolledBack
+	case count[api.Applied] == len(steps):
+		r.Result = api.Committed
+	case count[api.Applied]+count[api.Accepted] == len(steps):
+		r.Result = api.InProgress
+	case count[api.OutcomeUnknown] > 0:
+		r.Result = api.Unknown
+	case count[api.NotSent]+count[api.Refused]+count[api.Undone] < len(steps):
+		r.Result = api.PartlyRolledBack
 	default:
-		r.Result = RolledBack
+		r.Result = api.RolledBack
 	}
 	return r
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 )
@@ -19,15 +20,15 @@ func TestTaskOfAPostOrDelete(t *testing.T) {
 		method, path, body string
 		state              string
 		done               bool // the iLO carries it out
-		want               Outcome
+		want               api.Outcome
 	}{
-		{"POST", subscriptions, body, "Running", false, Accepted},
-		{"POST", subscriptions, body, "Completed", true, Applied},
-		{"POST", subscriptions, body, "Exception", false, Refused},
-		{"DELETE", subscriptions + "/1", "", "Running", false, Accepted},
-		{"DELETE", subscriptions + "/1", "", "Completed", true, Applied},
-		{"DELETE", subscriptions + "/1", "", "Completed", false, Accepted},
-		{"DELETE", subscriptions + "/1", "", "Killed", false, Refused},
+		{"POST", subscriptions, body, "Running", false, api.Accepted},
+		{"POST", subscriptions, body, "Completed", true, api.Applied},
+		{"POST", subscriptions, body, "Exception", false, api.Refused},
+		{"DELETE", subscriptions + "/1", "", "Running", false, api.Accepted},
+		{"DELETE", subscriptions + "/1", "", "Completed", true, api.Applied},
+		{"DELETE", subscriptions + "/1", "", "Completed", false, api.Accepted},
+		{"DELETE", subscriptions + "/1", "", "Killed", false, api.Refused},
 	} {
 		f := newFixture(t, redfish.Options{})
 		polls := 0
@@ -49,8 +50,8 @@ func TestTaskOfAPostOrDelete(t *testing.T) {
 		f.begin()
 		f.stage(c.method, c.path, c.body)
 		r, err := f.Commit(t.Context(), "s")
-		f.check(r, map[Outcome]Verdict{Accepted: InProgress, Applied: Committed, Refused: RolledBack}[c.want], c.want)
-		if w := r.Writes[0]; w.Task != task || (c.want == Refused) != strings.Contains(w.Error, "ended with "+c.state) || (err != nil) != (c.want == Refused) {
+		f.check(r, map[api.Outcome]api.Verdict{api.Accepted: api.InProgress, api.Applied: api.Committed, api.Refused: api.RolledBack}[c.want], c.want)
+		if w := r.Writes[0]; w.Task != task || (c.want == api.Refused) != strings.Contains(w.Error, "ended with "+c.state) || (err != nil) != (c.want == api.Refused) {
 			t.Errorf("%s, %s: %s %v", c.method, c.state, asText(r), err)
 		}
 		if w := r.Writes[0]; c.method == "POST" && (w.Location != "") != c.done {
@@ -64,11 +65,11 @@ func TestTaskOfAPostOrDelete(t *testing.T) {
 func TestUndoOfWhatIsGone(t *testing.T) {
 	for _, c := range []struct {
 		method, path, body string
-		want               Verdict
-		outcome            Outcome
+		want               api.Verdict
+		outcome            api.Outcome
 	}{
-		{"POST", subscriptions, `{"Destination":"https://192.0.2.1/","Context":"mine"}`, RolledBack, Undone},
-		{"PATCH", system, `{"AssetTag":"mine"}`, PartlyRolledBack, UndoRefused},
+		{"POST", subscriptions, `{"Destination":"https://192.0.2.1/","Context":"mine"}`, api.RolledBack, api.Undone},
+		{"PATCH", system, `{"AssetTag":"mine"}`, api.PartlyRolledBack, api.UndoRefused},
 	} {
 		f := newFixture(t, redfish.Options{})
 		undoing := false
@@ -83,7 +84,7 @@ func TestUndoOfWhatIsGone(t *testing.T) {
 		f.begin()
 		f.stage(c.method, c.path, c.body)
 		f.stage("PATCH", network, `{"HostName":7}`)
-		f.commit(c.want, c.outcome, Refused)
+		f.commit(c.want, c.outcome, api.Refused)
 	}
 }
 
@@ -105,7 +106,7 @@ func TestAWriteKeepsItsContentType(t *testing.T) {
 		if _, err := f.send("s", "PATCH", system, `{"AssetTag":"mine"}`, header...); err != nil {
 			t.Fatal(err)
 		}
-		if f.commit(Committed, Applied); sent.Get("Content-Type") != want || sent.Get("Odata-Version") != "4.0" || sent.Get("If-Match") == "" {
+		if f.commit(api.Committed, api.Applied); sent.Get("Content-Type") != want || sent.Get("Odata-Version") != "4.0" || sent.Get("If-Match") == "" {
 			t.Errorf("%v", sent)
 		}
 	}
@@ -114,8 +115,8 @@ func TestAWriteKeepsItsContentType(t *testing.T) {
 // TestAReportWaitsAWeek: to the last moment of it.
 func TestAReportWaitsAWeek(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
-	f.Manager.report("s", &report{result: Result{Result: Committed}, time: f.now})
-	f.Manager.report("t", &report{result: Result{Result: Committed}, time: f.now})
+	f.Manager.report("s", &report{result: api.Result{Result: api.Committed}, time: f.now})
+	f.Manager.report("t", &report{result: api.Result{Result: api.Committed}, time: f.now})
 	for _, there := range []bool{true, false} {
 		f.now = time.Date(2026, 3, 8, 12, 0, 0, 0, time.UTC)
 		if !there {
@@ -147,7 +148,7 @@ func TestSettingsOfAResourceThatCannotBeRead(t *testing.T) {
 		})
 		f.begin()
 		_, err := f.send("s", "PATCH", pending, `{"Attributes":{"ProcTurbo":"Disabled"}}`)
-		if s, _ := f.Status("s"); (err == nil) != staged || (s.State == Open) != staged || s.Writes[0].ResetRequired != staged {
+		if s, _ := f.Status("s"); (err == nil) != staged || (s.State == api.Open) != staged || s.Writes[0].ResetRequired != staged {
 			t.Errorf("%d: %s %v", status, asText(s), err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/schedule"
@@ -36,7 +37,7 @@ const (
 // what the results say, and no write has stayed halfway.
 func TestTwelveTransactions(t *testing.T) {
 	t.Run("generated", func(t *testing.T) {
-		outcomes := map[Outcome]int{}
+		outcomes := map[api.Outcome]int{}
 		for seed := range uint64(6) {
 			synctest.Test(t, func(t *testing.T) {
 				for outcome, n := range newDozen(t, smallTree(), seed, false).run() {
@@ -44,7 +45,7 @@ func TestTwelveTransactions(t *testing.T) {
 				}
 			})
 		}
-		if outcomes[Applied] == 0 || outcomes[Undone] == 0 || outcomes[Refused] == 0 {
+		if outcomes[api.Applied] == 0 || outcomes[api.Undone] == 0 || outcomes[api.Refused] == 0 {
 			t.Errorf("too little happened: %v", outcomes)
 		}
 	})
@@ -81,8 +82,8 @@ type dozen struct {
 	mu      sync.Mutex
 	changes map[place]map[string]string // what was applied: from one value to the next
 	made    map[string]bool             // contexts of subscriptions
-	counts  map[Verdict]int
-	all     map[Outcome]int
+	counts  map[api.Verdict]int
+	all     map[api.Outcome]int
 }
 
 // shared are properties that every session changes.
@@ -92,7 +93,7 @@ func newDozen(t *testing.T, tr *tree.Tree, seed uint64, session bool) *dozen {
 	i := newILO(t, redfish.Options{Tree: tr})
 	d := &dozen{
 		t: t, ilo: i, seed: seed, quick: session, server: chiftest.New(t, chiftest.Options{Handler: i.Service}),
-		changes: map[place]map[string]string{}, made: map[string]bool{}, counts: map[Verdict]int{}, all: map[Outcome]int{},
+		changes: map[place]map[string]string{}, made: map[string]bool{}, counts: map[api.Verdict]int{}, all: map[api.Outcome]int{},
 	}
 	for n := range twelve - 1 {
 		i.do(http.MethodPost, accounts, fmt.Sprintf(`{"UserName":"user%d","Password":"12345678","Oem":{"Hpe":{"LoginName":"first"}}}`, n))
@@ -158,7 +159,7 @@ func (d *dozen) faults(random *rand.Rand) (rules []chiftest.Rule) {
 }
 
 // run returns how many writes came to what.
-func (d *dozen) run() map[Outcome]int {
+func (d *dozen) run() map[api.Outcome]int {
 	if err := d.server.SetFaults(chiftest.Faults{Rules: d.faults(rand.New(rand.NewPCG(d.seed, 0)))}); err != nil {
 		d.t.Fatal(err)
 	}
@@ -284,9 +285,9 @@ func (d *dozen) transaction(own place, name string, random *rand.Rand) {
 	for i, w := range result.Writes {
 		d.all[w.Outcome]++
 		switch c := writes[i]; {
-		case w.Outcome == OutcomeUnknown, w.Outcome == UndoRefused && !strings.Contains(w.Error, "400 Bad Request"):
+		case w.Outcome == api.OutcomeUnknown, w.Outcome == api.UndoRefused && !strings.Contains(w.Error, "400 Bad Request"):
 			d.t.Errorf("seed %d: %s: nobody is in the way: %s", d.seed, name, asText(result))
-		case w.Outcome != Applied && w.Outcome != UndoRefused:
+		case w.Outcome != api.Applied && w.Outcome != api.UndoRefused:
 		case c.path == "":
 			d.made[c.to] = true
 		default:
@@ -296,7 +297,7 @@ func (d *dozen) transaction(own place, name string, random *rand.Rand) {
 			d.changes[c.place][c.from] = c.to
 		}
 	}
-	if applied := !slices.ContainsFunc(result.Writes, func(w Done) bool { return w.Outcome != Applied }); applied != (result.Result == Committed) || applied != (err == nil) {
+	if applied := !slices.ContainsFunc(result.Writes, func(w api.Done) bool { return w.Outcome != api.Applied }); applied != (result.Result == api.Committed) || applied != (err == nil) {
 		d.t.Errorf("seed %d: %s: %v %s", d.seed, name, err, asText(result))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -35,7 +36,7 @@ func (c *commit) verify(ctx context.Context, s *step) {
 		}
 		if !c.pause(ctx, tries) {
 			if err != nil {
-				s.Outcome = Accepted
+				s.Outcome = api.Accepted
 				s.fail(fmt.Errorf("it could not be read afterwards: %w", err))
 				c.readErr = cmp.Or(err, c.readErr)
 			}
@@ -57,11 +58,11 @@ func (c *commit) judge(ctx context.Context, s *step) (settled bool, err error) {
 	case http.MethodDelete:
 		r, err := c.read(ctx, s.Path)
 		if err == nil && r.gone {
-			s.Outcome, s.Reset = Applied, s.told
+			s.Outcome, s.Reset = api.Applied, s.told
 			return true, nil
 		}
-		if s.Outcome = Accepted; s.ended != nil {
-			s.Outcome = Refused
+		if s.Outcome = api.Accepted; s.ended != nil {
+			s.Outcome = api.Refused
 			s.fail(s.ended)
 		}
 		return s.ended != nil, err
@@ -71,7 +72,7 @@ func (c *commit) judge(ctx context.Context, s *step) (settled bool, err error) {
 		return false, err
 	}
 	if r.gone {
-		s.Outcome = OutcomeUnknown
+		s.Outcome = api.OutcomeUnknown
 		s.fail(errors.New("the resource is gone"))
 		return true, nil
 	}
@@ -89,13 +90,13 @@ func (c *commit) judge(ctx context.Context, s *step) (settled bool, err error) {
 // judgePost looks for what a POST has made. If it was to make nothing, there is
 // nothing to look at.
 func (c *commit) judgePost(ctx context.Context, s *step) (settled bool, err error) {
-	s.Outcome, s.Reset = Applied, s.told
+	s.Outcome, s.Reset = api.Applied, s.told
 	switch {
 	case s.ended != nil:
-		s.Outcome = Refused
+		s.Outcome = api.Refused
 		s.fail(s.ended)
 	case s.later:
-		s.Outcome = Accepted
+		s.Outcome = api.Accepted
 	}
 	var made *resource
 	if s.Location != "" {
@@ -111,8 +112,8 @@ func (c *commit) judgePost(ctx context.Context, s *step) (settled bool, err erro
 		if err != nil {
 			return false, err
 		}
-		if s.promised = s.promised || made != nil; s.promised && outcome == Refused {
-			s.Outcome = Refused
+		if s.promised = s.promised || made != nil; s.promised && outcome == api.Refused {
+			s.Outcome = api.Refused
 			s.fail(errors.New("the iLO reported a new resource, but there is none"))
 			return false, nil
 		}
@@ -131,41 +132,41 @@ func (c *commit) judgePost(ctx context.Context, s *step) (settled bool, err erro
 // conclude says what became of each property, as a resource shows it now; owner is
 // the one whose settings the resource is, if it is such.
 func (c *commit) conclude(s *step, body, owner map[string]any) (settled bool) {
-	count := map[PropertyState]int{}
-	s.Properties, s.now = make([]Property, len(s.Leaves)), make([][]byte, len(s.Leaves))
+	count := map[api.PropertyState]int{}
+	s.Properties, s.now = make([]api.Property, len(s.Leaves)), make([][]byte, len(s.Leaves))
 	changed, settled := 0, true
 	for i := range s.Leaves {
 		l := &s.Leaves[i]
 		now := at(body, l.Pointer)
 		state := c.state(s, l, now, at(owner, l.Pointer), owner != nil)
-		if state == NotTaken || state == PropertyAccepted {
-			settled = settled && state == NotTaken && s.complains(l)
+		if state == api.NotTaken || state == api.PropertyAccepted {
+			settled = settled && state == api.NotTaken && s.complains(l)
 		} else if l.Secret || !c.key.is(l, now, l.Prior) {
 			changed++
 		}
-		if state == PropertyApplied || state == PendingReset && c.key.applied(l, now) || state == TakenOtherwise {
+		if state == api.PropertyApplied || state == api.PendingReset && c.key.applied(l, now) || state == api.TakenOtherwise {
 			s.now[i] = c.key.seal(l.Pointer, now)
 		}
 		count[state]++
-		s.Properties[i] = Property{Property: l.Pointer, State: state}
+		s.Properties[i] = api.Property{Property: l.Pointer, State: state}
 	}
 	if s.Reset = s.told; s.Owner != "" {
-		s.Reset.Server = count[PendingReset] > 0
-	} else if count[PendingReset]+count[NotShown] == 0 && s.Method != http.MethodPost {
-		s.Reset = Reset{} // nothing is other than before
+		s.Reset.Server = count[api.PendingReset] > 0
+	} else if count[api.PendingReset]+count[api.NotShown] == 0 && s.Method != http.MethodPost {
+		s.Reset = api.Reset{} // nothing is other than before
 	}
 	s.Error, s.Kept = "", ""
 	switch {
-	case count[NotTaken] == 0 && count[PropertyAccepted] == 0:
-		s.Outcome = Applied
-	case count[NotTaken] == 0:
-		s.Outcome = Accepted
+	case count[api.NotTaken] == 0 && count[api.PropertyAccepted] == 0:
+		s.Outcome = api.Applied
+	case count[api.NotTaken] == 0:
+		s.Outcome = api.Accepted
 	case changed == 0 && s.Method != http.MethodPost:
-		s.Outcome = Refused
+		s.Outcome = api.Refused
 	default:
-		s.Outcome = PartlyApplied
+		s.Outcome = api.PartlyApplied
 	}
-	if count[NotTaken] > 0 {
+	if count[api.NotTaken] > 0 {
 		s.failNotTaken()
 	}
 	return settled
@@ -173,26 +174,26 @@ func (c *commit) conclude(s *step, body, owner map[string]any) (settled bool) {
 
 // state says what became of one property. effective is its value in the resource
 // whose settings are written.
-func (c *commit) state(s *step, l *leaf, now, effective any, settings bool) PropertyState {
+func (c *commit) state(s *step, l *leaf, now, effective any, settings bool) api.PropertyState {
 	switch applied := c.key.applied(l, now); {
 	case applied && settings && !c.key.is(l, effective, c.key.seal(l.Pointer, now)):
-		return PendingReset
+		return api.PendingReset
 	case applied && !settings && s.told.Any() && (l.Secret || !c.key.is(l, now, l.Prior)):
-		return PendingReset
+		return api.PendingReset
 	case applied:
-		return PropertyApplied
+		return api.PropertyApplied
 	case s.complains(l):
-		return NotTaken
+		return api.NotTaken
 	case l.Secret, now == nil && (s.Method == http.MethodPost || c.key.is(l, nil, l.Prior)):
-		return NotShown
+		return api.NotShown
 	case !c.key.is(l, now, l.Prior):
-		return TakenOtherwise
+		return api.TakenOtherwise
 	case s.told.Any() && !settings:
-		return PendingReset
+		return api.PendingReset
 	case s.later:
-		return PropertyAccepted
+		return api.PropertyAccepted
 	}
-	return NotTaken
+	return api.NotTaken
 }
 
 // complains tells whether the answer complains of a property.
@@ -205,7 +206,7 @@ func (s *step) failNotTaken() {
 	var names []string
 	refusal := &redfisherror.Error{Method: s.Method, Path: s.Path, Status: s.Status}
 	for i := range s.Leaves {
-		if l := &s.Leaves[i]; s.Properties[i].State == NotTaken {
+		if l := &s.Leaves[i]; s.Properties[i].State == api.NotTaken {
 			names = append(names, l.Pointer)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/chif/chiftest/redfish"
 	"github.com/ilod/ilod/chif/chiftest/tree"
@@ -54,7 +55,7 @@ func (f *fixture) answering(method, path string, status int, body string) {
 }
 
 // states are those of the properties of the n-th write.
-func states(r Result, n int) string {
+func states(r api.Result, n int) string {
 	var all []string
 	for _, p := range r.Writes[n].Properties {
 		all = append(all, p.Property+" "+string(p.State))
@@ -83,7 +84,7 @@ func TestSuccessIsWhatReadingShows(t *testing.T) {
 			f.stage("PATCH", network, `{"HostName":"mine"}`)
 			f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 			f.stage("PATCH", network, `{"HostName":"never"}`)
-			r, err := f.commit(RolledBack, Undone, Refused, NotSent)
+			r, err := f.commit(api.RolledBack, api.Undone, api.Refused, api.NotSent)
 			if states(r, 1) != "/AssetTag not taken" || !strings.Contains(r.Writes[1].Error, "the iLO has not taken /AssetTag") || r.Writes[1].Status != http.StatusOK || err == nil {
 				t.Errorf("%s: %v", asText(r), err)
 			}
@@ -109,7 +110,7 @@ func TestPartOfAWriteIsNotASuccess(t *testing.T) {
 	})
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"never","HostName":"mine"}`)
-	r, _ := f.commit(RolledBack, Undone)
+	r, _ := f.commit(api.RolledBack, api.Undone)
 	if states(r, 0) != "/AssetTag not taken, /HostName applied" {
 		t.Error(asText(r))
 	}
@@ -130,7 +131,7 @@ func TestComplaintOfWhatIsThere(t *testing.T) {
 	})
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"mine","HostName":"mine"}`)
-	r, _ := f.commit(Committed, Applied)
+	r, _ := f.commit(api.Committed, api.Applied)
 	if states(r, 0) != "/AssetTag applied, /HostName taken otherwise" {
 		t.Error(asText(r))
 	}
@@ -144,7 +145,7 @@ func TestComplaintOfWhatIsThere(t *testing.T) {
 		}
 		return none
 	}
-	f.commit(RolledBack, Undone, Refused)
+	f.commit(api.RolledBack, api.Undone, api.Refused)
 	f.is(system, "/HostName", `"sim.example"`)
 }
 
@@ -166,7 +167,7 @@ func TestWaitsForWhatDoesNotShowAtOnce(t *testing.T) {
 	})
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
-	f.commit(Committed, Applied)
+	f.commit(api.Committed, api.Applied)
 }
 
 // taskiLO answers writes of one resource with a task.
@@ -199,7 +200,7 @@ func TestAcceptedIsNotApplied(t *testing.T) {
 			f.begin()
 			f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 			r, err := f.Commit(context.Background(), "s")
-			f.check(r, InProgress, Accepted)
+			f.check(r, api.InProgress, api.Accepted)
 			if states(r, 0) != "/AssetTag accepted" || !strings.HasPrefix(r.Writes[0].Task, "/redfish/v1/TaskService/Tasks/7") || err != nil {
 				t.Error(asText(r), err)
 			}
@@ -207,14 +208,14 @@ func TestAcceptedIsNotApplied(t *testing.T) {
 			f.begin()
 			f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 			f.stage("PATCH", network, `{"HostName":7}`)
-			f.commit(Unknown, OutcomeUnknown, Refused)
+			f.commit(api.Unknown, api.OutcomeUnknown, api.Refused)
 		})
 	}
 }
 
 // TestAcceptedAndDone: the end of the task counts, and then what shows.
 func TestAcceptedAndDone(t *testing.T) {
-	for state, want := range map[string]Outcome{"Completed": Applied, "Exception": Refused, "Killed": Refused, "Cancelled": Refused} {
+	for state, want := range map[string]api.Outcome{"Completed": api.Applied, "Exception": api.Refused, "Killed": api.Refused, "Cancelled": api.Refused} {
 		f := newFixture(t, redfish.Options{})
 		polls := 0
 		taskiLO(f, "", "/redfish/v1/TaskService/Tasks/7", func() string {
@@ -225,12 +226,12 @@ func TestAcceptedAndDone(t *testing.T) {
 		}, func() { f.ilo.do("PATCH", system, `{"AssetTag":"mine"}`) })
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
-		verdict := Committed
-		if want == Refused {
-			verdict = RolledBack
+		verdict := api.Committed
+		if want == api.Refused {
+			verdict = api.RolledBack
 		}
 		r, _ := f.commit(verdict, want)
-		if want == Refused && !strings.Contains(r.Writes[0].Error, "ended with "+state) {
+		if want == api.Refused && !strings.Contains(r.Writes[0].Error, "ended with "+state) {
 			t.Error(asText(r))
 		}
 	}
@@ -243,14 +244,14 @@ func TestDeletionIsDoneWhenItShows(t *testing.T) {
 	f.begin()
 	f.stage("DELETE", subscriptions+"/1", "")
 	r, _ := f.Commit(context.Background(), "s")
-	f.check(r, InProgress, Accepted)
+	f.check(r, api.InProgress, api.Accepted)
 }
 
 // TestWhatAPostPromisesIsThere: a Location that leads nowhere does not count, if
 // there is nothing new in the collection.
 func TestWhatAPostPromisesIsThere(t *testing.T) {
 	const body = `{"Destination":"https://192.0.2.1/","Context":"mine"}`
-	for makes, want := range map[bool]Outcome{true: Applied, false: Refused} {
+	for makes, want := range map[bool]api.Outcome{true: api.Applied, false: api.Refused} {
 		f := newFixture(t, redfish.Options{})
 		f.between(Options{}, func(r *http.Request) *http.Response {
 			if r.Method != http.MethodPost {
@@ -263,9 +264,9 @@ func TestWhatAPostPromisesIsThere(t *testing.T) {
 		})
 		f.begin()
 		f.stage("POST", subscriptions, body)
-		verdict := Committed
+		verdict := api.Committed
 		if !makes {
-			verdict = RolledBack
+			verdict = api.RolledBack
 		}
 		r, _ := f.commit(verdict, want)
 		if makes && (r.Writes[0].Location == "" || states(r, 0) != "/Context applied, /Destination applied") {
@@ -280,14 +281,14 @@ func TestPasswordIsNotShown(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
 	f.begin()
 	f.stage("PATCH", accounts+"/1", `{"Password":"Geheim-Geheim","RoleId":"Operator"}`)
-	r, _ := f.commit(Committed, Applied)
+	r, _ := f.commit(api.Committed, api.Applied)
 	if states(r, 0) != "/Password not shown, /RoleId applied" {
 		t.Error(asText(r))
 	}
 	f.answering("PATCH", "", http.StatusOK, `{"Password@Message.ExtendedInfo":[{"MessageId":"Base.1.18.PropertyValueFormatError","MessageArgs":["Geheim-Geheim","Password"]}]}`)
 	f.begin()
 	f.stage("PATCH", accounts+"/1", `{"Password":"Geheim-Geheim"}`)
-	r, err := f.commit(RolledBack, Refused)
+	r, err := f.commit(api.RolledBack, api.Refused)
 	if states(r, 0) != "/Password not taken" || strings.Contains(asText(r)+err.Error()+f.out.String(), "Geheim") {
 		t.Error(asText(r), err)
 	}
@@ -306,9 +307,9 @@ func TestResetIsForWhatNeedsIt(t *testing.T) {
 			if s, _ := f.Status("s"); s.Writes[0].ResetRequired != reset {
 				t.Errorf("%s to %s: staged %s", path, value, asText(s))
 			}
-			r, _ := f.commit(Committed, Applied)
+			r, _ := f.commit(api.Committed, api.Applied)
 			state := map[bool]string{true: "pending reset", false: "applied"}[reset]
-			if (r.Reset != Reset{Server: reset}) || r.ResetRequired != reset || r.Writes[0].Reset.Server != reset || states(r, 0) != "/Attributes/ProcTurbo "+state {
+			if (r.Reset != api.Reset{Server: reset}) || r.ResetRequired != reset || r.Writes[0].Reset.Server != reset || states(r, 0) != "/Attributes/ProcTurbo "+state {
 				t.Errorf("%s to %s: %s", path, value, asText(r))
 			}
 			f.is(pending, "/Attributes/ProcTurbo", value)
@@ -319,7 +320,7 @@ func TestResetIsForWhatNeedsIt(t *testing.T) {
 // TestResetOfTheILO: is no reset of the server, and only asked for if something
 // has changed.
 func TestResetOfTheILO(t *testing.T) {
-	for message, want := range map[string]Reset{"iLO.2.14.ResetRequired": {ILO: true}, "iLO.2.14.SystemResetRequired": {Server: true}} {
+	for message, want := range map[string]api.Reset{"iLO.2.14.ResetRequired": {ILO: true}, "iLO.2.14.SystemResetRequired": {Server: true}} {
 		f := newFixture(t, redfish.Options{})
 		f.between(Options{}, func(r *http.Request) *http.Response {
 			if r.Method != http.MethodPatch {
@@ -332,10 +333,10 @@ func TestResetOfTheILO(t *testing.T) {
 		for _, changes := range []bool{true, false} {
 			f.begin()
 			f.stage("PATCH", network, `{"HTTPS":{"Port":8443}}`)
-			r, _ := f.commit(Committed, Applied)
+			r, _ := f.commit(api.Committed, api.Applied)
 			state := "/HTTPS/Port pending reset"
 			if !changes {
-				want, state = Reset{}, "/HTTPS/Port applied"
+				want, state = api.Reset{}, "/HTTPS/Port applied"
 			}
 			if r.Reset != want || r.ResetRequired != want.Server || states(r, 0) != state || r.Writes[0].Messages[0] != message {
 				t.Errorf("%s: %s", message, asText(r))
@@ -350,7 +351,7 @@ func TestResetOfWhatIsUndone(t *testing.T) {
 	f.begin()
 	f.stage("PATCH", pending, `{"Attributes":{"ProcTurbo":"Disabled"}}`)
 	f.stage("PATCH", network, `{"HostName":7}`)
-	if r, _ := f.commit(RolledBack, Undone, Refused); r.Reset.Any() {
+	if r, _ := f.commit(api.RolledBack, api.Undone, api.Refused); r.Reset.Any() {
 		t.Error(asText(r))
 	}
 }
@@ -378,7 +379,7 @@ func TestILOThatRefusesItsOwnETag(t *testing.T) {
 			})})
 			f.begin()
 			f.stage("PATCH", system, `{"AssetTag":"mine"}`)
-			r, _ := f.commit(Committed, Applied)
+			r, _ := f.commit(api.Committed, api.Applied)
 			if !r.Writes[0].Unguarded || guarded != 1 || bare != 1 {
 				t.Errorf("%d with If-Match, %d without: %s", guarded, bare, asText(r))
 			}
@@ -389,7 +390,7 @@ func TestILOThatRefusesItsOwnETag(t *testing.T) {
 	f := newFixture(t, redfish.Options{})
 	f.begin()
 	f.stage("PATCH", system, `{"AssetTag":"mine"}`)
-	if r, _ := f.commit(Committed, Applied); r.Writes[0].Unguarded {
+	if r, _ := f.commit(api.Committed, api.Applied); r.Writes[0].Unguarded {
 		t.Error("said of one that is like any other")
 	}
 }
@@ -397,7 +398,7 @@ func TestILOThatRefusesItsOwnETag(t *testing.T) {
 // TestLostWriteIsUnknownWhileItMayBeCarriedOut: a write without answer that comes
 // late is found, and is not said to have had no effect before.
 func TestLostWriteIsUnknownWhileItMayBeCarriedOut(t *testing.T) {
-	for delay, want := range map[time.Duration]Outcome{DefaultLate - time.Second: Applied, 100 * DefaultLate: Refused} {
+	for delay, want := range map[time.Duration]api.Outcome{DefaultLate - time.Second: api.Applied, 100 * DefaultLate: api.Refused} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture(t, redfish.Options{})
 			var sent time.Time
@@ -413,12 +414,12 @@ func TestLostWriteIsUnknownWhileItMayBeCarriedOut(t *testing.T) {
 			})})
 			f.begin()
 			f.stage("PATCH", system, `{"AssetTag":"mine"}`)
-			verdict := Committed
-			if want == Refused {
-				verdict = RolledBack
+			verdict := api.Committed
+			if want == api.Refused {
+				verdict = api.RolledBack
 			}
 			f.commit(verdict, want)
-			if took := time.Since(sent); want == Refused && took < DefaultLate {
+			if took := time.Since(sent); want == api.Refused && took < DefaultLate {
 				t.Errorf("said after %v", took)
 			}
 		})
@@ -430,7 +431,7 @@ func TestLostWriteIsUnknownWhileItMayBeCarriedOut(t *testing.T) {
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 		f.ilo.on(1, "PATCH", "", dropped)
-		r, _ := f.commit(Unknown, OutcomeUnknown)
+		r, _ := f.commit(api.Unknown, api.OutcomeUnknown)
 		if !strings.Contains(r.Writes[0].Error, "may still carry it out") {
 			t.Error(asText(r))
 		}
@@ -447,7 +448,7 @@ func TestLostWriteAfterACrash(t *testing.T) {
 		f.die(func() { _, _ = f.Commit(context.Background(), "s") })
 		f.start(Options{pause: defaultPause, Late: DefaultLate})
 		begun := time.Now()
-		if f.check(f.report(), RolledBack, Refused); time.Since(begun) < DefaultLate {
+		if f.check(f.report(), api.RolledBack, api.Refused); time.Since(begun) < DefaultLate {
 			t.Errorf("said after %v", time.Since(begun))
 		}
 	})
@@ -469,7 +470,7 @@ func TestCannotBeReadAfterwards(t *testing.T) {
 		f.begin()
 		f.stage("PATCH", system, `{"AssetTag":"mine"}`)
 		r, err := f.Commit(context.Background(), "s")
-		if f.check(r, InProgress, Accepted); err != nil || !strings.Contains(r.Writes[0].Error, errLost.Error()) {
+		if f.check(r, api.InProgress, api.Accepted); err != nil || !strings.Contains(r.Writes[0].Error, errLost.Error()) {
 			t.Error(asText(r), err)
 		}
 	})
@@ -532,13 +533,13 @@ func TestCommunitiesAreUndone(t *testing.T) {
 		if crashes {
 			f.ilo.on(1, "PATCH", network, crash)
 			f.die(func() { _, _ = f.Commit(context.Background(), "s") })
-			f.check(f.report(), PartlyRolledBack, UndoRefused, Refused)
+			f.check(f.report(), api.PartlyRolledBack, api.UndoRefused, api.Refused)
 			continue
 		}
 		if s, err := f.Status("s"); strings.Contains(asText(s), "geheim") || err != nil {
 			t.Error(asText(s), err)
 		}
-		f.commit(RolledBack, Undone, Refused)
+		f.commit(api.RolledBack, api.Undone, api.Refused)
 		f.is(subscriptions+"/1", "/Oem/Hpe/ReadCommunities", from)
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/chif/chiftest"
 )
@@ -353,7 +353,7 @@ func (s *site) recovered() bool {
 		return false // it has just ended
 	}
 	defer resp.Body.Close()
-	var status agent.Status
+	var status api.Status
 	return json.NewDecoder(resp.Body).Decode(&status) == nil && !status.Session.Recovered.IsZero()
 }
 

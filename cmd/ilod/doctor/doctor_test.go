@@ -18,7 +18,6 @@ import (
 
 	"github.com/ilod/ilod/agent"
 	"github.com/ilod/ilod/agent/api"
-	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/chif"
 	"github.com/ilod/ilod/cmd/ilod/agentsocket"
 )
@@ -284,7 +283,7 @@ func TestDoctorAgentState(t *testing.T) {
 	d := newDoctor(t, nil)
 	d.agentState(api.Status{
 		Agent:   api.Agent{Device: "unix:/x", Version: "1"},
-		Session: ilosession.Status{LedgerError: "read-only file system", Logins: 3, Refusals: 1},
+		Session: api.ILOStatus{LedgerError: "read-only file system", Logins: 3, Refusals: 1},
 	}, device)
 	d.want(t, nil, `^ok       agent session    none; 3 logins, 1 failed$`)
 	d.want(t, errOther, `^problem  ledger           read-only file system; remedy: let the agent write to its directories`)
