@@ -20,7 +20,7 @@ import (
 func (a *app) cacheCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cache",
-		Short: "The cached tree",
+		Short: "Fill, show or clear the cache",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -30,7 +30,7 @@ func (a *app) cacheCommand() *cobra.Command {
 	}{
 		{"warm", "Read the whole tree into the cache", a.warmCache},
 		{"status", "Show what is in the cache", a.cacheStatus},
-		{"clear", "Forget everything", func(ctx context.Context, c *client.Client) error { return c.ClearCache(ctx) }},
+		{"clear", "Forget all cached answers", func(ctx context.Context, c *client.Client) error { return c.ClearCache(ctx) }},
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use: sub.use, Short: sub.short, Args: noArguments,

@@ -18,7 +18,7 @@ var errCommit = errors.New("commit")
 func (a *app) commitCommand() *cobra.Command {
 	var reboot string
 	cmd := &cobra.Command{
-		Use: "commit", Short: "Send the changes that set has kept", Args: noArguments,
+		Use: "commit", Short: "Send the staged changes", Args: noArguments,
 		Long: `Send the staged writes of the client session, as tx commit does: either all of them
 are applied, or those that were are undone as far as the iLO allows.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -34,7 +34,7 @@ func (a *app) completionCommand() *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
-		Short: "Print a script for shell completion of commands, paths and types",
+		Short: "Print a script that lets a shell complete commands, paths and types",
 		Long: `Print a script with which a shell completes commands, flags, paths and types of
 resources. Paths and types come from the agent's cache. Without an agent they come
 from the cache on disk, unless another command is using it. Completion never asks

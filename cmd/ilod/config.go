@@ -19,13 +19,13 @@ import (
 func (a *app) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "The configuration",
+		Short: "Print the configuration",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "show",
-		Short: "Print the configuration that is in effect",
+		Short: "Print the configuration in effect",
 		Long: `Print the configuration in effect, in the form of a configuration file. Flags come
 first, then the environment, the file, and the defaults. Secrets are left out.`,
 		Args: noArguments,

@@ -31,7 +31,7 @@ func (a *app) getCommand() *cobra.Command {
 	var recursive, writable bool
 	cmd := &cobra.Command{
 		Use:   "get [PATH...|PROPERTY...]",
-		Short: "Print resources of the iLO, or properties of the selected ones",
+		Short: "Print resources, or properties of the selected resources",
 		Long: `Print resources or properties. An argument that begins with "/", "./" or "../" is a
 PATH.
 

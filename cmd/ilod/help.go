@@ -68,7 +68,7 @@ var more = map[string]struct{ long, example string }{
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [command]",
-		Short:   "Help about any command",
+		Short:   "Explain a command or a topic",
 		Long:    "Print what a command does, with its flags and examples, or a topic such as exit-codes.",
 		Example: "  ilod help\n  ilod help session new\n  ilod help exit-codes",
 		RunE: func(cmd *cobra.Command, args []string) error {

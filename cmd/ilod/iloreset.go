@@ -9,7 +9,7 @@ import (
 
 func (a *app) iloResetCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "iloreset", Short: "Reset the iLO, which leaves the server running", Args: noArguments,
+		Use: "iloreset", Short: "Reset the iLO; the server keeps running", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				return a.act(ctx, rt, "Manager.", resetType{name: "ForceRestart", action: "Manager.Reset", parameter: "ResetType"})

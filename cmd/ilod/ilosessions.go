@@ -15,19 +15,19 @@ import (
 func (a *app) ilosessionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ilo-sessions",
-		Short: "The iLO's own table of sessions",
+		Short: "Print and end sessions of the iLO",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "Print the table", Args: noArguments,
+		Use: "list", Short: "Print all sessions of the iLO", Args: noArguments,
 		Long: `Print the iLO's table of sessions: the owner of each, its kind, its age and its idle
 time, by the iLO's clock. Sessions of ilod are marked "ours", and the one in use
 "current".`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.withILO(cmd.Context(), a.listILOSessions) },
 	}
 	show := &cobra.Command{
-		Use: "show ID", Short: "Print one session", Args: oneID,
+		Use: "show ID", Short: "Print one session of the iLO", Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
 				e, err := clientOf(rt).ILOSession(ctx, args[0])

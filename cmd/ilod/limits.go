@@ -33,7 +33,7 @@ var limits = []struct {
 func (a *app) limitsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "limits",
-		Short: "The limits of client sessions and of writes",
+		Short: "Print or set the limits of client sessions and writes",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -12,7 +12,7 @@ import (
 func (a *app) listCommand() *cobra.Command {
 	var s selecting
 	cmd := &cobra.Command{
-		Use: "list [PROPERTY...]", Short: "Print properties of the selected resources, reserved ones included",
+		Use: "list [PROPERTY...]", Short: "Print properties of the selected resources, also Id, Links and @odata.type",
 		Long: `Print properties of the selected resources as get does. Without PROPERTY print all of
 them, with reserved ones such as @odata.type, Id and Links.`,
 		RunE: func(cmd *cobra.Command, args []string) error {

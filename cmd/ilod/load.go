@@ -17,7 +17,7 @@ import (
 func (a *app) loadCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use: "load", Short: "Give resources the settings that save has written", Args: noArguments,
+		Use: "load", Short: "Apply the settings in a file that save wrote", Args: noArguments,
 		Long: `Give resources the settings in a file of save, or of ilorest, as one transaction in a
 client session of its own. Settings that are in effect already, or will be with the
 next reset of the server, are not sent. Load leaves out and names what cannot be

@@ -19,7 +19,7 @@ func (a *app) loginCommand() *cobra.Command {
 	var ilo bool
 	s := selecting{reading: reading{maxAge: -1}}
 	cmd := &cobra.Command{
-		Use: "login", Short: "Make sure that there is a client session with the agent",
+		Use: "login", Short: "Make sure that a client session exists",
 		Long: `Make sure that a client session with the agent exists. Other commands do this by
 themselves; scripts for ilorest begin with it. With --ilo the agent also logs in to
 the iLO, as it otherwise does when a request needs it. Without an agent, check

@@ -14,7 +14,7 @@ import (
 func (a *app) logoutCommand() *cobra.Command {
 	var ilo bool
 	cmd := &cobra.Command{
-		Use: "logout", Short: "End the client session, with its selection and what set has kept", Args: noArguments,
+		Use: "logout", Short: "End the client session; discard its selection and staged changes", Args: noArguments,
 		Long: `End the client session of the command, with its selection and its staged changes. The
 agent keeps its session with the iLO for other clients. With --ilo the agent logs out
 of the iLO, too, after the requests in flight. It logs in again when a request needs

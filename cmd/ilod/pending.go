@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) pendingCommand() *cobra.Command {
-	return readerCommand(a, "pending", "Print BIOS and other settings that take effect with the next reset of the server", (*selection.Reader).Pending, a.printPending)
+	return readerCommand(a, "pending", "Print settings that wait for the next reset of the server", (*selection.Reader).Pending, a.printPending)
 }
 
 func (a *app) printPending(pending []selection.Pending) error {

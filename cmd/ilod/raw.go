@@ -35,7 +35,7 @@ func (a *app) rawCommand() *cobra.Command {
 	var immediate bool
 	cmd := &cobra.Command{
 		Use:   "raw METHOD PATH",
-		Short: "Send one request to the iLO and print the answer's body",
+		Short: "Send one request to the iLO, and print the body of the answer",
 		Long: `Send one request in an iLO session and print the body of the answer, whatever
 its status; for HEAD print status line and headers. With -v the status line and
 the headers of any answer go to stderr.`,

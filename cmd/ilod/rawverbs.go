@@ -44,12 +44,12 @@ func (o *rawOptions) flags(flags *pflag.FlagSet) {
 
 func (a *app) rawVerbs() []*cobra.Command {
 	return []*cobra.Command{
-		a.rawReadCommand("rawget PATH", "GET in the way of ilorest", http.MethodGet),
-		a.rawReadCommand("rawhead PATH", "HEAD in the way of ilorest", http.MethodHead),
-		a.rawReadCommand("rawdelete PATH", "DELETE in the way of ilorest", http.MethodDelete),
-		a.rawWriteCommand("rawpatch FILE", "PATCH from a file in the way of ilorest", http.MethodPatch),
-		a.rawWriteCommand("rawpost FILE", "POST from a file in the way of ilorest", http.MethodPost),
-		a.rawWriteCommand("rawput FILE", "PUT from a file in the way of ilorest", http.MethodPut),
+		a.rawReadCommand("rawget PATH", "Send a GET request, as ilorest does", http.MethodGet),
+		a.rawReadCommand("rawhead PATH", "Send a HEAD request, as ilorest does", http.MethodHead),
+		a.rawReadCommand("rawdelete PATH", "Send a DELETE request, as ilorest does", http.MethodDelete),
+		a.rawWriteCommand("rawpatch FILE", "Send a PATCH request from a file, as ilorest does", http.MethodPatch),
+		a.rawWriteCommand("rawpost FILE", "Send a POST request from a file, as ilorest does", http.MethodPost),
+		a.rawWriteCommand("rawput FILE", "Send a PUT request from a file, as ilorest does", http.MethodPut),
 	}
 }
 

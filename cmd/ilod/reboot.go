@@ -50,7 +50,7 @@ func (a *app) rebootCommand() *cobra.Command {
 		long += fmt.Sprintf("  %-17s %s\n", t.name, t.effect)
 	}
 	return &cobra.Command{
-		Use: "reboot [TYPE]", Short: "Reset the server", Long: strings.TrimSpace(long), Args: atMostOne("a type of reset", "see 'ilod reboot --help'"),
+		Use: "reboot [TYPE]", Short: "Reset the server, or turn it on or off", Long: strings.TrimSpace(long), Args: atMostOne("a type of reset", "see 'ilod reboot --help'"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := "ForceRestart"
 			if len(args) > 0 {

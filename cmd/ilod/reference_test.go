@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -12,19 +13,21 @@ import (
 	"github.com/ilod/ilod/cmd/ilod/script"
 )
 
-// TestReference wants each command, exit code and global flag in COMMANDS.md, and of the
-// command lines in README.md that they can be run.
+// TestReference wants each command with its short help, each exit code and each global
+// flag in COMMANDS.md, and of the command lines in README.md that they can be run.
 func TestReference(t *testing.T) {
 	root := newApp(os.Stdin, os.Stdout, os.Stderr).rootCommand()
 	reference, err := os.ReadFile("COMMANDS.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, cmd := range root.Commands() {
-		if !cmd.Hidden && !strings.Contains(string(reference), cmd.Name()) {
-			t.Errorf("COMMANDS.md lacks %s", cmd.Name())
+	walk(root, func(cmd *cobra.Command) {
+		group := cmd.HasAvailableSubCommands() && cmd.Name() != "agent"
+		row := regexp.MustCompile("(?m)^\\| `" + cmd.CommandPath() + "( [^`]*)?` \\| " + regexp.QuoteMeta(cmd.Short) + " \\|$")
+		if cmd.Runnable() && !group && !row.Match(reference) {
+			t.Errorf("COMMANDS.md has no row for %s: %s", cmd.CommandPath(), cmd.Short)
 		}
-	}
+	})
 	root.PersistentFlags().VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden && !strings.Contains(string(reference), "`--"+f.Name+"`") {
 			t.Errorf("COMMANDS.md lacks --%s", f.Name)

@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) resultsCommand() *cobra.Command {
-	return readerCommand(a, "results", "Print what became of BIOS and other settings at the last reset of the server", (*selection.Reader).Results, a.printResults)
+	return readerCommand(a, "results", "Print how the last reset of the server applied settings", (*selection.Reader).Results, a.printResults)
 }
 
 func (a *app) printResults(results []selection.Applied) error {

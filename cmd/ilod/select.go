@@ -19,7 +19,7 @@ func (a *app) selectCommand() *cobra.Command {
 	var s selecting
 	cmd := &cobra.Command{
 		Use:   "select [TYPE]",
-		Short: "Select resources by type for the commands that follow",
+		Short: "Select resources for the next commands",
 		Long: `Select resources for get, list, set, info and save, until another type is selected
 or the client session ends. TYPE is the beginning of the name of one or more types;
 with a dot at its end it is the whole name of one. If no name begins with it, it

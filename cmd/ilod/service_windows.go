@@ -23,7 +23,7 @@ const serviceDescription = "Serves Redfish of this server's iLO to local program
 func (a *app) serviceCommands() []*cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "service",
-		Short: "The agent as a Windows service",
+		Short: "Run the agent as a Windows service",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

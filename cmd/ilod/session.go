@@ -20,7 +20,7 @@ const tokenHeader = "X-Auth-Token"
 func (a *app) sessionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "session",
-		Short: "Client sessions with the agent",
+		Short: "Make, list and end client sessions",
 		Long: `Client sessions are the agent's, and cost the iLO nothing. Each has variables of
 its own and may have an open transaction. Every command runs in the session whose
 handle is in --session or ILOD_SESSION, else in the default one of the user. A
@@ -32,20 +32,20 @@ handle is a secret.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.sessionNewCommand(), a.sessionUseCommand(), a.sessionSetCommand(),
-		a.agentOnly("list", "Print the client sessions: yours, or for an admin all", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+		a.agentOnly("list", "Print your client sessions; for an admin, all", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
 			return a.listSessions(ctx, c)
 		}),
-		a.agentOnly("show [ID]", "Print a client session, or the one in use", atMost(oneSession), func(ctx context.Context, c *client.Client, args []string) error {
+		a.agentOnly("show [ID]", "Print a client session", atMost(oneSession), func(ctx context.Context, c *client.Client, args []string) error {
 			s, err := c.Session(ctx, sessionID(args))
 			if err != nil {
 				return err
 			}
 			return a.printSession(s)
 		}),
-		a.agentOnly("end [ID]", "End a client session of yours, or the one in use", atMost(oneSession), endSession),
-		a.agentOnly("terminate ID", "End anybody's client session", oneSession, endSession),
+		a.agentOnly("end [ID]", "End one of your client sessions", atMost(oneSession), endSession),
+		a.agentOnly("terminate ID", "End a client session of any user", oneSession, endSession),
 		a.agentOnly("terminate-user NAME", "End all client sessions of a user", oneUser, a.endSessionsOf),
-		a.agentOnly("rotate-key", "Make all handles invalid, and keep the client sessions", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+		a.agentOnly("rotate-key", "Make all handles invalid; keep the client sessions", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
 			return c.RotateKey(ctx)
 		}),
 	)
@@ -78,7 +78,7 @@ a user at a terminal may choose which to end, where the limits say "ask".`,
 func (a *app) sessionUseCommand() *cobra.Command {
 	var shell bool
 	cmd := &cobra.Command{
-		Use: "use ID", Short: "Print a fresh handle of a client session of yours", Args: oneSession,
+		Use: "use ID", Short: "Print a new handle for one of your client sessions", Args: oneSession,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.session = ""
 			return a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) error {

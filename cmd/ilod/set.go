@@ -23,7 +23,7 @@ func (a *app) setCommand() *cobra.Command {
 	var reboot string
 	cmd := &cobra.Command{
 		Use:   "set PROPERTY=VALUE...",
-		Short: "Change properties of the selected resources, with the next commit",
+		Short: "Stage changes of properties; commit sends them",
 		Long: `Change properties of all selected resources that have them. The change is checked,
 and staged in the transaction of the client session until commit; status prints what
 is staged. Without an agent nothing can be staged: give --commit.

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return a.agentOnly("status", "Print the changes that wait for a commit", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+	return a.agentOnly("status", "Print the staged changes", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
 		t, err := c.Transaction(ctx)
 		if err != nil {
 			if err = a.besideError(ctx, c, err); errors.Is(err, client.ErrNoTransaction) {

@@ -21,7 +21,7 @@ const transactionHeader = "Ilod-Transaction"
 func (a *app) txCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tx",
-		Short: "Transactions: writes that are sent together",
+		Short: "Stage writes, and send them together",
 		Long: `Between "tx begin" and "tx commit" the writes of a client session are checked and
 staged. A commit sends them in order. If one fails, those before it are undone as far
 as the iLO allows, and the result says which. Reads do not see staged writes. Actions
@@ -40,10 +40,10 @@ cannot be undone: raw --immediate sends them at once.`,
 		a.agentOnly("diff", "Print what a commit would change", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
 			return a.diffTransaction(ctx, c)
 		}),
-		a.agentOnly("commit", "Send what is kept", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+		a.agentOnly("commit", "Send the staged writes", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
 			return a.endTransaction(ctx, c, c.Commit)
 		}),
-		a.agentOnly("rollback", "Throw away what is kept", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+		a.agentOnly("rollback", "Discard the staged writes", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
 			return a.endTransaction(ctx, c, c.Rollback)
 		}),
 	)
