@@ -96,6 +96,8 @@ func TestClientDirectives(t *testing.T) {
 			{"Cache-Control", "only-if-cached, max-stale=60", 504, "detail=only-if-cached", 0, 0},
 			{"Cache-Control", "only-if-cached, max-stale", 200, "hit; ttl=-189; detail=static", 0, 0},
 			{"Cache-Control", "max-stale=189", 200, "hit; ttl=-189; detail=static", 0, 0},
+			{"Cache-Control", "max-stale, max-age=309", 200, "hit; ttl=-189; detail=static", 0, 0},
+			{"Cache-Control", "only-if-cached, max-stale, max-age=308", 504, "detail=only-if-cached", 0, 0},
 			{"Cache-Control", "max-stale=188", 200, "fwd=stale", 1, 0},
 		} {
 			time.Sleep(s.wait)

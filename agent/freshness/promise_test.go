@@ -119,15 +119,16 @@ func TestAnswersAreGoodAsLongAsTheirClassSays(t *testing.T) {
 		for _, swept := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				r := one()
-				if !strings.Contains(uri, "Missing") {
+				if r.list("/redfish/v1/Elsewhere"); !strings.Contains(uri, "Missing") {
 					r.set(uri, `W/"1"`, "{}")
+					r.list(uri)
 				}
-				r.list(uri)
 				c, _, _ := open(t, r)
 				want := good.alone
 				if ask(t, c, "GET", uri); swept {
 					want = good.swept
-					for begun := time.Now(); time.Since(begun) < want-30*time.Second && want < time.Hour; time.Sleep(30 * time.Second) {
+					step := min(30*time.Second, want/10)
+					for begun := time.Now(); time.Since(begun) < want-step && want < time.Hour; time.Sleep(step) {
 						_ = c.Sweep(t.Context())
 					}
 				}

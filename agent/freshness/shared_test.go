@@ -2,6 +2,8 @@ package freshness
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -84,5 +86,32 @@ func TestInflatedCopyIsOfItsOwnBody(t *testing.T) {
 				t.Errorf("%q of %v, %v", got, of, err)
 			}
 		}
+	}
+}
+
+// The context of a read at the iLO ends with the read: no timer of it stays.
+func TestContextsEndWithTheirReads(t *testing.T) {
+	r := one()
+	r.list(account)
+	next := &ilo{handler: r}
+	var all []context.Context
+	c := New(Options{Store: newMemory(), Next: roundTripper(func(req *http.Request) (*http.Response, error) {
+		all = append(all, req.Context())
+		return next.RoundTrip(req)
+	})})
+	defer c.Close()
+	ask(t, c, "GET", account)
+	if err := c.Sweep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	next.setFail(errors.New("the channel broke"))
+	_, _ = try(t, c, "GET", thermal)
+	for i, ctx := range all {
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			t.Errorf("read %d: its context did not end with it: %v", i, ctx.Err())
+		}
+	}
+	if len(all) != 3 {
+		t.Errorf("%d reads", len(all))
 	}
 }

@@ -90,6 +90,20 @@ func TestWriteLeavesOnlyWhatItCannotHaveChanged(t *testing.T) {
 	}
 }
 
+// What a client sends to the root goes to the iLO, which is to refuse it, and drops
+// all that is below.
+func TestAWriteToTheRootIsTheILOsToRefuse(t *testing.T) {
+	for _, method := range []string{"POST", "PATCH"} {
+		c, next, _ := open(t, one())
+		ask(t, c, "GET", account)
+		ask(t, c, method, "/redfish/v1/")
+		wantRequests(t, next, "GET "+account, method+" /redfish/v1/")
+		if g := ask(t, c, "GET", account, "Cache-Control", "only-if-cached"); g.status != http.StatusGatewayTimeout {
+			t.Errorf("%s: %s", method, g.how)
+		}
+	}
+}
+
 // A server that is told to switch itself off may say "On" for a while, also in
 // resources that do not change by themselves, and under an ETag that stays.
 func TestWhatAnActionMayStillChangeIsVolatile(t *testing.T) {
