@@ -43,7 +43,9 @@ func TestSweepRenews(t *testing.T) {
 		for _, uri := range uris {
 			ask(t, c, "GET", uri)
 		}
-		ask(t, c, "GET", "/redfish/v1/Systems?$expand=.")
+		const query = "/redfish/v1/Systems/a/Storage?$expand=."
+		r.set(query, `W/"1"`, `{"Drives":[{"n":1}]}`) // of whose drives that ETag says nothing
+		ask(t, c, "GET", query)
 		next.seen()
 		for range 8 {
 			time.Sleep(110 * time.Second)
@@ -53,7 +55,7 @@ func TestSweepRenews(t *testing.T) {
 		}
 		wantRequests(t, next, strings.Split(strings.Repeat(directoryRequest+"\n", 8), "\n")[:8]...)
 		// 880 s after they were read, 20 s of their 15 min are left.
-		for uri, want := range map[string]string{uris[0]: "ttl=20", uris[1]: "ttl=20", uris[2]: "no"} {
+		for uri, want := range map[string]string{uris[0]: "ttl=20", uris[1]: "ttl=20", uris[2]: "no", query: "no"} {
 			if got := kept(t, c, uri); got != want {
 				t.Errorf("%s: %s, want %s", uri, got, want)
 			}
