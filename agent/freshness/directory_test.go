@@ -123,3 +123,28 @@ func TestWarmStopsAskingAnILOThatDoesNotAnswer(t *testing.T) {
 		t.Errorf("%d requests, %v", n, err)
 	}
 }
+
+// Of two lines about one resource, in whatever spelling, the first counts. A line
+// that leads to no resource says nothing, also about a member that leads to none.
+func TestOddLinesOfADirectory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const twice, odd = "/redfish/v1/Systems/a/Storage", "/redfish/v1/Chassis"
+		r := farm()
+		r.set("/redfish/v1/systems/A/storage/", `W/"9"`, "{}")
+		r.set(odd, `W/"1"`, `{"Members":[{"@odata.id":"/redfish/v1/Chassis#/1"}]}`)
+		r.list(twice, "/redfish/v1/systems/A/storage/", odd, "/redfish/v1/Chassis#/2")
+		c, _, _ := open(t, r)
+		ask(t, c, "GET", twice)
+		ask(t, c, "GET", odd)
+		time.Sleep(110 * time.Second)
+		if err := c.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		for uri, want := range map[string]string{twice: "ttl=100", odd: "no"} {
+			if got := kept(t, c, uri); got != want {
+				t.Errorf("%s: %s, want %s", uri, got, want)
+			}
+		}
+	})
+}
