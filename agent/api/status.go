@@ -87,11 +87,18 @@ type Cache struct {
 	Store json.RawMessage `json:"store"`
 }
 
-// Warming is one line of the answer to a request to warm the cache. The last line has
-// Finished or Error.
+// Warm is the body of a request to warm the cache: what to read beside the tree.
+type Warm struct {
+	Logs    bool `json:"logs"`    // each log entry, although its collection has it, too
+	Schemas bool `json:"schemas"` // schemas and registries
+}
+
+// Warming is one line of the answer to a request to warm the cache: how far it is, in
+// resources. The last line has Finished or Error.
 type Warming struct {
-	Done     int             `json:"done"`
-	Total    int             `json:"total"`
+	Done     int             `json:"done"`              // read, fresh already, or refused
+	Total    int             `json:"total"`             // found so far: it grows while links are followed
+	Refused  int             `json:"refused,omitempty"` // of Done, by the iLO
 	Finished bool            `json:"finished,omitempty"`
 	Error    json.RawMessage `json:"error,omitempty"` // as in an error body
 }

@@ -46,8 +46,12 @@ func (c *Client) ClearCache(ctx context.Context) error {
 // WarmCache reads the whole tree into the cache. It calls progress, unless that is nil,
 // each time that the numbers of resources change; the last ones are returned. The agent
 // stops when ctx ends.
-func (c *Client) WarmCache(ctx context.Context, progress func(done, total int)) (p api.Warming, err error) {
-	resp, err := c.send(ctx, http.MethodPost, cache, nil)
+func (c *Client) WarmCache(ctx context.Context, what api.Warm, progress func(done, total int)) (p api.Warming, err error) {
+	body, err := json.Marshal(what)
+	if err != nil {
+		return p, err
+	}
+	resp, err := c.send(ctx, http.MethodPost, cache, body)
 	if err != nil {
 		return p, err
 	}

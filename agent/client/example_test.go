@@ -94,7 +94,7 @@ func ExampleClient_SetLimits() {
 func ExampleClient_WarmCache() {
 	c := &client.Client{Transport: engine}
 	last := 0
-	p, err := c.WarmCache(context.Background(), func(done, _ int) { last = done })
+	p, err := c.WarmCache(context.Background(), api.Warm{}, func(done, _ int) { last = done })
 	fmt.Println(p.Done > 0 && p.Done == last && p.Done == p.Total, p.Finished, err)
 	// Output: true true <nil>
 }

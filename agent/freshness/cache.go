@@ -145,7 +145,15 @@ func (c *Cache) RoundTrip(r *http.Request) (*http.Response, error) {
 	if a, ok := c.fromIndex(key, d); ok {
 		return a.response(r)
 	}
+	if d.onlyIfCached {
+		if a, ok := c.fromIndex(otherForm(key), d); ok {
+			return a.response(r)
+		}
+	}
 	class, large := classify(pathOf(string(key)))
+	if class == Live && !d.onlyIfCached {
+		d.maxAge = 0
+	}
 	if d.noStore && !d.onlyIfCached || class == Never && !d.onlyIfCached {
 		if large {
 			r = r.WithContext(asBulk(r.Context()))

@@ -183,7 +183,7 @@ func TestNotKept(t *testing.T) {
 		r := newResources()
 		uris := []string{
 			"/redfish/v1/SessionService/Sessions", "/redfish/v1/SessionService/Sessions/x", "/redfish/v1/Sessions/",
-			"/redfish/v1/systems/1/bios/settings/", "/redfish/v1/updateservice/", "/ahsdata/x.ahs", "/sol.log.gz", "/redfish/v1/a%2Fb",
+			"/redfish/v1/updateservice/", "/ahsdata/x.ahs", "/sol.log.gz", "/redfish/v1/a%2Fb",
 			"/redfish/v1/cookie", "/redfish/v1/cookie2", "/redfish/v1/token", "/redfish/v1/nostore", "/redfish/v1/brotli", "/redfish/v1/created",
 		}
 		for _, uri := range uris {
@@ -214,6 +214,43 @@ func TestNotKept(t *testing.T) {
 		ask(t, c, "OPTIONS", account)
 		if keys := store.keys(); !slices.Equal(keys, []string{metaKey}) {
 			t.Errorf("stored: %q", keys)
+		}
+	})
+}
+
+// TestSettingsAreReadAnewForEachClient: something may be pending since the last look.
+// What is kept is for those who ask for it at any age. A refusal is not repeated.
+func TestSettingsAreReadAnewForEachClient(t *testing.T) {
+	const uri = "/redfish/v1/systems/1/bios/settings/"
+	synctest.Test(t, func(t *testing.T) {
+		r := newResources()
+		r.status[uri] = 404
+		r.set(uri, "", `{"error":{"@Message.ExtendedInfo":[{"MessageId":"Base.1.8.ResourceMissingAtURI"}]}}`)
+		c, next, _ := open(t, r)
+		ask(t, c, "GET", uri)
+		ask(t, c, "GET", uri)
+		delete(r.status, uri)
+		for _, h := range [][]string{nil, {"Cache-Control", "max-age=3600"}} {
+			r.set(uri, "", fmt.Sprintf(`{"Name":%q}`, h))
+			if g := ask(t, c, "GET", uri, h...); !strings.HasPrefix(g.how, "fwd=request") || g.status != 200 {
+				t.Errorf("%q: %+v", h, g)
+			}
+		}
+		wantRequests(t, next, slices.Repeat([]string{"GET " + uri}, 4)...)
+		if g := ask(t, c, "GET", uri, "Cache-Control", "max-stale"); !strings.HasPrefix(g.how, "hit") {
+			t.Errorf("stale is good enough: %+v", g)
+		}
+		for _, form := range []string{uri, strings.TrimSuffix(uri, "/")} {
+			if g := ask(t, c, "GET", form, "Cache-Control", "only-if-cached, max-stale"); g.status != 200 {
+				t.Errorf("offline: %+v", g)
+			}
+		}
+		if g := ask(t, c, "GET", uri, "Cache-Control", "only-if-cached"); g.status != 504 {
+			t.Errorf("only if fresh: %+v", g)
+		}
+		next.setFail(errors.New("the channel broke"))
+		if g := ask(t, c, "GET", uri, "Cache-Control", "stale-if-error"); g.status != 200 {
+			t.Errorf("no iLO: %+v", g)
 		}
 	})
 }

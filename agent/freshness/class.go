@@ -13,8 +13,11 @@ type Class int
 
 const (
 	// Never is passed through: sessions, actions, downloads, what changes by
-	// itself within a second, and settings, which may be pending.
+	// itself within a second.
 	Never Class = iota
+	// Live is kept, but read anew for each client that did not ask for what is
+	// stale: settings, which show what is pending.
+	Live
 	// Volatile changes by itself under an ETag that may stay: readings, clocks.
 	Volatile
 	// Slow changes by itself within minutes: logs, link states.
@@ -27,7 +30,7 @@ const (
 	classes = iota
 )
 
-var classNames = [classes]string{"never", "volatile", "slow", "static", "immutable"}
+var classNames = [classes]string{"never", "live", "volatile", "slow", "static", "immutable"}
 
 // String is the lower-case name of the class.
 func (c Class) String() string {
@@ -48,6 +51,7 @@ type ages struct {
 }
 
 var agesOf = [classes]ages{
+	Live:      {fresh: -1},
 	Volatile:  {fresh: 10 * time.Second, most: 10 * time.Second},
 	Slow:      {fresh: time.Minute, most: 5 * time.Minute},
 	Static:    {fresh: 2 * time.Minute, most: 15 * time.Minute},
@@ -78,7 +82,7 @@ var rules = []rule{
 	{"**/actions/**", Never, false},
 	{"eventservice/sse", Never, true},
 	{"taskservice/taskmonitors/**", Never, false},
-	{"**/settings", Never, false},
+	{"**/settings", Live, false},
 
 	{"jsonschemas/**", Immutable, false},
 	{"schemastore/**", Immutable, true},

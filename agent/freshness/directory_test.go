@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // A directory that was asked for before everything became invalid tells about
@@ -118,7 +120,7 @@ func TestWarmStopsAskingAnILOThatDoesNotAnswer(t *testing.T) {
 		return nil, errors.New("the channel broke")
 	})})
 	defer c.Close()
-	err := c.Warm(t.Context(), nil)
+	err := c.Warm(t.Context(), api.Warm{}, nil)
 	if n := asked.Load(); err == nil || n < maxFailures || n >= maxFailures+warmReads {
 		t.Errorf("%d requests, %v", n, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // TestAStoreOfAnEarlierVersionIsRead: its form is the one that the comment above
@@ -130,7 +132,7 @@ func TestAFlashIsWatchedLive(t *testing.T) {
 	}
 }
 
-// TestWarmReadsNoMoreThanIsKept: nor a resource twice.
+// TestWarmReadsNoMoreThanIsKept: nor a resource twice. The root is one, too.
 func TestWarmReadsNoMoreThanIsKept(t *testing.T) {
 	r := newResources()
 	var all []string
@@ -140,10 +142,10 @@ func TestWarmReadsNoMoreThanIsKept(t *testing.T) {
 		all = append(all, uri)
 	}
 	r.list(all...)
-	for most, want := range map[int]int{8: 8, 100: 15} {
+	for most, want := range map[int]int{8: 8, 100: 16} {
 		c, next, _ := open(t, r, func(o *Options) { o.entries = most })
 		last := 0
-		if err := c.Warm(t.Context(), func(done, total int) { last = total }); err != nil {
+		if err := c.Warm(t.Context(), api.Warm{}, func(p api.Warming) { last = p.Total }); err != nil {
 			t.Error(err)
 		}
 		if n := len(next.seen()) - 1; n != want || last != want { // one is for the directory

@@ -1,7 +1,9 @@
 package freshness
 
 import (
+	"bytes"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/ilod/ilod/agent/ilopath"
@@ -28,6 +30,20 @@ func appendKey(b []byte, u *url.URL) (key []byte, ok bool) {
 		b = append(append(b, '?'), u.RawQuery...)
 	}
 	return b, ok
+}
+
+// otherForm is the key of the same resource with a slash at the end of its path, or
+// without. The answer to it may have other links (ILO.md §5).
+func otherForm(key []byte) []byte {
+	path, query, asked := bytes.Cut(key, []byte("?"))
+	other, had := bytes.CutSuffix(slices.Clone(path), []byte("/"))
+	if !had {
+		other = append(other, '/')
+	}
+	if asked {
+		other = append(append(other, '?'), query...)
+	}
+	return other
 }
 
 // pathOf is the canonical path of the resource that a key is about.

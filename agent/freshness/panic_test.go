@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/guard"
 )
 
@@ -15,7 +16,7 @@ func TestPanicOfSweepAndWarmIsAnError(t *testing.T) {
 	r := site()
 	r.list("/redfish/v1/", "/redfish/v1/Systems", "/redfish/v1/Systems/1")
 	c, _, _ := open(t, r)
-	err := c.Warm(t.Context(), func(int, int) { panic("a fault of the caller") })
+	err := c.Warm(t.Context(), api.Warm{}, func(api.Warming) { panic("a fault of the caller") })
 	if p, ok := errors.AsType[*guard.PanicError](err); !ok || p.Value != "a fault of the caller" {
 		t.Error(err)
 	}

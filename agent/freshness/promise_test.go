@@ -174,7 +174,7 @@ func TestOnlyWhatIsLargeIsReadAsBulk(t *testing.T) {
 		}
 		c.Close()
 	}
-	for class, name := range map[Class]string{Never: "never", Immutable: "immutable", Immutable + 1: "Class(5)", -1: "Class(-1)"} {
+	for class, name := range map[Class]string{Never: "never", Immutable: "immutable", Immutable + 1: "Class(6)", -1: "Class(-1)"} {
 		if class.String() != name {
 			t.Errorf("%v, want %s", class, name)
 		}

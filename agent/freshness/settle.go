@@ -27,7 +27,7 @@ func (f *flight) land() (l landing) {
 		return l
 	}
 	class, _ := classify(f.path)
-	refused := refuses(f.path, f.doc)
+	refused := class != Live && refuses(f.path, f.doc)
 	l.plain, l.entry = plain, &entry{
 		key: f.key, path: f.path, class: class, status: f.doc.status, etag: f.doc.etag,
 		fetched: f.started, validated: f.started, wall: f.started.UnixNano(),

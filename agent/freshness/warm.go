@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/guard"
 	"github.com/ilod/ilod/agent/schedule"
 )
@@ -17,35 +18,32 @@ import (
 // gives up.
 const maxFailures = 3
 
-// Warm reads the whole tree: what the ResourceDirectory lists or, on an iLO
-// without one, what links lead to. It leaves out what is not kept, registries and
-// schemas, and single log entries, which are in their collection. What is fresh
-// is not read again. A resource that the iLO refuses is no failure
-// (ILO.md §8).
+// Warm reads the whole tree, each resource once: what the ResourceDirectory lists,
+// and what links lead to. It leaves out what is not kept, such as sessions. What is
+// fresh is not read again. A resource that the iLO refuses is no failure (ILO.md §8).
 //
 // The work is schedule.Background unless the context has another class.
-// progress, if any, is called for each resource, one call at a time; total grows
-// while links are followed. An error is the cause of the context's end, or the
-// last of several reads in a row that failed.
-func (c *Cache) Warm(ctx context.Context, progress func(done, total int)) error {
+// progress, if any, is called for each resource, one call at a time, without Finished
+// and Error. An error is the cause of the context's end, or the last of several reads
+// in a row that failed.
+func (c *Cache) Warm(ctx context.Context, what api.Warm, progress func(api.Warming)) error {
 	if _, ok := schedule.ClassOf(ctx); !ok {
 		ctx = schedule.WithClass(ctx, schedule.Background)
 	}
-	w := &warmer{c: c, progress: progress, seen: map[string]bool{}}
+	w := &warmer{c: c, what: what, progress: progress, seen: map[string]bool{}}
 	w.more.L = &w.mu
 	err := c.Sweep(ctx)
 	c.mu.Lock()
 	listed := c.dir.links
 	c.mu.Unlock()
-	switch {
-	case errors.Is(err, ErrNoDirectory):
-		w.follow = true
-		w.add([]string{root + "/"})
-	case err != nil:
+	if err != nil && !errors.Is(err, ErrNoDirectory) {
 		return fmt.Errorf("warm: %w", err)
-	default:
-		w.add(listed)
 	}
+	if err == nil {
+		w.seen[directoryPath] = true // it has just been read
+	}
+	w.add(listed)
+	w.add([]string{root + "/"})
 	defer context.AfterFunc(ctx, func() { w.stop(context.Cause(ctx)) })()
 	var wg sync.WaitGroup
 	for range warmReads {
@@ -64,14 +62,16 @@ func (c *Cache) Warm(ctx context.Context, progress func(done, total int)) error 
 
 type warmer struct {
 	c        *Cache
-	progress func(done, total int)
-	follow   bool // links, because there is no directory
+	what     api.Warm
+	progress func(api.Warming)
 
 	mu       sync.Mutex
 	more     sync.Cond // there may be more in todo, or nothing to come
 	todo     []*url.URL
 	seen     map[string]bool // paths that were in todo
+	total    int
 	done     int
+	refused  int
 	busy     int
 	failures int   // in a row
 	last     error // of them
@@ -83,9 +83,7 @@ type warmer struct {
 func (w *warmer) add(all []string) {
 	for _, link := range all {
 		path := pathOfLink(link)
-		class, _ := classify(path)
-		if path == "" || class == Never || class == Immutable || w.seen[path] || len(w.seen) >= w.c.o.entries ||
-			strings.Contains(path, "/logservices/") && strings.Contains(path, "/entries/") {
+		if path == "" || w.seen[path] || w.total >= w.c.o.entries || !w.wants(path) {
 			continue
 		}
 		u, err := url.Parse(strings.ReplaceAll(link, " ", "%20"))
@@ -93,8 +91,20 @@ func (w *warmer) add(all []string) {
 			continue
 		}
 		w.seen[path] = true
+		w.total++
 		w.todo = append(w.todo, u)
 	}
+}
+
+// wants tells whether a path is of what Warm is for.
+func (w *warmer) wants(path string) bool {
+	switch class, _ := classify(path); {
+	case class == Never:
+		return false
+	case class == Immutable:
+		return w.what.Schemas
+	}
+	return w.what.Logs || !strings.Contains(path, "/logservices/") || !strings.Contains(path, "/entries/")
 }
 
 func (w *warmer) work(ctx context.Context) error {
@@ -113,13 +123,17 @@ func (w *warmer) work(ctx context.Context) error {
 		w.busy++
 		w.mu.Unlock()
 		var found []string
+		var refused bool
 		err := guard.Panics(func() (err error) {
-			found, err = w.visit(ctx, u)
+			found, refused, err = w.visit(ctx, u)
 			return err
 		})
 		w.mu.Lock()
 		w.busy--
 		w.done++
+		if refused {
+			w.refused++
+		}
 		w.add(found)
 		if w.failures++; err == nil {
 			w.failures = 0
@@ -127,7 +141,7 @@ func (w *warmer) work(ctx context.Context) error {
 			w.err = err
 		}
 		if w.progress != nil && w.err == nil {
-			w.progress(w.done, len(w.seen))
+			w.progress(api.Warming{Done: w.done, Total: w.total, Refused: w.refused})
 		}
 		w.more.Broadcast()
 	}
@@ -157,27 +171,25 @@ func (w *warmer) stop(err error) {
 	w.more.Broadcast()
 }
 
-// visit reads one resource, and returns the links in it if they are to be
-// followed.
-func (w *warmer) visit(ctx context.Context, u *url.URL) ([]string, error) {
+// visit reads one resource, and returns the links in it.
+func (w *warmer) visit(ctx context.Context, u *url.URL) (found []string, refused bool, err error) {
 	key, ok := appendKey(nil, u)
 	if !ok {
-		return nil, nil
+		return nil, false, nil
 	}
 	d := directives{maxAge: forever}
-	a, found := w.c.fromIndex(key, d)
-	if !found {
-		var err error
+	a, ok := w.c.fromIndex(key, d)
+	if !ok {
 		if a, err = w.c.read(ctx, string(key), u, d); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	if !w.follow || a.doc.status != http.StatusOK {
-		return nil, nil
+	if a.doc.status != http.StatusOK {
+		return nil, true, nil
 	}
 	body, _, err := a.doc.plain()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return links(body), nil
+	return links(body), false, nil
 }

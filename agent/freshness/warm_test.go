@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/schedule"
 )
 
@@ -48,7 +49,8 @@ func TestWarm(t *testing.T) {
 			want = append(want, directoryRequest, "GET /redfish/v1/")
 			c, next, _ := open(t, r)
 			var last, calls int
-			err := c.Warm(t.Context(), func(done, total int) {
+			err := c.Warm(t.Context(), api.Warm{}, func(p api.Warming) {
+				done, total := p.Done, p.Total
 				if done != last+1 || done > total {
 					t.Errorf("progress %d of %d after %d", done, total, last)
 				}
@@ -64,7 +66,7 @@ func TestWarm(t *testing.T) {
 				t.Errorf("requests %q\nwant     %q", seen, want)
 			}
 			// Again, nothing but the directory is asked for.
-			if err := c.Warm(t.Context(), nil); err != nil {
+			if err := c.Warm(t.Context(), api.Warm{}, nil); err != nil {
 				t.Error(err)
 			}
 			wantRequests(t, next, directoryRequest)
@@ -100,7 +102,7 @@ func TestWarmGivesUp(t *testing.T) {
 			if class != schedule.Background { // which needs no telling
 				ctx = schedule.WithClass(ctx, class)
 			}
-			if err := c.Warm(ctx, nil); err != nil {
+			if err := c.Warm(ctx, api.Warm{}, nil); err != nil {
 				t.Error(err)
 			}
 			background := slices.Contains(classes, schedule.Background)
@@ -111,7 +113,7 @@ func TestWarmGivesUp(t *testing.T) {
 			c.Invalidate("test")
 		}
 		next.setFail(boom)
-		if err := c.Warm(t.Context(), nil); !errors.Is(err, boom) {
+		if err := c.Warm(t.Context(), api.Warm{}, nil); !errors.Is(err, boom) {
 			t.Errorf("an iLO that does not answer: %v", err)
 		}
 		next.setFail(nil)
@@ -123,7 +125,7 @@ func TestWarmGivesUp(t *testing.T) {
 			return nil, boom
 		})})
 		defer rootFails.Close()
-		if err := rootFails.Warm(t.Context(), nil); !errors.Is(err, boom) {
+		if err := rootFails.Warm(t.Context(), api.Warm{}, nil); !errors.Is(err, boom) {
 			t.Errorf("a root that cannot be read: %v", err)
 		}
 		next.setFail(nil)
@@ -131,7 +133,7 @@ func TestWarmGivesUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 		defer cancel()
 		c.Invalidate("test")
-		if err := c.Warm(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+		if err := c.Warm(ctx, api.Warm{}, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a context that ends: %v", err)
 		}
 	})

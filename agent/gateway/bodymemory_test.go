@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 
 	"github.com/ilod/ilod/agent/budget"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // fill has somebody else take all of a budget of 1 MiB.
@@ -50,7 +52,7 @@ func TestARequestBodyIsKeptWholeInTheSizeThatWasAnnounced(t *testing.T) {
 func TestABodyThatSaysNothingTakesNoMemory(t *testing.T) {
 	asked := false
 	var g *Gateway
-	g = newGateway(t, Options{Cache: &Cache{Warm: func(context.Context, func(int, int)) error {
+	g = newGateway(t, Options{Cache: &Cache{Warm: func(context.Context, api.Warm, func(api.Warming)) error {
 		asked = true
 		if got := g.budget.Held(); got != 0 {
 			t.Errorf("%d bytes", got)

@@ -24,7 +24,7 @@ type Cache struct {
 	Clear func() error
 	// Warm reads the whole tree. progress is called in order, from one goroutine
 	// at a time, and not after Warm has returned.
-	Warm func(ctx context.Context, progress func(done, total int)) error
+	Warm func(ctx context.Context, what api.Warm, progress func(api.Warming)) error
 }
 
 // ILOSessions is the iLO's own session table; *ilosession.Keeper has it.
@@ -117,11 +117,10 @@ func warmCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		return &failure{status: http.StatusConflict, key: "ResourceInUse", text: "The cache is being warmed already."}
 	}
 	defer g.warming.Unlock()
-	_, release, bad := g.readBody(w, c, maxLogin) // it says nothing, and its end shows that the client is gone
-	if bad != nil {
+	var what api.Warm
+	if bad := settings(g, w, c, &what, api.Warm{}); bad != nil {
 		return bad
 	}
-	release()
 	h := w.Header()
 	h.Set("OData-Version", "4.0")
 	h.Set("Cache-Control", "no-store")
@@ -136,8 +135,8 @@ func warmCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		_ = flush.Flush()
 	}
 	report(last)
-	err := g.o.Cache.Warm(c.Context(), func(done, total int) {
-		if now := (api.Warming{Done: done, Total: total}); done != last.Done || total != last.Total {
+	err := g.o.Cache.Warm(c.Context(), what, func(now api.Warming) {
+		if now.Done != last.Done || now.Total != last.Total {
 			last = now
 			report(now)
 		}

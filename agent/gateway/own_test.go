@@ -13,11 +13,13 @@ import (
 
 	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilosession"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 func statusOf(context.Context) any { return map[string]string{"state": "idle"} }
 
-func warmNothing(context.Context, func(int, int)) error { return nil }
+func warmNothing(context.Context, api.Warm, func(api.Warming)) error { return nil }
 
 // fakeTable is an iLO's session table.
 type fakeTable struct {
@@ -134,14 +136,14 @@ func TestWarmReportsProgress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen, told := make(chan struct{}), false
-			g := newGateway(t, Options{Cache: &Cache{Warm: func(ctx context.Context, progress func(int, int)) error {
-				progress(1, 2)
+			g := newGateway(t, Options{Cache: &Cache{Warm: func(ctx context.Context, _ api.Warm, progress func(api.Warming)) error {
+				progress(api.Warming{Done: 1, Total: 2})
 				select {
 				case <-seen: // the line came through while the work goes on
 				case <-ctx.Done():
 					return ctx.Err()
 				}
-				progress(2, 2)
+				progress(api.Warming{Done: 2, Total: 2})
 				return c.err
 			}}})
 			resp, err := unixClient(t, serveUnix(t, g, operator)).Post("http://ilod/ilod/v1/cache", "", nil)
@@ -177,8 +179,8 @@ func TestWarmReportsProgress(t *testing.T) {
 // TestWarmEndsWithItsClient: ^C at "ilod cache warm" ends the work.
 func TestWarmEndsWithItsClient(t *testing.T) {
 	ended := make(chan error, 1)
-	g := newGateway(t, Options{Cache: &Cache{Warm: func(ctx context.Context, progress func(int, int)) error {
-		progress(1, 2)
+	g := newGateway(t, Options{Cache: &Cache{Warm: func(ctx context.Context, _ api.Warm, progress func(api.Warming)) error {
+		progress(api.Warming{Done: 1, Total: 2})
 		<-ctx.Done()
 		ended <- ctx.Err()
 		return ctx.Err()

@@ -79,9 +79,9 @@ func TestACacheThatCannotBeClearedIsTold(t *testing.T) {
 // Warming can begin anew when it has ended, also if it was refused, and each of its
 // lines is a change.
 func TestWarmingCanBeginAnew(t *testing.T) {
-	g := owning(t, nil, &Cache{Warm: func(_ context.Context, progress func(int, int)) error {
+	g := owning(t, nil, &Cache{Warm: func(_ context.Context, _ api.Warm, progress func(api.Warming)) error {
 		for _, p := range [][2]int{{0, 0}, {0, 2}, {0, 2}, {1, 2}, {1, 3}, {1, 3}} {
-			progress(p[0], p[1])
+			progress(api.Warming{Done: p[0], Total: p[1]})
 		}
 		return nil
 	}})
@@ -107,11 +107,11 @@ func TestWarmingLastsAsLongAsItsLinesAreRead(t *testing.T) {
 	for _, reads := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			finished := false
-			g := owning(t, nil, &Cache{Warm: func(ctx context.Context, progress func(int, int)) error {
+			g := owning(t, nil, &Cache{Warm: func(ctx context.Context, _ api.Warm, progress func(api.Warming)) error {
 				for n := range 300 {
 					select {
 					case <-time.After(writeTimeout * 3 / 4):
-						progress(n, 300)
+						progress(api.Warming{Done: n, Total: 300})
 					case <-ctx.Done():
 						return ctx.Err()
 					}

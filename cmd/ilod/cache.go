@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
@@ -28,7 +29,6 @@ func (a *app) cacheCommand() *cobra.Command {
 		use, short string
 		run        func(context.Context, *client.Client) error
 	}{
-		{"warm", "Read the whole tree into the cache", a.warmCache},
 		{"status", "Show what is in the cache", a.cacheStatus},
 		{"clear", "Forget all cached answers", func(ctx context.Context, c *client.Client) error { return c.ClearCache(ctx) }},
 	} {
@@ -39,13 +39,31 @@ func (a *app) cacheCommand() *cobra.Command {
 			},
 		})
 	}
+	cmd.AddCommand(a.warmCommand())
+	return cmd
+}
+
+func (a *app) warmCommand() *cobra.Command {
+	var what api.Warm
+	cmd := &cobra.Command{
+		Use:   "warm",
+		Short: "Read the whole tree into the cache",
+		Long: `Read every resource of the tree once, so that 'ilod get --offline' has an answer for
+each of them. Sessions are never kept.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error { return a.warmCache(ctx, clientOf(rt), what) })
+		},
+	}
+	cmd.Flags().BoolVar(&what.Logs, "logs", false, "read each log entry by itself, too")
+	cmd.Flags().BoolVar(&what.Schemas, "schemas", false, "read schemas and registries, too")
 	return cmd
 }
 
 // warmCache shows on a terminal how far it is.
-func (a *app) warmCache(ctx context.Context, c *client.Client) error {
+func (a *app) warmCache(ctx context.Context, c *client.Client, what api.Warm) error {
 	progress := terminal.NewProgress(a.stderr)
-	p, err := c.WarmCache(ctx, progress.Show)
+	p, err := c.WarmCache(ctx, what, progress.Show)
 	progress.End()
 	if err != nil {
 		return err
@@ -53,7 +71,11 @@ func (a *app) warmCache(ctx context.Context, c *client.Client) error {
 	if a.json {
 		return a.writeJSON(p)
 	}
-	_, err = fmt.Fprintf(a.stdout, "%d of %d resources\n", p.Done, p.Total)
+	refused := ""
+	if p.Refused > 0 {
+		refused = fmt.Sprintf(", of which the iLO refused %d", p.Refused)
+	}
+	_, err = fmt.Fprintf(a.stdout, "%d of %d resources%s\n", p.Done, p.Total, refused)
 	return err
 }
 
