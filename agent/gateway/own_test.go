@@ -13,8 +13,6 @@ import (
 
 	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilosession"
-
-	"github.com/ilod/ilod/agent/api"
 )
 
 func statusOf(context.Context) any { return map[string]string{"state": "idle"} }
