@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,9 +116,14 @@ func TestRoomOnTheDisk(t *testing.T) {
 			}
 			return free, nil
 		}
+		var told []string
+		o.Warn = func(_ string, err error) { told = append(told, err.Error()) }
 		s := open(t, o)
 		if stats := s.Stats(); stats.Fallback != want || stats.OnDisk != (want == "") {
 			t.Errorf("%d bytes free: %+v", free, stats)
+		}
+		if strings.Join(told, "\n") != want {
+			t.Errorf("%d bytes free: told %q", free, told)
 		}
 		closeStore(t, s)
 	}
@@ -211,15 +217,25 @@ func TestDatabaseThatDoesNotOpenIsMadeAnew(t *testing.T) {
 }
 
 // TestDirectoryThatCannotBeEmptiedIsLeft, without its lock: it may be of use later.
+// That it still has what was dropped is told, once.
 func TestDirectoryThatCannotBeEmptiedIsLeft(t *testing.T) {
 	o := diskOptions(t, t.TempDir())
 	blocked := directory(o.Dir).stateFile()
 	if err := os.MkdirAll(filepath.Join(blocked, "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	var told []string
+	o.Warn = func(reason string, _ error) { told = append(told, reason) }
 	s := open(t, o)
 	if stats := s.Stats(); stats.OnDisk || stats.Fallback == "" {
 		t.Errorf("%+v", stats)
+	}
+	s.Drop("k")
+	if err := s.Clear(); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"the cache is in memory", "the files of the cache remain"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 	closeStore(t, s)
 	if err := os.RemoveAll(blocked); err != nil {

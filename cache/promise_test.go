@@ -144,3 +144,15 @@ func TestWhatWaitsForTheDiskIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestClosedStoreLeavesItsFilesAlone: what was to be done when the disk rests is not.
+func TestClosedStoreLeavesItsFilesAlone(t *testing.T) {
+	s := open(t, diskOptions(t, t.TempDir()))
+	if err := s.Put("k", []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	if s.disk.rest.Stop() {
+		t.Error("it would compact its files")
+	}
+}
