@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -145,15 +146,25 @@ func (a *app) endOwnSession(ctx context.Context, c *client.Client, id string) {
 	}
 }
 
-// dialAgent connects to the user's own agent or else to that of the system,
-// unless the socket was named; it returns nil if there is none.
+// dialAgent connects to an agent; it returns nil if there is none.
 func (a *app) dialAgent(ctx context.Context) (*agentsocket.Client, error) {
-	client, err := agentsocket.Dial(ctx, a.config.SocketPath())
-	if client != nil || err != nil || a.config.Socket != "" || a.config.RuntimeDir != platform.DefaultDirectories().Runtime {
-		return client, err
+	for _, socket := range sockets(a.config, platform.DefaultDirectories(), platform.SystemDirectories()) {
+		if client, err := agentsocket.Dial(ctx, socket); client != nil || err != nil {
+			return client, err
+		}
 	}
-	system := agent.Config{RuntimeDir: platform.SystemDirectories().Runtime}
-	return agentsocket.Dial(ctx, system.SocketPath())
+	return nil, nil
+}
+
+// sockets are where an agent may listen: the user's own or else, unless one was named,
+// that of the system.
+func sockets(c agent.Config, ours, system platform.Directories) []string {
+	all := []string{c.SocketPath()}
+	if c.Socket == "" && c.RuntimeDir == ours.Runtime {
+		c.RuntimeDir = system.Runtime
+		all = append(all, c.SocketPath())
+	}
+	return slices.Compact(all)
 }
 
 // inSession sends requests to the agent in the client session of --session.
