@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -107,33 +108,64 @@ func TestGiveUp(t *testing.T) {
 }
 
 // TestFullDiskIsNotClosed but given up, also if it was filled after the last write:
-// closing it would write.
+// closing it would write. That its files remain is told.
 func TestFullDiskIsNotClosed(t *testing.T) {
 	if !inChild(t) {
 		return
 	}
-	o := diskOptions(t, t.TempDir())
-	var told []error
-	o.Warn = func(_ string, err error) { told = append(told, err) }
-	var asked, last atomic.Int32
-	last.Store(math.MaxInt32)
-	o.freeSpace = func(string) (uint64, error) {
-		if asked.Add(1) > last.Load() {
-			return 0, nil
+	for want, block := range map[string]bool{"the cache is in memory": false, "the files of the cache remain, the cache is in memory": true} {
+		o := diskOptions(t, t.TempDir())
+		var told []string
+		var why error
+		o.Warn = func(reason string, err error) { told, why = append(told, reason), err }
+		var asked, last atomic.Int32
+		last.Store(math.MaxInt32)
+		o.freeSpace = func(string) (uint64, error) {
+			if asked.Add(1) > last.Load() {
+				return 0, nil
+			}
+			return 1 << 40, nil
 		}
-		return 1 << 40, nil
+		s := open(t, o)
+		if err := s.Put("k", []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+		waitForDisk(s)
+		if state := directory(o.Dir).stateFile(); block {
+			if err := errors.Join(os.Remove(state), os.MkdirAll(filepath.Join(state, "x"), 0o700)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last.Store(asked.Load() + 1) // what Close writes
+		if err := s.Close(); (err != nil) != block {
+			t.Error(err)
+		}
+		if got := strings.Join(told, ", "); got != want || !errors.Is(why, errLowSpace) {
+			t.Errorf("told %q, %v; want %q", got, why, want)
+		}
+		if size := directory(o.Dir).size(); size != 0 {
+			t.Errorf("%d bytes of files are left", size)
+		}
 	}
-	s := open(t, o)
-	if err := s.Put("k", []byte("v")); err != nil {
-		t.Fatal(err)
+}
+
+// TestMemoryIsBoundedWithoutTheDisk, also by keys that waited for it.
+func TestMemoryIsBoundedWithoutTheDisk(t *testing.T) {
+	if !inChild(t) {
+		return
 	}
-	waitForDisk(s)
-	last.Store(asked.Load() + 1) // what Close writes
-	closeStore(t, s)
-	if len(told) != 1 || !errors.Is(told[0], errLowSpace) {
-		t.Errorf("told %v", told)
+	s := open(t, diskOptions(t, t.TempDir()))
+	d := s.disk
+	d.compacting.Lock()
+	defer d.compacting.Unlock()
+	for i := range 1 + defaultMemoryBytes/MaxKey {
+		if err := s.Put(fmt.Sprintf("%0*d", MaxKey, i), nil); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if size := directory(o.Dir).size(); size != 0 {
-		t.Errorf("%d bytes of files are left", size)
+	before := s.Stats()
+	s.giveUp(errStalled)
+	if after := s.Stats(); before.Bytes <= defaultMemoryBytes || after.Bytes > defaultMemoryBytes || after.Entries == 0 {
+		t.Errorf("%+v became %+v", before, after)
 	}
 }

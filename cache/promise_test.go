@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -154,5 +155,40 @@ func TestClosedStoreLeavesItsFilesAlone(t *testing.T) {
 	closeStore(t, s)
 	if s.disk.rest.Stop() {
 		t.Error("it would compact its files")
+	}
+}
+
+// TestClosedDatabaseIsNotReadNorMerged by who comes too late.
+func TestClosedDatabaseIsNotReadNorMerged(t *testing.T) {
+	d, _, err := openDisk(directory(t.TempDir()), func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(d.write(false, []change{{"k", &entry{value: []byte("v")}}}), d.close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.get("k"); !errors.Is(err, ErrClosed) {
+		t.Errorf("read: %v", err)
+	}
+	if err := d.compact(0); err != nil {
+		t.Errorf("merged: %v", err)
+	}
+}
+
+// TestVerifyLeavesWhatOpenTakes: a store that is as good as closed, and not its lock.
+func TestVerifyLeavesWhatOpenTakes(t *testing.T) {
+	o := diskOptions(t, t.TempDir())
+	o.Verify = func(_ context.Context, dir string) error { return Verify(dir) } // in this process
+	s := open(t, o)
+	if err := s.Put("k", []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	if err := directory(o.Dir).setState(stateOpen); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, o)
+	if value, _ := s.Get("k"); string(value) != "v" {
+		t.Errorf("%q, %+v", value, s.Stats())
 	}
 }
