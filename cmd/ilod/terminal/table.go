@@ -14,8 +14,11 @@ import (
 const tableIndent = "    "
 
 // Table aligns the cells of rows, of which the first has all columns. Columns for
-// which a terminal has no room go on a further line of each row.
+// which a terminal has no room go on a further line of each row. No rows are no lines.
 func Table(w io.Writer, rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	cells := make([][]string, len(rows))
 	for i, row := range rows {
 		for _, cell := range row {

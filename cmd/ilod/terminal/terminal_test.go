@@ -30,3 +30,11 @@ func TestColumnsThatHaveNoRoomAreOnAFurtherLine(t *testing.T) {
 		}
 	}
 }
+
+// TestATableOfNothingIsNothing: a part of the server may have none of the columns.
+func TestATableOfNothingIsNothing(t *testing.T) {
+	var b strings.Builder
+	if err := Table(&b, nil); err != nil || b.String() != "" {
+		t.Errorf("%v, %q", err, b.String())
+	}
+}
