@@ -79,3 +79,19 @@ func TestAnAnswerWithoutEndIsGivenUp(t *testing.T) {
 		t.Errorf("%v, %d MiB were read, %d MiB taken", err, body.read>>20, took>>20)
 	}
 }
+
+// What inflates to over 16 MiB is an error, and never cut short.
+func TestWhatInflatesTooFarIsNotAnswered(t *testing.T) {
+	for size, good := range map[int]bool{16 << 20: true, 16<<20 + 1: false} {
+		r := one()
+		r.set(account, `W/"1"`, string(deflate(make([]byte, size))))
+		r.header[account] = http.Header{"Content-Encoding": {"gzip"}}
+		c, _, _ := open(t, r)
+		for _, accept := range []string{"gzip", "identity"} {
+			g, err := try(t, c, "GET", account, "Accept-Encoding", accept)
+			if (err == nil) != good || good && accept == "identity" && len(g.body) != size {
+				t.Errorf("%d bytes, %s: %d bytes of them, %v", size, accept, len(g.body), err)
+			}
+		}
+	}
+}
