@@ -108,7 +108,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 
 # The packages whose rules keep the promises. Each is its own tier, and ends within
 # 20 minutes on two cores.
-MUTANTS ?= agent/ilosession agent/gateway agent/transaction agent/freshness agent/clients agent/schedule cache chif platform cmd/ilod cmd/ilod/script cmd/ilod/terminal
+MUTANTS ?= agent/ilosession agent/gateway agent/transaction agent/freshness agent/clients agent/schedule cache chif platform cmd/ilod cmd/ilod/doctor cmd/ilod/script cmd/ilod/terminal
 
 mutants: ## put faults into the packages of MUTANTS and count those that their tests notice
 	ILOD_TEST_MUTANTS='$(MUTANTS)' $(GO) test -count=1 -v -timeout 5h -run TestMutants ./packaging
