@@ -112,23 +112,18 @@ func (l *listeners) openTLS(ctx context.Context, plain net.Listener) error {
 	return err
 }
 
-// status is that of the TLS listener.
-func (l *listeners) status() *api.Listener {
+// tlsStatus is nil without a TLS listener.
+func (e *Engine) tlsStatus() *api.Listener {
+	l := e.listeners.Load()
+	if l == nil {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.tls == nil {
 		return nil
 	}
-	copied := *l.tls
-	return &copied
-}
-
-// tlsStatus is nil without a TLS listener.
-func (e *Engine) tlsStatus() *api.Listener {
-	if l := e.listeners.Load(); l != nil {
-		return l.status()
-	}
-	return nil
+	return new(*l.tls)
 }
 
 // serve accepts until close.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -193,12 +194,7 @@ func (m *message) bytes() []byte {
 	if len(m.body) > 0 || !idempotent(m.method) && m.method != http.MethodDelete {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(m.body))
 	}
-	names := make([]string, 0, len(fields))
-	for name := range fields {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		line(name, "")
 	}
 	b.WriteString("\r\n")

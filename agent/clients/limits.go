@@ -2,6 +2,7 @@ package clients
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ilod/ilod/agent/api"
@@ -44,10 +45,8 @@ func checkLimits(l *api.Limits) error {
 
 // oneOf fails with ErrVariable if the value is none of the allowed ones.
 func oneOf[T ~string](property string, value T, allowed ...T) error {
-	for _, a := range allowed {
-		if value == a {
-			return nil
-		}
+	if slices.Contains(allowed, value) {
+		return nil
 	}
 	return &ValueError{property, string(value), fmt.Sprintf("is not one of %q", allowed)}
 }

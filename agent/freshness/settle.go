@@ -2,6 +2,7 @@ package freshness
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 )
@@ -115,11 +116,7 @@ func (c *Cache) makeRoom() (keys []string) {
 	if len(c.entries) < c.o.entries {
 		return nil
 	}
-	all := make([]*entry, 0, len(c.entries))
-	for _, e := range c.entries {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b *entry) int {
+	all := slices.SortedFunc(maps.Values(c.entries), func(a, b *entry) int {
 		if a.negative() != b.negative() {
 			if a.negative() {
 				return -1

@@ -220,6 +220,9 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 		return g.proxy(w, c)
 	}
 	w.Header().Set("Allow", allowed(c.path))
+	if g.absent(c.path) {
+		return missing(c.URL.Path)
+	}
 	return route.handle(g, w, c)
 }
 

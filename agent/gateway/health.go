@@ -11,9 +11,6 @@ import (
 // showHealth answers with a report of the server's state. The request's
 // Cache-Control says how old its data may be.
 func showHealth(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	if g.o.Health == nil {
-		return missing(c.URL.Path)
-	}
 	return g.get(w, c, func() (any, *failure) {
 		report, err := g.o.Health(tag(c, schedule.Interactive), http.Header{"Cache-Control": c.Header["Cache-Control"]})
 		if e, ok := errors.AsType[*redfisherror.Error](err); ok && e.Status == http.StatusGatewayTimeout {

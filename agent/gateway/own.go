@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/ilosession"
 	"github.com/ilod/ilod/agent/schedule"
 )
@@ -53,14 +54,25 @@ func (g *Gateway) get(w http.ResponseWriter, c *call, resource func() (any, *fai
 	return nil
 }
 
+// absent reports that the agent has no resource like that at a canonical path.
+func (g *Gateway) absent(path string) bool {
+	for name, there := range map[string]bool{
+		"status": g.o.Status != nil, "stop": g.o.Stop != nil, "health": g.o.Health != nil,
+		"transaction": g.o.Transactions != nil, "cache": g.o.Cache != nil, "ilo-sessions": g.o.ILOSessions != nil,
+	} {
+		if !there && ilopath.Within(path, ownPath+"/"+name) {
+			return true
+		}
+	}
+	return false
+}
+
 func showIndex(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	return g.get(w, c, func() (any, *failure) {
 		index := map[string]any{"@odata.id": ownPath, "Id": "ilod", "Name": "ilod"}
-		for name, there := range map[string]bool{
-			"Status": g.o.Status != nil, "Metrics": true, "Health": g.o.Health != nil, "Sessions": true, "Limits": true, "Transaction": g.o.Transactions != nil, "Cache": g.o.Cache != nil, "ILO-Sessions": g.o.ILOSessions != nil,
-		} {
-			if there {
-				index[name] = map[string]string{"@odata.id": ownPath + "/" + strings.ToLower(name)}
+		for _, name := range []string{"Status", "Metrics", "Health", "Sessions", "Limits", "Transaction", "Cache", "ILO-Sessions"} {
+			if path := ownPath + "/" + strings.ToLower(name); !g.absent(path) {
+				index[name] = map[string]string{"@odata.id": path}
 			}
 		}
 		return index, nil
@@ -68,18 +80,12 @@ func showIndex(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 func showStatus(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	if g.o.Status == nil {
-		return missing(c.URL.Path)
-	}
 	return g.get(w, c, func() (any, *failure) { return g.o.Status(c.Context()), nil })
 }
 
 // stopAgent has the agent end, for where it cannot be sent a signal.
 func stopAgent(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	switch {
-	case g.o.Stop == nil:
-		return missing(c.URL.Path)
-	case c.URL.RawQuery != "":
+	if c.URL.RawQuery != "" {
 		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported"}
 	}
 	g.o.Stop(c.who.name)
@@ -88,16 +94,10 @@ func stopAgent(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 func showCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	if g.o.Cache == nil {
-		return missing(c.URL.Path)
-	}
 	return g.get(w, c, func() (any, *failure) { return g.o.Cache.Stats(), nil })
 }
 
 func clearCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	if g.o.Cache == nil {
-		return missing(c.URL.Path)
-	}
 	if err := g.o.Cache.Clear(); err != nil {
 		return g.explain(c, err)
 	}
@@ -110,9 +110,6 @@ func clearCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
 // application/x-ndjson: a line each time that the numbers change. It ends with the
 // client, so that ^C stops it.
 func warmCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	if g.o.Cache == nil {
-		return missing(c.URL.Path)
-	}
 	if !g.warming.TryLock() {
 		return &failure{status: http.StatusConflict, key: "ResourceInUse", text: "The cache is being warmed already."}
 	}
@@ -149,9 +146,6 @@ func warmCache(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 func listILOSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	if g.o.ILOSessions == nil {
-		return missing(c.URL.Path)
-	}
 	return g.get(w, c, func() (any, *failure) {
 		table, bad := g.table(c)
 		if table == nil {
@@ -162,9 +156,6 @@ func listILOSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 func showILOSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	if g.o.ILOSessions == nil {
-		return missing(c.URL.Path)
-	}
 	return g.get(w, c, func() (any, *failure) {
 		table, bad := g.table(c)
 		i := slices.IndexFunc(table, func(e api.ILOSession) bool { return strings.EqualFold(e.ID, lastSegment(c)) })
@@ -188,9 +179,6 @@ func (g *Gateway) table(c *call) ([]api.ILOSession, *failure) {
 
 // terminateILOSession ends a session of the iLO and answers with what it was.
 func terminateILOSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	if g.o.ILOSessions == nil {
-		return missing(c.URL.Path)
-	}
 	options, ok := terminateOptions(c.URL.RawQuery)
 	if !ok { // a parameter misspelt must not turn a trial into the real thing
 		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The query parameters are dry-run and login, with true, false or nothing."}
@@ -206,10 +194,7 @@ func terminateILOSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 
 // logoutILO ends the agent's own session of the iLO, until somebody needs another.
 func logoutILO(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	switch {
-	case g.o.ILOSessions == nil:
-		return missing(c.URL.Path)
-	case c.URL.RawQuery != "":
+	if c.URL.RawQuery != "" {
 		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported"}
 	}
 	if err := g.o.ILOSessions.Logout(c.Context()); err != nil {

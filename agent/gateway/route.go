@@ -75,10 +75,10 @@ var routes = []route{
 	{"POST", handlePattern, Reader, newHandle},
 	{reads, "/ilod/v1/limits", Reader, showLimits},
 	{"PATCH", "/ilod/v1/limits", Admin, setLimits},
-	{reads, "/ilod/v1/transaction", Reader, showTransaction},
-	{"POST", "/ilod/v1/transaction", Operator, beginTransaction},
-	{reads, "/ilod/v1/transaction/diff", Reader, showChanges},
-	{"DELETE", "/ilod/v1/transaction/reports/*", Reader, acknowledgeReport},
+	{reads, "/ilod/v1/transaction", Reader, inSession(showTransaction)},
+	{"POST", "/ilod/v1/transaction", Operator, inSession(beginTransaction)},
+	{reads, "/ilod/v1/transaction/diff", Reader, inSession(showChanges)},
+	{"DELETE", "/ilod/v1/transaction/reports/*", Reader, inSession(acknowledgeReport)},
 	{"POST", "/ilod/v1/transaction/commit", Operator, commitTransaction},
 	{"POST", "/ilod/v1/transaction/rollback", Operator, rollbackTransaction},
 	{reads, "/ilod/v1/status", Reader, showStatus},
@@ -124,9 +124,8 @@ func (r *route) sessionless() bool {
 
 // allows reports whether the route is one for the method.
 func (r *route) allows(method string) bool {
-	for list := r.methods; list != ""; {
-		var m string
-		if m, list, _ = strings.Cut(list, " "); m == method {
+	for m := range strings.FieldsSeq(r.methods) {
+		if m == method {
 			return true
 		}
 	}

@@ -14,28 +14,22 @@ import (
 
 const transactionPath = ownPath + "/transaction"
 
-// transactions returns them if there are any, and the request runs in a client
-// session.
-func (g *Gateway) transactions(c *call) (*transaction.Manager, *failure) {
-	switch {
-	case g.o.Transactions == nil:
-		return nil, missing(c.URL.Path)
-	case c.lease == nil:
-		return nil, g.explain(c, clients.ErrForceSessions)
+// inSession refuses requests that run in no client session.
+func inSession(handle handler) handler {
+	return func(g *Gateway, w http.ResponseWriter, c *call) *failure {
+		if c.lease == nil {
+			return g.explain(c, clients.ErrForceSessions)
+		}
+		return handle(g, w, c)
 	}
-	return g.o.Transactions, nil
 }
 
 func beginTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	all, bad := g.transactions(c)
-	if bad != nil {
-		return bad
-	}
 	var q api.Begin
 	if bad := settings(g, w, c, &q, q); bad != nil {
 		return bad
 	}
-	t, err := all.Begin(c.session.ID, time.Duration(q.Timeout))
+	t, err := g.o.Transactions.Begin(c.session.ID, time.Duration(q.Timeout))
 	if err != nil {
 		return g.explain(c, err)
 	}
@@ -45,12 +39,8 @@ func beginTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 func showTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	all, bad := g.transactions(c)
-	if bad != nil {
-		return bad
-	}
 	return g.get(w, c, func() (any, *failure) {
-		t, err := all.Status(c.session.ID)
+		t, err := g.o.Transactions.Status(c.session.ID)
 		if err != nil {
 			f := g.explain(c, err)
 			f.result = t.Report
@@ -62,11 +52,7 @@ func showTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 
 // acknowledgeReport ends a report that has come to the client.
 func acknowledgeReport(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	all, bad := g.transactions(c)
-	if bad != nil {
-		return bad
-	}
-	if err := all.Acknowledge(c.session.ID, lastSegment(c)); err != nil {
+	if err := g.o.Transactions.Acknowledge(c.session.ID, lastSegment(c)); err != nil {
 		return g.explain(c, err)
 	}
 	g.reply(w, http.StatusNoContent, nil)
@@ -74,12 +60,8 @@ func acknowledgeReport(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 func showChanges(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	all, bad := g.transactions(c)
-	if bad != nil {
-		return bad
-	}
 	return g.get(w, c, func() (any, *failure) {
-		changes, err := all.Diff(tag(c, schedule.Interactive), c.session.ID)
+		changes, err := g.o.Transactions.Diff(tag(c, schedule.Interactive), c.session.ID)
 		if err != nil {
 			return nil, g.below(c, err)
 		}
@@ -92,13 +74,13 @@ func showChanges(g *Gateway, w http.ResponseWriter, c *call) *failure {
 func commitTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	switch c.URL.RawQuery {
 	case "":
-		return g.finish(w, c, func(all *transaction.Manager, ctx context.Context) (any, api.Result, error) {
-			result, err := all.Commit(ctx, c.session.ID)
+		return g.finish(w, c, func(ctx context.Context) (any, api.Result, error) {
+			result, err := g.o.Transactions.Commit(ctx, c.session.ID)
 			return result, result, err
 		})
 	case "needed":
-		return g.finish(w, c, func(all *transaction.Manager, ctx context.Context) (any, api.Result, error) {
-			run, err := all.CommitNeeded(ctx, c.session.ID)
+		return g.finish(w, c, func(ctx context.Context) (any, api.Result, error) {
+			run, err := g.o.Transactions.CommitNeeded(ctx, c.session.ID)
 			return run, run.Result, err
 		})
 	}
@@ -106,25 +88,24 @@ func commitTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 func rollbackTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	return g.finish(w, c, func(all *transaction.Manager, _ context.Context) (any, api.Result, error) {
-		result, err := all.Rollback(c.session.ID)
+	return g.finish(w, c, func(context.Context) (any, api.Result, error) {
+		result, err := g.o.Transactions.Rollback(c.session.ID)
 		return result, result, err
 	})
 }
 
 // finish ends a transaction and answers with a document about what became of it, or with
 // the result beside a failure.
-func (g *Gateway) finish(w http.ResponseWriter, c *call, end func(*transaction.Manager, context.Context) (any, api.Result, error)) *failure {
-	all, bad := g.transactions(c)
-	if bad != nil {
-		return bad
+func (g *Gateway) finish(w http.ResponseWriter, c *call, end func(context.Context) (any, api.Result, error)) *failure {
+	if c.lease == nil {
+		return g.explain(c, clients.ErrForceSessions)
 	}
 	_, release, bad := g.readBody(w, c, maxSettings) // it says nothing
 	if bad != nil {
 		return bad
 	}
 	release()
-	doc, result, err := end(all, tag(c, schedule.Write))
+	doc, result, err := end(tag(c, schedule.Write))
 	if err == nil {
 		g.reply(w, http.StatusOK, doc)
 		return nil

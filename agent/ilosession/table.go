@@ -1,6 +1,7 @@
 package ilosession
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,10 +74,7 @@ type sessionCollection struct {
 }
 
 func (c *sessionCollection) mine() string {
-	if c.Oem.Hpe.Links.MySession.Link != "" {
-		return c.Oem.Hpe.Links.MySession.Link
-	}
-	return c.Oem.Hp.Links.MySession.Link
+	return cmp.Or(c.Oem.Hpe.Links.MySession.Link, c.Oem.Hp.Links.MySession.Link)
 }
 
 // sessionID is the id in a session's path or link: the spelling of the path
@@ -137,10 +135,7 @@ func readTable(ctx context.Context, rt http.RoundTripper) ([]api.ILOSession, err
 
 func (m *sessionResource) entry(path string, now time.Time) api.ILOSession {
 	e := api.ILOSession{ID: sessionID(path), Path: path, UserName: m.UserName, Age: unknown, Idle: unknown, Read: now}
-	ext := m.Oem.Hpe
-	if ext == nil {
-		ext = m.Oem.Hp
-	}
+	ext := cmp.Or(m.Oem.Hpe, m.Oem.Hp)
 	if ext == nil {
 		return e
 	}

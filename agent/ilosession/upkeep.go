@@ -1,6 +1,7 @@
 package ilosession
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -137,10 +138,7 @@ func (k *Keeper) learn(h *held, own sessionResource) {
 // idleTimeout is what UserExpires is after AccessTime: 0 without a timeout
 // (ILO.md §2). ok is false if the iLO does not tell.
 func (m *sessionResource) idleTimeout() (timeout time.Duration, ok bool) {
-	ext := m.Oem.Hpe
-	if ext == nil {
-		ext = m.Oem.Hp
-	}
+	ext := cmp.Or(m.Oem.Hpe, m.Oem.Hp)
 	if ext == nil || ext.AccessTime.IsZero() || ext.UserExpires.IsZero() {
 		return 0, false
 	}

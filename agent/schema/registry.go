@@ -44,8 +44,8 @@ type attribute struct {
 	ReadOnly                                   *bool
 	DefaultValue                               json.RawMessage
 	ValueExpression                            any
-	LowerBound, UpperBound                     *json.Number
-	MinLength, MaxLength                       *json.Number
+	LowerBound, UpperBound                     json.Number
+	MinLength, MaxLength                       json.Number
 	Value                                      []struct{ ValueName any }
 }
 
@@ -72,22 +72,15 @@ func (a *attribute) node() *node {
 		}
 	case "String", "Password":
 		n.kinds = text | null
-		n.length = newSpan(deref(a.MinLength), deref(a.MaxLength))
+		n.length = newSpan(a.MinLength, a.MaxLength)
 		n.pattern = compile(a.ValueExpression)
 	case "Integer":
 		n.kinds = integer
-		if s := newSpan(deref(a.LowerBound), deref(a.UpperBound)); s != nil {
+		if s := newSpan(a.LowerBound, a.UpperBound); s != nil {
 			n.spans = []span{*s}
 		}
 	case "Boolean":
 		n.kinds = boolean
 	}
 	return n
-}
-
-func deref(n *json.Number) any {
-	if n == nil {
-		return nil
-	}
-	return *n
 }
