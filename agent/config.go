@@ -317,7 +317,6 @@ func (c *Config) Write(w io.Writer) error {
 // Duration is a time.Duration written as "10m" or "1m30s".
 type Duration time.Duration
 
-// UnmarshalText reads it.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
@@ -327,7 +326,6 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// MarshalText writes it.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // String is the short form: "10m", not "10m0s".
@@ -350,7 +348,6 @@ var units = []struct {
 	bytes Size
 }{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
 
-// UnmarshalText reads it.
 func (s *Size) UnmarshalText(text []byte) error {
 	number, factor := string(text), Size(1)
 	for _, unit := range units {
@@ -367,7 +364,6 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// MarshalText writes it.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // String is in the largest unit that makes it a whole number.

@@ -77,7 +77,7 @@ func (h *healthWatch) metrics(now time.Time) []gateway.Metric {
 	if report == nil && !failed {
 		return nil // nothing was read yet
 	}
-	var all gauges
+	var all series
 	all.set("ilod_server_report_success", "1 if the last reading of the server's health succeeded.", one[!failed])
 	if report != nil && now.Sub(report.Time) < healthGood {
 		all = append(all, serverMetrics(report)...)

@@ -8,11 +8,20 @@ import (
 // one is the value of a metric that is true or false.
 var one = map[bool]float64{true: 1}
 
-// gauges are metrics, in the order of their first samples.
-type gauges []gateway.Metric
+// series are metrics, in the order of their first samples.
+type series []gateway.Metric
 
-// set adds a sample of a metric. labels are the name and the value of each.
-func (g *gauges) set(name, help string, value float64, labels ...string) {
+// set adds a sample of a gauge, count one of a counter.
+func (g *series) set(name, help string, value float64, labels ...string) {
+	g.add(gateway.Gauge, name, help, value, labels...)
+}
+
+func (g *series) count(name, help string, n int64, labels ...string) {
+	g.add(gateway.Counter, name, help, float64(n), labels...)
+}
+
+// add adds a sample of a metric. labels are the name and the value of each.
+func (g *series) add(kind gateway.MetricType, name, help string, value float64, labels ...string) {
 	s := gateway.Sample{Value: value}
 	for i := 0; i < len(labels); i += 2 {
 		s.Labels = append(s.Labels, gateway.Label{Name: labels[i], Value: labels[i+1]})
@@ -23,11 +32,11 @@ func (g *gauges) set(name, help string, value float64, labels ...string) {
 			return
 		}
 	}
-	*g = append(*g, gateway.Metric{Name: name, Help: help, Type: gateway.Gauge, Samples: []gateway.Sample{s}})
+	*g = append(*g, gateway.Metric{Name: name, Help: help, Type: kind, Samples: []gateway.Sample{s}})
 }
 
 // maybe adds a sample if there is a value.
-func (g *gauges) maybe(name, help string, value *float64, labels ...string) {
+func (g *series) maybe(name, help string, value *float64, labels ...string) {
 	if value != nil {
 		g.set(name, help, *value, labels...)
 	}
@@ -37,7 +46,7 @@ func (g *gauges) maybe(name, help string, value *float64, labels ...string) {
 const states = ": 0 OK, 1 Warning, 2 Critical, 3 unknown."
 
 // judge adds a sample if the iLO reports a state.
-func (g *gauges) judge(name, help string, s health.State, labels ...string) {
+func (g *series) judge(name, help string, s health.State, labels ...string) {
 	if s != health.NotReported {
 		g.set(name, help, float64(s.Severity()), labels...)
 	}
@@ -46,7 +55,7 @@ func (g *gauges) judge(name, help string, s health.State, labels ...string) {
 // serverMetrics are the series of a report; those without a sample are left out.
 // Names, labels and units are stable: dashboards and alerts depend on them.
 func serverMetrics(r *health.Report) []gateway.Metric {
-	var g gauges
+	var g series
 	g.set("ilod_server_report_timestamp_seconds", "When the server's health was read, in Unix time.", float64(r.Time.Unix()))
 	g.set("ilod_server_report_age_seconds", "Age of the oldest datum when the server's health was read.", float64(r.Age))
 	g.set("ilod_server_report_problems", "Resources that could not be read for the server's health.", float64(len(r.Problems)))
@@ -62,7 +71,7 @@ func serverMetrics(r *health.Report) []gateway.Metric {
 }
 
 // system is the server, and the firmware and licences that it has.
-func (g *gauges) system(r *health.Report) {
+func (g *series) system(r *health.Report) {
 	if s := r.System; s != (health.System{}) {
 		g.set("ilod_server_info", "The server.", 1, "manufacturer", s.Manufacturer, "model", s.Model, "sku", s.SKU, "serial", s.SerialNumber, "host", s.HostName)
 		if s.PowerState != "" {
@@ -78,7 +87,7 @@ func (g *gauges) system(r *health.Report) {
 }
 
 // parts are the state of the server as a whole and of its parts.
-func (g *gauges) parts(r *health.Report) {
+func (g *series) parts(r *health.Report) {
 	for _, p := range append([]health.Part{{Name: "server", State: r.State}}, r.Parts...) {
 		g.judge("ilod_server_health", "Health of the parts, and of the server as a whole"+states+" What the iLO does not report has no sample.", p.State, "component", p.Name)
 	}
@@ -91,7 +100,7 @@ func (g *gauges) parts(r *health.Report) {
 }
 
 // computing is processors, memory and drives.
-func (g *gauges) computing(r *health.Report) {
+func (g *series) computing(r *health.Report) {
 	for _, p := range r.Processors {
 		g.judge("ilod_processor_health", "Health of the processors"+states, p.State, "processor", p.Name, "model", p.Model)
 	}
@@ -111,7 +120,7 @@ func (g *gauges) computing(r *health.Report) {
 }
 
 // cooling is fans and temperatures.
-func (g *gauges) cooling(r *health.Report) {
+func (g *series) cooling(r *health.Report) {
 	for _, f := range r.Fans {
 		g.judge("ilod_fan_health", "Health of the fans"+states, f.State, "fan", f.Name, "chassis", f.Chassis)
 		g.maybe("ilod_fan_percent", "Speed of the fans, in percent of their fastest.", f.Percent, "fan", f.Name, "chassis", f.Chassis)
@@ -127,7 +136,7 @@ func (g *gauges) cooling(r *health.Report) {
 }
 
 // power is power supplies, and what the chassis take.
-func (g *gauges) power(r *health.Report) {
+func (g *series) power(r *health.Report) {
 	for _, p := range r.PowerSupplies {
 		labels := []string{"psu", p.Name, "chassis", p.Chassis}
 		g.judge("ilod_psu_health", "Health of the power supplies"+states, p.State, labels...)

@@ -14,16 +14,10 @@ const maxMessage = 200
 // write, flush or compaction went wrong and will be tried again without end.
 type badgerLog func(failure error)
 
-// Errorf reports a failure.
-func (l badgerLog) Errorf(format string, args ...any) { l(clipped(fmt.Errorf(format, args...))) }
-
-// Warningf reports a failure.
+func (l badgerLog) Errorf(format string, args ...any)   { l(clipped(fmt.Errorf(format, args...))) }
 func (l badgerLog) Warningf(format string, args ...any) { l(clipped(fmt.Errorf(format, args...))) }
 
-// Infof drops the message.
-func (badgerLog) Infof(string, ...any) {}
-
-// Debugf drops the message.
+func (badgerLog) Infof(string, ...any)  {}
 func (badgerLog) Debugf(string, ...any) {}
 
 // clip returns the first line of a message, shortened.

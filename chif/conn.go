@@ -38,7 +38,6 @@ func NewConn(c Channel) *Conn {
 	return &Conn{channel: c, sequence: uint16(rand.Uint32()), out: make([]byte, 0, MaxPacket), in: make([]byte, MaxPacket)}
 }
 
-// Close closes the channel.
 func (c *Conn) Close() error { return c.channel.Close() }
 
 // next returns the sequence of the next request; 0 is skipped (PROTOCOL.md

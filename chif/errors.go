@@ -71,7 +71,6 @@ func (e *OpError) Error() string {
 	return b.String() + ": " + e.Err.Error()
 }
 
-// Unwrap returns the cause.
 func (e *OpError) Unwrap() error { return e.Err }
 
 // notSent adds to err, of a packet, the promise of ErrNotSent.
@@ -120,7 +119,6 @@ func (e *requestError) Is(target error) bool {
 	return errors.Is(e.err, target)
 }
 
-// As finds target in the cause.
 func (e *requestError) As(target any) bool { return errors.As(e.err, target) }
 
 // Timeout makes the error that of a net.Error, as net/http's callers expect.

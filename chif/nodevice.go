@@ -47,7 +47,6 @@ func (e *NoDeviceError) Error() string {
 	return s
 }
 
-// Is makes errors.Is(err, ErrNoDevice) true.
 func (e *NoDeviceError) Is(target error) bool { return target == ErrNoDevice }
 
 // Unwrap returns the system's error.

@@ -162,7 +162,6 @@ func (p *pipeListener) Close() (err error) {
 	return err
 }
 
-// Addr is the pipe.
 func (p *pipeListener) Addr() net.Addr { return pipeAddr(p.path) }
 
 func (p *pipeListener) failed(op string, err error) error {
@@ -172,10 +171,8 @@ func (p *pipeListener) failed(op string, err error) error {
 // pipeAddr is the name of a pipe.
 type pipeAddr string
 
-// Network is "pipe".
 func (pipeAddr) Network() string { return "pipe" }
 
-// String is the name.
 func (a pipeAddr) String() string { return string(a) }
 
 // pipeConn is one end of a pipe.

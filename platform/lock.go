@@ -48,7 +48,6 @@ func (e *LockedError) Holder() string {
 	return fmt.Sprintf("'%s' (process %d)", e.Command, e.PID)
 }
 
-// Is makes errors.Is(err, ErrLocked) true.
 func (e *LockedError) Is(target error) bool { return target == ErrLocked }
 
 // Unwrap returns why waiting ended.

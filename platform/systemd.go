@@ -58,7 +58,6 @@ type journalHook struct {
 	send func(message string, priority journal.Priority, fields map[string]string) error
 }
 
-// Levels is all of them.
 func (journalHook) Levels() []logrus.Level { return logrus.AllLevels }
 
 var priorities = map[logrus.Level]journal.Priority{

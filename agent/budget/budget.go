@@ -26,7 +26,6 @@ func (e *FullError) Error() string {
 	return fmt.Sprintf("requests and answers that are under way take all the memory that there is for them; retry in %v", e.RetryAfter)
 }
 
-// Is makes the error ErrFull.
 func (e *FullError) Is(target error) bool { return target == ErrFull }
 
 // Defaults of New. Beside them an agent needs about 60 MiB, and the packages'

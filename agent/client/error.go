@@ -52,10 +52,8 @@ func NewError(resp *http.Response, body []byte) *Error {
 	return e
 }
 
-// Error is for people.
 func (e *Error) Error() string { return e.Answer.Error() }
 
-// Unwrap returns the *redfisherror.Error.
 func (e *Error) Unwrap() error { return e.Answer }
 
 // Kinds of refusals, for errors.Is.

@@ -37,7 +37,6 @@ type StaleError struct{ Session string }
 
 func (*StaleError) Error() string { return ErrStale.Error() }
 
-// Unwrap returns ErrStale.
 func (*StaleError) Unwrap() error { return ErrStale }
 
 // ValueError is an ErrVariable.
@@ -47,12 +46,10 @@ type ValueError struct {
 	Reason   string // completes the sentence that begins with the value
 }
 
-// Error is for people.
 func (e *ValueError) Error() string {
 	return fmt.Sprintf("%s: %.200q %s", e.Property, fmt.Sprint(e.Value), e.Reason)
 }
 
-// Unwrap returns ErrVariable.
 func (e *ValueError) Unwrap() error { return ErrVariable }
 
 // LimitError says that there may be no more client sessions.
@@ -62,7 +59,6 @@ type LimitError struct {
 	Candidates []api.Session // with Ask, those of which one may be ended, longest unused first
 }
 
-// Error is for people.
 func (e *LimitError) Error() string {
 	if e.PerUser {
 		return "the user has too many client sessions"

@@ -123,14 +123,6 @@ func (j *journal) close() error {
 	return out.Close()
 }
 
-func (j *journal) keepLimits(l api.Limits) error {
-	b, err := json.Marshal(l)
-	if err != nil {
-		return err
-	}
-	return j.replace(limitsFile, append(b, '\n'), true)
-}
-
 // replace gives a file new content.
 func (j *journal) replace(base string, content []byte, durable bool) error {
 	if j.before != nil {

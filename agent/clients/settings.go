@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -45,7 +46,8 @@ func (r *Registry) keepLimits(l api.Limits) error {
 	r.disk.Lock()
 	defer r.disk.Unlock()
 	if r.journal != nil {
-		if err := r.journal.keepLimits(l); err != nil {
+		text, _ := json.Marshal(l) // numbers and words always encode
+		if err := r.journal.replace(limitsFile, append(text, '\n'), true); err != nil {
 			return err
 		}
 	}

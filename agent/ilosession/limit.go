@@ -36,7 +36,6 @@ func (e *SessionLimitError) Error() string {
 	return fmt.Sprintf("%v (%s)", e.Err, strings.Join(text, ", "))
 }
 
-// Unwrap returns the refusal.
 func (e *SessionLimitError) Unwrap() error { return e.Err }
 
 // LimitPolicy says what to do when the iLO refuses a login because its session

@@ -37,7 +37,6 @@ func (e *QueueFullError) Error() string {
 	return fmt.Sprintf("%v (%s requests); retry in %v", ErrQueueFull, e.Class, e.RetryAfter)
 }
 
-// Is makes the error ErrQueueFull and ErrNotSent.
 func (e *QueueFullError) Is(target error) bool { return target == ErrQueueFull || target == ErrNotSent }
 
 // Defaults of Options.

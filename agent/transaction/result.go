@@ -94,7 +94,6 @@ func (e *FailedError) Error() string {
 	return s
 }
 
-// Unwrap returns Err.
 func (e *FailedError) Unwrap() error { return e.Err }
 
 // good tells whether nothing has to be put back.
