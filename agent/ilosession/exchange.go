@@ -160,15 +160,16 @@ func (k *Keeper) isDead(ctx context.Context, h *held) (bool, error) {
 func (k *Keeper) discard(h *held) {
 	k.mu.Lock()
 	current := k.current == h
+	forgotten := current && !h.worked
 	if current {
 		k.current = nil
-		if !h.worked { // or it would be one login after the other
-			k.refuse(nil, errForgotten)
-		}
+	}
+	if forgotten { // or it would be one login after the other
+		k.refuse(nil, errForgotten)
 	}
 	k.mu.Unlock()
 	if current {
-		if !h.worked {
+		if forgotten {
 			k.log.WithError(errForgotten).Warn("login to the iLO")
 		}
 		k.log.WithField("session", h.session.path).Info("the iLO has ended the session")

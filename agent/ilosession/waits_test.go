@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -347,4 +348,25 @@ func TestGuardianKnowsNoEmptyToken(t *testing.T) {
 			t.Errorf("%q: %+v, %v", token, w.entries, err)
 		}
 	}
+}
+
+// TestSessionEndsForSeveralRequestsAtOnce: one finds that it is dead while another still
+// ends its use. With the race detector, nothing of the session is read unguarded.
+func TestSessionEndsForSeveralRequestsAtOnce(t *testing.T) {
+	m := newMachine(t, redfish.Options{IdleTimeout: 15 * time.Minute})
+	k := m.keeper()
+	for range 20 {
+		m.get(k)
+		m.service.EndSession(sessionID(k.Status().Session))
+		k.mu.Lock()
+		h := k.current
+		h.users++
+		k.mu.Unlock()
+		var both sync.WaitGroup
+		both.Go(func() { k.discard(h) })
+		both.Go(func() { k.release(h, true, true) })
+		both.Wait()
+	}
+	m.expect(20, 0, 0)
+	closeKeeper(t, k)
 }
