@@ -13,12 +13,15 @@ type ILOSession struct {
 	UserType string    `json:"userType"`
 	UserIP   string    `json:"userIP"`
 	Login    time.Time `json:"login"`
-	Access   time.Time `json:"access"` // of its last request
-	Age      Seconds   `json:"age"`
-	Idle     Seconds   `json:"idle"`
-	InBand   bool      `json:"inBand"` // opened over a host channel, by ilod or another program
-	Ours     bool      `json:"ours"`   // in ilod's ledger
-	Current  bool      `json:"current"`
+	Access   time.Time `json:"access"` // AccessTime: of its last request
+	// Expires is UserExpires: when it ends if nobody uses it any more; zero if it never
+	// does so, or the iLO does not tell.
+	Expires time.Time `json:"expires,omitzero"`
+	Age     Seconds   `json:"age"`
+	Idle    Seconds   `json:"idle"`
+	InBand  bool      `json:"inBand"` // opened over a host channel, by ilod or another program
+	Ours    bool      `json:"ours"`   // in ilod's ledger
+	Current bool      `json:"current"`
 
 	// Read is when the iLO showed it, by its clock; zero if it does not tell. It does
 	// not leave the agent.

@@ -5,16 +5,19 @@ import "time"
 // Session is a client session with the agent, as it was at one moment. The journal of
 // the sessions has it in the same form.
 type Session struct {
-	Path      string    `json:"path"` // of its resource
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`    // chosen by the client, may be empty
-	Owner     string    `json:"owner"`   // a key that stays the same when the user is renamed
-	User      string    `json:"user"`    // for people
-	Process   Process   `json:"process"` // that made it
-	Default   bool      `json:"default"` // the one of requests without a handle
-	Version   uint64    `json:"version"` // that its handle must have
-	Created   time.Time `json:"created"` // in UTC
-	Used      time.Time `json:"used"`    // in UTC, the begin or the end of its last request
+	Path    string    `json:"path"` // of its resource
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`    // chosen by the client, may be empty
+	Owner   string    `json:"owner"`   // a key that stays the same when the user is renamed
+	User    string    `json:"user"`    // for people
+	Process Process   `json:"process"` // that made it
+	Default bool      `json:"default"` // the one of requests without a handle
+	Version uint64    `json:"version"` // that its handle must have
+	Created time.Time `json:"created"` // in UTC
+	Used    time.Time `json:"used"`    // in UTC, the begin or the end of its last request
+	// Expires is when it ends if nobody uses it any more, in UTC; the time of Used if it
+	// lasts one request.
+	Expires   time.Time `json:"expires"`
 	Requests  uint64    `json:"requests"`
 	InUse     int       `json:"inUse"`           // requests that run now
 	Holds     string    `json:"holds,omitempty"` // what would be lost with it, for people

@@ -3,6 +3,8 @@ package clients
 import (
 	"container/list"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // whyExpired is why a session has ended that nobody has ended.
@@ -12,17 +14,33 @@ const whyExpired = "expired"
 // good for one request.
 const unusedGrace = time.Minute
 
+// expires is when the session ends if nobody uses it any more.
+func (r *Registry) expires(s *session) time.Time {
+	l := r.limits.Load()
+	end := s.Used.Add(r.mayIdle(s, l))
+	if l.Lifetime > 0 {
+		if last := s.Created.Add(time.Duration(l.Lifetime)); last.Before(end) {
+			return last
+		}
+	}
+	return end
+}
+
+// mayIdle is how long the session may be unused.
+func (r *Registry) mayIdle(s *session, l *api.Limits) time.Duration {
+	if l.InactivityTimeout == 0 && s.Requests == 0 {
+		return unusedGrace
+	}
+	return time.Duration(l.InactivityTimeout)
+}
+
 // spent tells whether the session takes no more requests.
 func (r *Registry) spent(s *session, now time.Time) bool {
 	l := r.limits.Load()
-	idle, single := time.Duration(l.InactivityTimeout), l.InactivityTimeout == 0
-	if single && s.Requests == 0 {
-		idle = unusedGrace
-	}
 	return s.Default && r.defaults[s.Owner] != s ||
 		l.Lifetime > 0 && now.Sub(s.Created) >= time.Duration(l.Lifetime) ||
-		single && s.Requests > 0 ||
-		s.InUse == 0 && now.Sub(s.Used) >= idle
+		l.InactivityTimeout == 0 && s.Requests > 0 ||
+		s.InUse == 0 && now.Sub(s.Used) >= r.mayIdle(s, l)
 }
 
 // expired tells whether the session is to go.

@@ -201,7 +201,7 @@ func (r *Registry) drop(s *session, why string) {
 func (r *Registry) snapshot(s *session) api.Session {
 	out := s.Session
 	out.Path, out.Version = SessionsPath+s.ID, r.version
-	out.Created, out.Used = s.Created.UTC(), s.Used.UTC()
+	out.Created, out.Used, out.Expires = s.Created.UTC(), s.Used.UTC(), r.expires(s).UTC()
 	return out
 }
 

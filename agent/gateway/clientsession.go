@@ -95,7 +95,11 @@ func endClientSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if bad != nil {
 		return bad
 	}
-	return g.end(w, c, s)
+	if bad := g.end(c, s); bad != nil {
+		return bad
+	}
+	g.reply(w, http.StatusNoContent, nil)
+	return nil
 }
 
 // newHandle makes a handle of a session whose old one is good no more. Since

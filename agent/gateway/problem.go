@@ -219,6 +219,7 @@ var base = map[string]message{
 	"ResourceInUse":                 {"The change to the requested resource failed because the resource is in use or in transition.", 0, "Warning", "Remove the condition and resubmit the request if the operation failed."},
 	"ResourceMissingAtURI":          {"The resource at the URI '%1' was not found.", 1, "Critical", "Place a valid resource at the URI or correct the URI and resubmit the request."},
 	"ServiceTemporarilyUnavailable": {"The service is temporarily unavailable.  Retry in %1 seconds.", 1, "Critical", "Wait for the indicated retry duration and retry the operation."},
+	"Success":                       {"The request completed successfully.", 0, "OK", "None."},
 	"SessionLimitExceeded":          {"The session establishment failed due to the number of simultaneous sessions exceeding the limit of the implementation.", 0, "Critical", "Reduce the number of other sessions before trying to establish the session or increase the limit of simultaneous sessions, if supported."},
 }
 
@@ -272,6 +273,10 @@ func (f *failure) body() *errorBody {
 	b.Error.Info = info
 	return &b
 }
+
+// succeeded is the body with which an iLO answers what it has done: a message in the
+// form of an error.
+func succeeded() *errorBody { return (&failure{key: "Success"}).body() }
 
 // newInfo is a message of one of the registries; text is instead of its own.
 func newInfo(key, text string, args []string) extendedInfo {

@@ -68,7 +68,7 @@ func TestClientSession(t *testing.T) {
 		}
 
 		got := ask(g, &reader, "GET", location+"/", "", tokenHeader, token)
-		if got.Code != 200 || got.Body.String() != w.Body.String() || got.Header().Get(tokenHeader) != "" {
+		if shown := decode(t, got.Body.Bytes()); got.Code != 200 || shown["@odata.id"] != location || shown["Id"] != created["Id"] || got.Header().Get(tokenHeader) != "" {
 			t.Errorf("GET: %d %s", got.Code, got.Body)
 		}
 		if allow := got.Header().Get("Allow"); allow != "GET, HEAD, OPTIONS, DELETE" {
@@ -77,7 +77,7 @@ func TestClientSession(t *testing.T) {
 		if link := got.Header().Get("Link"); !strings.Contains(link, "rel=describedby") {
 			t.Errorf("Link: %s", link)
 		}
-		if got := ask(g, &reader, "GET", location, "", "If-None-Match", `"x", W/`+h.Get("ETag")); got.Code != 304 || got.Body.Len() != 0 {
+		if got := ask(g, &reader, "GET", location, "", "If-None-Match", `"x", W/`+ask(g, &reader, "GET", location, "").Header().Get("ETag")); got.Code != 304 || got.Body.Len() != 0 {
 			t.Errorf("If-None-Match: %d", got.Code)
 		}
 		wantFailure(t, ask(g, &operator, "GET", location, ""), 404, "ResourceMissingAtURI")
@@ -87,7 +87,7 @@ func TestClientSession(t *testing.T) {
 			t.Errorf("an admin gets %d", got.Code)
 		}
 
-		if got := ask(g, &reader, "DELETE", location, "", tokenHeader, token); got.Code != 204 || got.Body.Len() != 0 {
+		if got := ask(g, &reader, "DELETE", location, "", tokenHeader, token); got.Code != 200 {
 			t.Errorf("DELETE: %d %s", got.Code, got.Body)
 		}
 		wantFailure(t, ask(g, &reader, "DELETE", location, "", tokenHeader, token), 401, "SessionTerminated")
@@ -115,14 +115,15 @@ func TestNotModifiedIsAboutTheSessionAsItWasShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	for _, change := range []func(){func() {}, func() { s.User = "another" }, func() { s.Owner = "another" }, func() { s.Created = s.Created.Add(time.Second) }} {
+	for _, change := range []func(){func() {}, func() { s.User = "another" }, func() { s.Owner = "another" }, func() { s.Created = s.Created.Add(time.Second) },
+		func() { s.Used = s.Used.Add(time.Second) }, func() { s.Expires = s.Expires.Add(time.Second) }, func() { s.Current = true }} {
 		change()
 		w := httptest.NewRecorder()
 		g.replySession(w, 200, s)
 		seen[w.Header().Get("ETag")] = true
 	}
-	if len(seen) != 4 || !seen[tag] {
-		t.Errorf("four bodies have the ETags %v", seen)
+	if len(seen) != 7 || !seen[tag] {
+		t.Errorf("seven bodies have the ETags %v", seen)
 	}
 }
 
@@ -191,7 +192,7 @@ func TestTokensStayWhereTheyWereMade(t *testing.T) {
 	if got := ask(g, &root, "GET", "/redfish/v1/Systems", "", "Authorization", "Basic cmVtb3RlOng="); got.Code != 200 {
 		t.Errorf("Basic authentication on the Unix socket: %d", got.Code)
 	}
-	if got := ask(g, nil, "DELETE", w.Header().Get("Location"), "", tokenHeader, remote); got.Code != 204 {
+	if got := ask(g, nil, "DELETE", w.Header().Get("Location"), "", tokenHeader, remote); got.Code != 200 {
 		t.Errorf("log out: %d", got.Code)
 	}
 }

@@ -126,11 +126,20 @@ func resource(s api.Session) map[string]any {
 		"Name":        "Client Session",
 		"Description": "Session of a local client with ilod; the iLO does not know it",
 		"UserName":    s.User,
-		"Oem": map[string]any{"Ilod": map[string]any{
-			"ClientSession": true, "Owner": s.Owner, "LoginTime": s.Created.UTC().Format(time.RFC3339),
-		}},
+		"Oem": map[string]any{
+			"Hpe": map[string]any{ // as an iLO 5 and later show theirs, in whole seconds
+				"@odata.context": "/redfish/v1/$metadata#HpeiLOSession.HpeiLOSession",
+				"@odata.type":    "#HpeiLOSession.v2_1_0.HpeiLOSession",
+				"AccessTime":     stamp(s.Used), "LoginTime": stamp(s.Created), "MySession": s.Current,
+				"UserExpires": stamp(s.Expires), "UserTag": "REST", "UserType": "Local",
+			},
+			"Ilod": map[string]any{"ClientSession": true, "Owner": s.Owner, "LoginTime": stamp(s.Created)},
+		},
 	}
 }
+
+// stamp is a time as an iLO writes it.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // replySession answers with a session, and with its ETag.
 func (g *Gateway) replySession(w http.ResponseWriter, status int, s api.Session) {
@@ -187,14 +196,17 @@ func endSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if bad != nil {
 		return bad
 	}
-	return g.end(w, c, s)
+	if bad := g.end(c, s); bad != nil {
+		return bad
+	}
+	g.reply(w, http.StatusOK, succeeded())
+	return nil
 }
 
-func (g *Gateway) end(w http.ResponseWriter, c *call, s api.Session) *failure {
+func (g *Gateway) end(c *call, s api.Session) *failure {
 	if err := g.clients.End(s.ID, c.who.name); err != nil {
 		return g.explain(c, err)
 	}
-	g.reply(w, http.StatusNoContent, nil)
 	return nil
 }
 

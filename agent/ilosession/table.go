@@ -140,8 +140,10 @@ func (m *sessionResource) entry(path string, now time.Time) api.ILOSession {
 		return e
 	}
 	e.Kind, e.UserType, e.UserIP, e.Login, e.Access = ext.UserTag, ext.UserType, ext.UserIP, ext.LoginTime.Time, ext.AccessTime.Time
-	// UserExpires tells nothing: without an idle timeout it equals AccessTime
-	// (ILO.md §2).
+	// Without an idle timeout UserExpires equals AccessTime (ILO.md §2).
+	if ext.UserExpires.After(ext.AccessTime.Time) {
+		e.Expires = ext.UserExpires.Time
+	}
 	if !now.IsZero() && !e.Login.IsZero() {
 		e.Age = max(api.Seconds(now.Sub(e.Login)), unknown)
 	}

@@ -65,6 +65,8 @@ func TestTableOddities(t *testing.T) {
 	}{
 		"times unset": {body: head + `"AccessTime":"[NOT SET]","LoginTime":null,"UserTag":"SSH"}}}]}`, want: api.ILOSession{Kind: "SSH", Age: unknown, Idle: unknown}},
 		"future":      {body: head + `"AccessTime":"2030-01-01T00:00:00Z","LoginTime":"2030-01-01T00:00:00Z"}}}]}`, want: api.ILOSession{Age: unknown, Idle: unknown}},
+		"expires":     {body: head + `"AccessTime":"2018-08-10T14:32:00Z","UserExpires":"2018-08-10T15:02:00Z"}}}]}`, want: api.ILOSession{Age: unknown, Idle: api.Seconds(38 * time.Second), Expires: time.Date(2018, 8, 10, 15, 2, 0, 0, time.UTC)}},
+		"never ends":  {body: head + `"AccessTime":"2018-08-10T14:32:00Z","UserExpires":"2018-08-10T14:32:00Z"}}}]}`, want: api.ILOSession{Age: unknown, Idle: api.Seconds(38 * time.Second)}},
 		"no OEM tag":  {body: head + `}}}]}`, want: api.ILOSession{Age: unknown, Idle: unknown}},
 		"incomplete":  {body: head + `}}}],"Members@odata.count":2}`, err: true},
 		"no link":     {body: `{"Members":[{"@odata.id":"x"}]}`, err: true},
@@ -92,7 +94,7 @@ func TestTableOddities(t *testing.T) {
 			continue
 		}
 		got := table[0]
-		if got.ID != "a b000000005b6da20612" || got.Kind != c.want.Kind || got.Age != c.want.Age || got.Idle != c.want.Idle || got.InBand {
+		if got.ID != "a b000000005b6da20612" || got.Kind != c.want.Kind || got.Age != c.want.Age || got.Idle != c.want.Idle || !got.Expires.Equal(c.want.Expires) || got.InBand {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -22,8 +22,9 @@ func (a *app) ilosessionsCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "Print all sessions of the iLO", Args: noArguments,
 		Long: `Print the iLO's table of sessions: the owner of each, its kind, its age and its idle
-time, by the iLO's clock. Sessions of ilod are marked "ours", and the one in use
-"current".`,
+time, when it was used last (AccessTime) and when it ends if nobody uses it any more
+(UserExpires), by the iLO's clock. Sessions of ilod are marked "ours", and the one in
+use "current".`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.withILO(cmd.Context(), a.listILOSessions) },
 	}
 	show := &cobra.Command{
@@ -69,9 +70,9 @@ func (a *app) listILOSessions(ctx context.Context, rt http.RoundTripper) error {
 	if a.json {
 		return a.writeJSON(table)
 	}
-	rows := [][]string{{"ID", "USER", "KIND", "AGE", "IDLE", "WHOSE"}}
+	rows := [][]string{{"ID", "USER", "KIND", "AGE", "IDLE", "USED", "EXPIRES", "WHOSE"}}
 	for _, e := range table {
-		rows = append(rows, []string{e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle), e.Whose()})
+		rows = append(rows, []string{e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle), iloTime(e.Access), iloTime(e.Expires), e.Whose()})
 	}
 	return terminal.Table(a.stdout, rows)
 }
@@ -80,10 +81,19 @@ func (a *app) printILOSession(e api.ILOSession) error {
 	if a.json {
 		return a.writeJSON(e)
 	}
-	_, err := fmt.Fprintf(a.stdout, "id     %s\nuser   %s\nfrom   %s\nkind   %s\nlogin  %s, %s ago\nused   %s, %s ago\nwhose  %s\n",
+	_, err := fmt.Fprintf(a.stdout, "id       %s\nuser     %s\nfrom     %s\nkind     %s\nlogin    %s, %s ago\nused     %s, %s ago\nexpires  %s\nwhose    %s\n",
 		oneLine(e.ID), oneLine(e.UserName), oneLine(e.UserIP), oneLine(e.Kind),
-		e.Login.Format(time.RFC3339), span(e.Age), e.Access.Format(time.RFC3339), span(e.Idle), e.Whose())
+		iloTime(e.Login), span(e.Age), iloTime(e.Access), span(e.Idle), iloTime(e.Expires), e.Whose())
 	return err
+}
+
+// iloTime is a time by the iLO's clock. A session without an idle timeout never
+// expires, and an iLO may hide the other times.
+func iloTime(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format(time.RFC3339)
 }
 
 // span is a duration by the iLO's clock, which need not tell it.

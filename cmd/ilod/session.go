@@ -183,9 +183,9 @@ func (a *app) listSessions(ctx context.Context, c *client.Client) error {
 	if a.json {
 		return a.writeJSON(list)
 	}
-	rows := [][]string{{"ID", "NAME", "USER", "PROCESS", "START", "USED", "REQUESTS", "HOLDS", "WHICH"}}
+	rows := [][]string{{"ID", "NAME", "USER", "PROCESS", "START", "USED", "EXPIRES", "REQUESTS", "HOLDS", "WHICH"}}
 	for _, s := range list {
-		rows = append(rows, []string{s.ID, s.Name, s.User, maker(s), local(s.Created), local(s.Used), strconv.FormatUint(s.Requests, 10), s.Holds, which(s)})
+		rows = append(rows, []string{s.ID, s.Name, s.User, maker(s), local(s.Created), local(s.Used), local(s.Expires), strconv.FormatUint(s.Requests, 10), s.Holds, which(s)})
 	}
 	return terminal.Table(a.stdout, rows)
 }
@@ -217,6 +217,7 @@ func (a *app) printSession(s api.Session) error {
 	return terminal.Table(a.stdout, [][]string{
 		{"id", s.ID}, {"name", s.Name}, {"user", s.User}, {"process", maker(s)}, {"which", which(s)},
 		{"version", fmt.Sprint(s.Version)}, {"start", s.Created.Format(time.RFC3339)}, {"used", s.Used.Format(time.RFC3339)},
+		{"expires", s.Expires.Format(time.RFC3339)},
 		{"requests", fmt.Sprintf("%d, %d under way", s.Requests, s.InUse)}, {"holds", s.Holds},
 		{"active-path", s.ActivePath}, {"recursive", showSwitch(s.Recursive)}, {"returned-path", s.ReturnedPath},
 		{"output", s.Output}, {"selection", s.Selection},

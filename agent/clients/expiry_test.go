@@ -1,0 +1,48 @@
+package clients
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ilod/ilod/agent/api"
+)
+
+// TestASessionSaysWhenItExpires: it is there until the moment it has named, and not
+// any more then, whichever limit ends it.
+func TestASessionSaysWhenItExpires(t *testing.T) {
+	for name, c := range map[string]struct {
+		limits func(*api.Limits)
+		after  time.Duration // the time of use
+		want   time.Duration
+	}{
+		"unused":                 {func(*api.Limits) {}, 0, 30 * time.Minute},
+		"used later":             {func(*api.Limits) {}, 10 * time.Minute, 40 * time.Minute},
+		"lifetime":               {func(l *api.Limits) { l.Lifetime = api.Seconds(35 * time.Minute) }, 10 * time.Minute, 35 * time.Minute},
+		"lifetime is far":        {func(l *api.Limits) { l.Lifetime = api.Seconds(time.Hour) }, 10 * time.Minute, 40 * time.Minute},
+		"one request, none made": {func(l *api.Limits) { l.InactivityTimeout = 0 }, 0, unusedGrace},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, clock := inMemory(t, c.limits)
+			start := clock.now()
+			s, handle := create(t, r, alice, Request{})
+			if c.after > 0 {
+				clock.advance(c.after)
+				if err := use(r, handle, alice.Key); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, err := r.Get(s.ID)
+			if err != nil || !s.Expires.Equal(start.Add(c.want)) {
+				t.Fatalf("expires %v after its start, want %v: %v", s.Expires.Sub(start), c.want, err)
+			}
+			clock.advance(s.Expires.Sub(clock.now()) - time.Nanosecond)
+			if _, err := r.Get(s.ID); err != nil {
+				t.Errorf("just before: %v", err)
+			}
+			clock.advance(time.Nanosecond)
+			if _, err := r.Get(s.ID); err == nil {
+				t.Error("it is there still")
+			}
+		})
+	}
+}
