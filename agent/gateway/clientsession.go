@@ -37,21 +37,6 @@ func createClientSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	return nil
 }
 
-// endClientSessions ends all client sessions of a user.
-func endClientSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	user, bad := onlyQuery(c, "user", true)
-	switch {
-	case bad != nil:
-		return bad
-	case user == c.who.name || user == c.who.owner:
-		user = c.who.owner
-	case c.who.role < Admin:
-		return c.who.lacks(Admin)
-	}
-	g.reply(w, http.StatusOK, api.Terminated{Terminated: append([]string{}, g.clients.EndUser(user, c.who.name)...)})
-	return nil
-}
-
 // named finds the client session that the path names after /ilod/v1/sessions;
 // "current" is that of the request.
 func (g *Gateway) named(c *call) (api.Session, *failure) {

@@ -31,6 +31,7 @@ var own = map[string]message{
 	"TransactionOpen":             {"The client session has an open transaction already.", 0, "Warning", "Commit it or roll it back."},
 	"TransactionPartlyRolledBack": {"The transaction failed, and some of its changes could not be undone.", 0, "Critical", "Look at the outcome of each write, and read the resources."},
 	"TransactionRolledBack":       {"The transaction failed, and its changes were undone.", 0, "Warning", "Look at the outcome of each write."},
+	"UserUnknown":                 {"There is no user %1, and nobody of that name has a client session.", 1, "Warning", "Look for the name with GET /ilod/v1/sessions."},
 }
 
 // ownFailures are the answers to errors about client sessions and transactions.

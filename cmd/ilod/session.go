@@ -236,12 +236,21 @@ func (a *app) endSessionsOf(ctx context.Context, c *client.Client, args []string
 	if a.json {
 		return a.writeJSON(api.Terminated{Terminated: ended})
 	}
+	fmt.Fprintf(a.stderr, "%s of %s ended\n", counted(len(ended), "client session"), oneLine(args[0]))
 	for _, id := range ended {
 		if _, err := fmt.Fprintln(a.stdout, oneLine(id)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// counted is a number of things, for people.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // variables are those of a client session, by their names on the command line.
