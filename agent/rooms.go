@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/audit"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/gateway"
@@ -36,7 +37,7 @@ type rooms struct {
 // stack makes the rooms, from the iLO to the clients, and plans their end in the
 // opposite order.
 func (e *Engine) stack(ctx context.Context) (rooms, error) {
-	s := stack{Engine: e}
+	s := stack{Engine: e, audit: audit.New(e.log.WithField(component, "audit"))}
 	for _, build := range []func(context.Context) error{s.openStore, s.reachILO, s.keepTree, s.keepClients} {
 		if err := build(ctx); err != nil {
 			return rooms{}, err
@@ -56,6 +57,7 @@ type stack struct {
 	cache        *freshness.Cache
 	transactions *transaction.Manager
 	sessions     *clients.Registry
+	audit        *audit.Log
 	health       *healthWatch
 }
 
@@ -91,6 +93,7 @@ func (s *stack) reachILO(context.Context) error {
 		Linger: time.Duration(c.Session.Linger), KeepAlive: time.Duration(c.Session.KeepAlive),
 		ReapForeign: time.Duration(c.Session.ReapForeign), Uptime: uptime, LimitPolicy: ilosession.LimitPolicy(c.Session.LimitPolicy),
 		OnLost:   func(why string) { s.sessions.Bump(why) },
+		Audit:    s.audit.Add,
 		Guardian: s.o.Guardian, Log: s.logOf("session"),
 	})
 	s.life.onStop("iLO session", func() error {
@@ -137,7 +140,7 @@ func (s *stack) keepClients(context.Context) (err error) {
 		limits.ForceSessions = false
 	}
 	s.sessions, err = clients.Open(clients.Options{
-		Limits: limits, Dir: dir, Holds: s.transactions.Holds, Ended: s.transactions.Drop, Log: s.logOf("clients"),
+		Limits: limits, Dir: dir, Holds: s.transactions.Holds, Ended: s.transactions.Drop, Audit: s.audit.Add, Log: s.logOf("clients"),
 	})
 	if err != nil {
 		return err
@@ -175,6 +178,7 @@ func (s *stack) front() (*gateway.Gateway, error) {
 			Warm:  s.cache.Warm,
 		},
 		ILOSessions: s.keeper,
+		Audit:       s.audit,
 		Log:         s.logOf("gateway"),
 	})
 }

@@ -49,6 +49,7 @@ var system = Socket(SystemSocket)
 const (
 	root        = "/ilod/v1"
 	sessions    = root + "/sessions"
+	sessionLog  = root + "/session-log"
 	limits      = root + "/limits"
 	transaction = root + "/transaction"
 	iloSessions = root + "/ilo-sessions"

@@ -63,6 +63,7 @@ const (
 	ErrSessionExpired    = redfisherror.Kind("Ilod.SessionExpired")       // the client session was not used for too long
 	ErrSessionTerminated = redfisherror.Kind("Ilod.SessionTerminated")    // somebody has ended the client session
 	ErrHandle            = redfisherror.Kind("Ilod.SessionHandleInvalid") // the handle is not one of this agent and this user
+	ErrUserUnknown       = redfisherror.Kind("Ilod.UserUnknown")          // the user whose sessions are to end is nobody
 	ErrHandleStale       = redfisherror.Kind("Ilod.SessionVersionStale")  // the session on the iLO has changed: ask for a new handle
 
 	ErrNoTransaction    = redfisherror.Kind("Ilod.NoTransaction")               // the client session has no open transaction

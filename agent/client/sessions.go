@@ -81,6 +81,13 @@ func (c *Client) EndSessionsOf(ctx context.Context, user string) ([]string, erro
 	return ended.Terminated, err
 }
 
+// SessionLog returns what has happened to sessions, the last events of the agent, oldest
+// first. It is for admins.
+func (c *Client) SessionLog(ctx context.Context) ([]api.SessionEvent, error) {
+	log, err := ask[api.SessionLog](ctx, c, http.MethodGet, sessionLog, nil)
+	return log.Members, err
+}
+
 // RotateKey makes every handle invalid, and leaves the client sessions. It is for admins.
 func (c *Client) RotateKey(ctx context.Context) error {
 	return c.do(ctx, http.MethodPost, sessions+"/key", nil)

@@ -7,8 +7,22 @@ import (
 	"github.com/ilod/ilod/agent/api"
 )
 
-// whyExpired is why a session has ended that nobody has ended.
-const whyExpired = "expired"
+// unused is the end of a session that nobody has ended.
+func unused(why string) end { return end{deed: api.SessionExpired, why: why} }
+
+// timeout is the end of a session that is spent.
+func (r *Registry) timeout(s *session, now time.Time) end {
+	l := r.limits.Load()
+	switch {
+	case l.Lifetime > 0 && now.Sub(s.Created) >= time.Duration(l.Lifetime):
+		return unused("its lifetime of " + time.Duration(l.Lifetime).String() + " is over")
+	case l.InactivityTimeout == 0 && s.Requests > 0:
+		return unused("its one request is over")
+	case s.Default && r.defaults[s.Owner] != s:
+		return unused("a new one has taken its place")
+	}
+	return unused("it was not used for " + r.mayIdle(s, l).String())
+}
 
 // unusedGrace is how long a session that nobody has used yet lives when it is
 // good for one request.
@@ -53,7 +67,7 @@ func (r *Registry) sweep(now time.Time) {
 	l := r.limits.Load()
 	for s := range sessions(&r.byUse) {
 		if r.expired(s, now) {
-			r.drop(s, whyExpired)
+			r.drop(s, r.timeout(s, now))
 		} else if s.InUse == 0 && l.InactivityTimeout > 0 {
 			break
 		}
@@ -63,7 +77,7 @@ func (r *Registry) sweep(now time.Time) {
 			break
 		}
 		if r.expired(s, now) {
-			r.drop(s, whyExpired)
+			r.drop(s, r.timeout(s, now))
 		}
 	}
 }

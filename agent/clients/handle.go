@@ -46,6 +46,9 @@ func validID(id string) bool {
 // IsHandle tells whether a text looks like a handle, good or not.
 func IsHandle(text string) bool { return len(text) > idSize && validID(text[:idSize]) }
 
+// SessionOf is the id in a text of which IsHandle is true.
+func SessionOf(handle string) string { return handle[:idSize] }
+
 // macKey makes the MACs of handles. It is HMAC-SHA-256 (RFC 2104) on the stack:
 // that of crypto/hmac allocates, and forged handles are to cost nothing.
 type macKey struct{ inner, outer [sha256.BlockSize]byte }

@@ -50,7 +50,7 @@ func churn(dir string) error {
 		switch n := rand.IntN(4); {
 		case n == 0 && len(live) > 0:
 			id := live[0]
-			if err := r.End(id, "churn"); err != nil {
+			if err := r.End(id, Owner{Name: "churn"}); err != nil {
 				return err
 			}
 			live = live[1:]
@@ -142,7 +142,7 @@ func TestKill(t *testing.T) {
 		if n := r.Stats().Sessions; n < len(live) || n > len(live)+1 {
 			t.Errorf("%d sessions, want %d", n, len(live))
 		}
-		r.EndUser(alice.Key, "test") // the next child begins anew
+		r.EndUser(alice.Key, Owner{Name: "test"}) // the next child begins anew
 		for id, s := range live {
 			ended[id] = s.handle
 			delete(live, id)
@@ -186,7 +186,7 @@ func TestEveryPrefix(t *testing.T) {
 			_, handle := create(t, r, alice, Request{Name: fmt.Sprint(i)})
 			handles = append(handles, handle)
 		case 3:
-			_ = r.End(handles[rand.IntN(len(handles))][:idSize], "test") // which may have expired
+			_ = r.End(handles[rand.IntN(len(handles))][:idSize], Owner{Name: "test"}) // which may have expired
 		case 4:
 			_, _ = r.Set(handles[rand.IntN(len(handles))][:idSize], func(v *api.Variables) error { v.Recursive = !v.Recursive; return nil })
 		case 5:
@@ -429,7 +429,7 @@ func TestNoSecrets(t *testing.T) {
 	o := Options{Limits: DefaultLimits(), Dir: t.TempDir(), Log: log}
 	r := open(t, o)
 	_, handle := create(t, r, alice, Request{})
-	if err := errors.Join(use(r, handle, alice.Key), r.End(handle[:idSize], "test")); err != nil {
+	if err := errors.Join(use(r, handle, alice.Key), r.End(handle[:idSize], Owner{Name: "test"})); err != nil {
 		t.Fatal(err)
 	}
 	key, err := os.ReadFile(filepath.Join(o.Dir, keyFile))

@@ -38,7 +38,7 @@ func (l *Lease) Release() {
 		}
 		r.used(s, now)
 		if r.expired(s, now) {
-			r.drop(s, whyExpired)
+			r.drop(s, r.timeout(s, now))
 		}
 	})
 }

@@ -76,7 +76,7 @@ func TestConcurrency(t *testing.T) {
 					go l.Release() // twice, of which one counts
 					l.Release()
 				case 7:
-					tolerated(r.End(handle[:idSize], of.Name), ErrNoSession)
+					tolerated(r.End(handle[:idSize], of), ErrNoSession)
 				case 8:
 					_, err := r.Set(handle[:idSize], func(v *api.Variables) error { v.Recursive = !v.Recursive; return nil })
 					tolerated(err, ErrNoSession)
@@ -102,7 +102,7 @@ func TestConcurrency(t *testing.T) {
 					case 2:
 						tolerated(r.SetLimits(r.Limits()))
 					case 3:
-						r.EndUser(of.Key, "test")
+						r.EndUser(of.Key, Owner{Name: "test"})
 					}
 				}
 			}
@@ -155,7 +155,7 @@ func TestManyClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i%10 == 0 {
-				if err := r.End(s.ID, "test"); err != nil {
+				if err := r.End(s.ID, Owner{Name: "test"}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -238,7 +238,7 @@ func TestSessionManagers(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, gone := create(t, r, alice, Request{})
-		if err := r.End(gone[:idSize], "alice"); err != nil {
+		if err := r.End(gone[:idSize], Owner{Name: "alice"}); err != nil {
 			t.Fatal(err)
 		}
 		r.Bump("another iLO")
@@ -358,14 +358,14 @@ func TestSessionManagers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.End(s.ID, "root"); err != nil {
+		if err := r.End(s.ID, Owner{Name: "root"}); err != nil {
 			t.Fatal(err)
 		}
 		wantErr(t, use(r, handle, alice.Key), ErrTerminated)
 		running.Release()
 		_, err = r.Get(s.ID)
 		wantErr(t, err, ErrNoSession)
-		wantErr(t, r.End(s.ID, "root"), ErrNoSession)
+		wantErr(t, r.End(s.ID, Owner{Name: "root"}), ErrNoSession)
 		if want := []string{s.ID + " terminated by root"}; !slices.Equal(ended, want) {
 			t.Errorf("%q", ended)
 		}
@@ -374,7 +374,7 @@ func TestSessionManagers(t *testing.T) {
 	t.Run("logout", func(t *testing.T) {
 		r, _ := inMemory(t, nil)
 		s, handle := create(t, r, alice, Request{})
-		if err := r.End(s.ID, "alice"); err != nil {
+		if err := r.End(s.ID, Owner{Name: "alice"}); err != nil {
 			t.Fatal(err)
 		}
 		wantErr(t, use(r, handle, alice.Key), ErrTerminated)
@@ -392,13 +392,13 @@ func TestSessionManagers(t *testing.T) {
 		if got := ids(r.List(func(s api.Session) bool { return s.Owner == bob.Key })); !slices.Equal(got, []string{two.ID}) {
 			t.Errorf("%q", got)
 		}
-		if got := r.EndUser("alice", "root"); !slices.Equal(got, []string{one.ID, three.ID}) {
+		if got := r.EndUser("alice", Owner{Name: "root"}); !slices.Equal(got, []string{one.ID, three.ID}) {
 			t.Errorf("%q", got)
 		}
-		if got := r.EndUser("uid:1001", "root"); !slices.Equal(got, []string{two.ID}) {
+		if got := r.EndUser("uid:1001", Owner{Name: "root"}); !slices.Equal(got, []string{two.ID}) {
 			t.Errorf("%q", got)
 		}
-		if got := r.EndUser("alice", "root"); got != nil {
+		if got := r.EndUser("alice", Owner{Name: "root"}); got != nil {
 			t.Errorf("%q", got)
 		}
 	})

@@ -89,12 +89,24 @@ func (m *model) spent(s *modelled) bool {
 	return s.InUse == 0 && now.Sub(s.Used) >= idle
 }
 
+// expires is the first moment at which the session, unused from now on, is spent.
+func (m *model) expires(s *modelled) time.Time {
+	end := s.Used.Add(time.Duration(m.limits.InactivityTimeout))
+	if m.limits.InactivityTimeout == 0 && s.Requests == 0 {
+		end = s.Used.Add(unusedGrace)
+	}
+	if oldest := s.Created.Add(time.Duration(m.limits.Lifetime)); m.limits.Lifetime > 0 && oldest.Before(end) {
+		return oldest
+	}
+	return end
+}
+
 // live are the sessions that have not ended, longest unused first.
 func (m *model) live() []*modelled {
 	var all []*modelled
 	for _, s := range m.sessions {
 		if s.why == "" && s.InUse == 0 && m.spent(s) {
-			s.why = whyExpired
+			s.why = "expired"
 		}
 		if s.why == "" {
 			all = append(all, s)
@@ -215,7 +227,7 @@ func (m *model) use(t *rapid.T) {
 	switch {
 	case h.key != m.key:
 		wantErr(t, err, ErrHandle)
-	case s.why == whyExpired:
+	case s.why == "expired":
 		wantErr(t, err, ErrExpired)
 	case s.why != "" && s.forgotten:
 		wantErr(t, err, ErrExpired)
@@ -327,7 +339,7 @@ func (m *model) reissue(t *rapid.T) {
 
 func (m *model) end(t *rapid.T) {
 	s := m.pick(t)
-	err := m.r.End(s.ID, "test")
+	err := m.r.End(s.ID, Owner{Name: "test"})
 	if s.why != "" {
 		wantErr(t, err, ErrNoSession)
 		return
@@ -338,7 +350,7 @@ func (m *model) end(t *rapid.T) {
 
 func (m *model) endUser(t *rapid.T) {
 	of := rapid.SampledFrom(owners).Draw(t, "owner")
-	got := m.r.EndUser(rapid.SampledFrom([]string{of.Key, of.Name}).Draw(t, "name"), "test")
+	got := m.r.EndUser(rapid.SampledFrom([]string{of.Key, of.Name}).Draw(t, "name"), Owner{Name: "test"})
 	n := 0
 	for _, s := range m.live() {
 		if s.Owner == of.Key {
@@ -397,7 +409,7 @@ func (m *model) stopped() {
 	m.live()
 	for _, s := range m.sessions { // the login of an account ends with the agent, and nobody is told
 		if s.Owner == carol.Key && m.told[s.ID] == "" {
-			s.why = whyExpired
+			s.why = "expired"
 			m.told[s.ID] = s.why
 		}
 	}
@@ -446,7 +458,7 @@ func (m *model) crash(t *rapid.T) {
 		case got == nil && s.why == "" && damage == "":
 			t.Fatalf("%+v is lost", s)
 		case got == nil && s.why == "":
-			s.why = whyExpired
+			s.why = "expired"
 		case got == nil:
 		case got.Owner != s.Owner || !got.Created.Equal(s.Created) || got.Default != s.Default || got.compatible != s.compatible ||
 			got.Used.After(s.Used) || damage == "" && (s.why != "" && m.told[id] != "" || got.Variables != s.Variables || s.Used.Sub(got.Used) > saveEvery):
@@ -455,7 +467,7 @@ func (m *model) crash(t *rapid.T) {
 			s.Session, s.why, s.replaced, s.forgotten = got.Session, "", false, false
 			delete(m.told, id)
 		}
-		if s.why != "" && got == nil && (m.told[id] == "" || s.why != whyExpired && !m.r.terminated.has(id)) {
+		if s.why != "" && got == nil && (m.told[id] == "" || s.why != "expired" && !m.r.terminated.has(id)) {
 			s.forgotten = true
 		}
 	}
@@ -475,7 +487,7 @@ func (m *model) check(t *rapid.T) {
 	m.tick(time.Millisecond)
 	var want []api.Session
 	for _, s := range m.live() {
-		s.Version, s.Holds = m.version, m.holds[s.ID]
+		s.Version, s.Holds, s.Expires = m.version, m.holds[s.ID], m.expires(s)
 		want = append(want, s.Session)
 	}
 	slices.SortFunc(want, func(a, b api.Session) int { return a.Created.Compare(b.Created) })

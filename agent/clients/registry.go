@@ -35,6 +35,8 @@ type Options struct {
 	Holds func(id string) string
 	// Ended is called when a session has ended, without any lock.
 	Ended func(id, why string)
+	// Audit is told what happens to sessions, without any lock. Nil: nobody is.
+	Audit func(api.SessionEvent)
 
 	Now func() time.Time   // nil: time.Now
 	Log logrus.FieldLogger // nil: none
@@ -64,6 +66,7 @@ type Registry struct {
 	byAge      list.List           // of live *session, oldest first
 	terminated ring
 	ended      []ending // to be told
+	events     []api.SessionEvent
 	stats      api.ClientStats
 }
 
@@ -94,6 +97,9 @@ func Open(o Options) (*Registry, error) {
 	o.Log = silent.Unless(o.Log)
 	if o.Holds == nil {
 		o.Holds = func(string) string { return "" }
+	}
+	if o.Audit == nil {
+		o.Audit = func(api.SessionEvent) {}
 	}
 	if o.Ended == nil {
 		o.Ended = func(string, string) {}
@@ -136,19 +142,22 @@ func (r *Registry) Close() error {
 // locked runs f with the sessions locked and without the expired ones, waits until
 // the journal has what that changed, and tells about all that ended.
 func (r *Registry) locked(f func(now time.Time)) {
-	ended, changed := func() ([]ending, bool) {
+	ended, events, changed := func() ([]ending, []api.SessionEvent, bool) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		before := len(r.unwritten)
 		now := r.o.Now()
 		r.sweep(now)
 		f(now)
-		ended := r.ended
-		r.ended = nil
-		return ended, len(r.unwritten) > before
+		ended, events := r.ended, r.events
+		r.ended, r.events = nil, nil
+		return ended, events, len(r.unwritten) > before
 	}()
 	if changed {
 		r.flush()
+	}
+	for _, e := range events {
+		r.o.Audit(e)
 	}
 	for _, e := range ended {
 		r.o.Ended(e.id, e.why)
@@ -163,7 +172,7 @@ func (r *Registry) add(s *session) {
 		old := r.defaults[s.Owner]
 		r.defaults[s.Owner] = s
 		if old != nil && old.InUse == 0 { // else it goes when it is released
-			r.drop(old, whyExpired)
+			r.drop(old, unused("a new one has taken its place"))
 		}
 	} else {
 		r.explicit[s.Owner]++
@@ -172,7 +181,7 @@ func (r *Registry) add(s *session) {
 }
 
 // drop ends a live session.
-func (r *Registry) drop(s *session, why string) {
+func (r *Registry) drop(s *session, e end) {
 	s.ended = true
 	delete(r.live, s.ID)
 	r.byUse.Remove(s.use)
@@ -185,7 +194,7 @@ func (r *Registry) drop(s *session, why string) {
 	} else if r.defaults[s.Owner] == s {
 		delete(r.defaults, s.Owner)
 	}
-	if why == whyExpired {
+	if e.deed == api.SessionExpired {
 		r.stats.Expired++
 		r.write(record{Expired: s.ID})
 	} else {
@@ -193,8 +202,8 @@ func (r *Registry) drop(s *session, why string) {
 		r.terminated.add(s.ID)
 		r.write(record{Terminated: []string{s.ID}})
 	}
-	r.ended = append(r.ended, ending{s.ID, why})
-	r.o.Log.WithFields(logrus.Fields{"clientSession": s.ID, "owner": s.Owner, "why": why}).Debug("client session ended")
+	r.ended = append(r.ended, ending{s.ID, e.String()})
+	r.tell(e.deed, s, e.by, e.why)
 }
 
 // snapshot is a session for others, less what it holds.
@@ -240,12 +249,14 @@ func (r *Registry) Create(of Owner, q Request) (out api.Session, handle string, 
 		id := r.newID()
 		if err = r.makeRoom(of, q); err != nil {
 			r.stats.Refused++
+			r.tell(api.SessionRefused, &session{Session: api.Session{Owner: of.Key, User: of.Name}}, of, err.Error())
 			return
 		}
 		s := r.make(id, of, now)
 		s.Name, s.compatible = q.Name, q.Compatible
 		r.add(s)
 		r.save(s)
+		r.tell(api.SessionMade, s, of, "")
 		out, handle = r.snapshot(s), r.key.Load().handle(id, r.version)
 	})
 	if full, ok := errors.AsType[*LimitError](err); ok {
@@ -317,9 +328,9 @@ func (r *Registry) Set(id string, change func(*api.Variables) error) (api.Sessio
 }
 
 // End terminates a session. It fails with ErrNoSession.
-func (r *Registry) End(id, by string) error {
+func (r *Registry) End(id string, by Owner) error {
 	_, err := r.find(id, func(s *session, _ time.Time) error {
-		r.drop(s, "terminated by "+by)
+		r.drop(s, by.ends(s, ""))
 		return nil
 	})
 	return err
@@ -327,12 +338,12 @@ func (r *Registry) End(id, by string) error {
 
 // EndUser terminates all sessions of a user and returns their ids, the oldest
 // session's first.
-func (r *Registry) EndUser(ownerKeyOrName, by string) (ids []string) {
+func (r *Registry) EndUser(ownerKeyOrName string, by Owner) (ids []string) {
 	r.locked(func(time.Time) {
 		for s := range sessions(&r.byAge) {
 			if s.Owner == ownerKeyOrName || s.User == ownerKeyOrName {
 				ids = append(ids, s.ID)
-				r.drop(s, "terminated by "+by)
+				r.drop(s, by.ends(s, ""))
 			}
 		}
 	})

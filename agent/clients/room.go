@@ -59,7 +59,7 @@ func (r *Registry) makeRoom(of Owner, q Request) error {
 		return full
 	}
 	for _, s := range victims {
-		r.drop(s, "ended to make room for a session of "+of.Key)
+		r.drop(s, of.ends(s, "to make room for a session of "+of.Key))
 	}
 	return nil
 }

@@ -22,7 +22,6 @@ func (r *Registry) RotateKey() error {
 		}
 	}
 	r.key.Store(newMACKey(secret))
-	r.o.Log.Info("a new key: all handles of client sessions are invalid")
 	return nil
 }
 

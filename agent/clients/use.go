@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // lease begins a use.
@@ -56,6 +58,7 @@ func (r *Registry) Default(of Owner) (l *Lease, err error) {
 	r.locked(func(now time.Time) {
 		if r.limits.Load().ForceSessions {
 			err = fmt.Errorf("%w: the default one of %s is not allowed", ErrForceSessions, cmp.Or(of.Name, of.Key))
+			r.tell(api.SessionRefused, &session{Session: api.Session{Owner: of.Key, User: of.Name}}, of, err.Error())
 			return
 		}
 		s := r.defaults[of.Key]
@@ -64,6 +67,7 @@ func (r *Registry) Default(of Owner) (l *Lease, err error) {
 			s.Default = true
 			r.add(s)
 			r.save(s)
+			r.tell(api.SessionMade, s, of, "by default")
 		}
 		l = r.lease(s, now)
 	})

@@ -113,7 +113,7 @@ func rotateKey(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if err := g.clients.RotateKey(); err != nil {
 		return g.explain(c, err)
 	}
-	g.log.WithField("by", c.who.name).Info("the handles of all client sessions are invalid now")
+	g.audit(c, api.SessionEvent{Event: api.KeyChanged})
 	g.reply(w, http.StatusNoContent, nil)
 	return nil
 }
@@ -127,10 +127,11 @@ func setLimits(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if bad := settings(g, w, c, &limits, clients.DefaultLimits()); bad != nil {
 		return bad
 	}
+	before := g.clients.Limits()
 	if err := g.clients.SetLimits(limits); err != nil {
 		return g.explain(c, err)
 	}
-	g.log.WithField("by", c.who.name).Info("limits of the client sessions set")
+	g.auditLimits(c, before, g.clients.Limits())
 	g.reply(w, http.StatusOK, g.clients.Limits())
 	return nil
 }

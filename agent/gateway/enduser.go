@@ -28,7 +28,7 @@ func endClientSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	}
 	ended := []string{}
 	for _, owner := range owners {
-		ended = append(ended, g.clients.EndUser(owner, c.who.name)...)
+		ended = append(ended, g.clients.EndUser(owner, c.who.asOwner())...)
 	}
 	if len(ended) == 0 && len(owners) == 1 && owners[0] != c.who.owner && !g.knows(name) {
 		return g.unknownUser(name)

@@ -22,6 +22,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/audit"
 	"github.com/ilod/ilod/agent/budget"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/agent/silent"
@@ -61,6 +62,8 @@ type Options struct {
 	Health func(ctx context.Context, header http.Header) (any, error)
 	// Cache is behind /ilod/v1/cache.
 	Cache *Cache
+	// Audit has what happens to sessions, and is behind /ilod/v1/session-log.
+	Audit *audit.Log
 	// ILOSessions is behind /ilod/v1/ilo-sessions.
 	ILOSessions ILOSessions
 

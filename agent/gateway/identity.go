@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -221,16 +222,18 @@ type caller struct {
 	name  string
 	owner string // whose client sessions it may see
 	peer  *Peer  // nil: not a connection of the Unix socket
+	// address is from where, for a connection of the TLS listener.
+	address string
 }
 
 // be makes the caller an account.
 func (c *caller) be(a account) {
-	*c = caller{known: true, role: a.role, name: a.name, owner: accountPrefix + a.name}
+	*c = caller{known: true, role: a.role, name: a.name, owner: accountPrefix + a.name, address: c.address}
 }
 
 // asOwner is the caller as the owner of client sessions.
 func (c *caller) asOwner() clients.Owner {
-	o := clients.Owner{Key: c.owner, Name: c.name}
+	o := clients.Owner{Key: c.owner, Name: c.name, Address: c.address}
 	if c.peer != nil {
 		o.PID, o.Process = c.peer.PID, c.peer.Process
 	}
@@ -254,6 +257,8 @@ func (g *Gateway) identify(c *call) *failure {
 	peer, _ := c.Context().Value(peerKey{}).(*knownPeer)
 	if peer != nil {
 		c.who = caller{known: true, role: g.roles.of(&peer.Peer), name: peer.name(), owner: peer.owner, peer: &peer.Peer}
+	} else {
+		c.who.address, _, _ = net.SplitHostPort(c.RemoteAddr)
 	}
 	handles, logins := credentials(c.Header)
 	name, password, basic := c.BasicAuth()
@@ -277,6 +282,7 @@ func (g *Gateway) identify(c *call) *failure {
 	}
 	a, ok := g.login(name, password)
 	if !ok {
+		g.auditLogin(c)
 		return noValidSession()
 	}
 	c.who.be(a)
@@ -303,6 +309,7 @@ func (g *Gateway) use(c *call, handle string) *failure {
 		c.named = stale.Session
 	}
 	if err != nil {
+		g.auditUse(c, handle, err)
 		return g.explain(c, err)
 	}
 	s := lease.Session()

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sirupsen/logrus"
-
 	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/ilopath"
 	"github.com/ilod/ilod/agent/ilosession"
@@ -59,6 +57,7 @@ func (g *Gateway) absent(path string) bool {
 	for name, there := range map[string]bool{
 		"status": g.o.Status != nil, "stop": g.o.Stop != nil, "health": g.o.Health != nil,
 		"transaction": g.o.Transactions != nil, "cache": g.o.Cache != nil, "ilo-sessions": g.o.ILOSessions != nil,
+		"session-log": g.o.Audit != nil,
 	} {
 		if !there && ilopath.Within(path, ownPath+"/"+name) {
 			return true
@@ -70,7 +69,7 @@ func (g *Gateway) absent(path string) bool {
 func showIndex(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	return g.get(w, c, func() (any, *failure) {
 		index := map[string]any{"@odata.id": ownPath, "Id": "ilod", "Name": "ilod"}
-		for _, name := range []string{"Status", "Metrics", "Health", "Sessions", "Limits", "Transaction", "Cache", "ILO-Sessions"} {
+		for _, name := range []string{"Status", "Metrics", "Health", "Sessions", "Limits", "Transaction", "Cache", "ILO-Sessions", "Session-Log"} {
 			if path := ownPath + "/" + strings.ToLower(name); !g.absent(path) {
 				index[name] = map[string]string{"@odata.id": path}
 			}
@@ -183,11 +182,10 @@ func terminateILOSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if !ok { // a parameter misspelt must not turn a trial into the real thing
 		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The query parameters are dry-run and login, with true, false or nothing."}
 	}
-	e, err := g.o.ILOSessions.Terminate(tag(c, schedule.Interactive), lastSegment(c), options)
+	e, err := g.o.ILOSessions.Terminate(c.asked(tag(c, schedule.Interactive)), lastSegment(c), options)
 	if err != nil {
 		return g.below(c, err)
 	}
-	g.log.WithFields(logrus.Fields{"session": e.ID, "kind": e.Kind, "by": c.who.name, "dry-run": options.DryRun}).Info("iLO session terminated")
 	g.reply(w, http.StatusOK, e)
 	return nil
 }
@@ -197,10 +195,9 @@ func logoutILO(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if c.URL.RawQuery != "" {
 		return &failure{status: http.StatusBadRequest, key: "QueryNotSupported"}
 	}
-	if err := g.o.ILOSessions.Logout(c.Context()); err != nil {
+	if err := g.o.ILOSessions.Logout(c.asked(c.Context())); err != nil {
 		return g.below(c, err)
 	}
-	g.log.WithField("by", c.who.name).Info("logged out of the iLO")
 	g.reply(w, http.StatusNoContent, nil)
 	return nil
 }

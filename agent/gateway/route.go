@@ -73,6 +73,7 @@ var routes = []route{
 	{"PATCH", "/ilod/v1/sessions/*", Reader, setVariables},
 	{"DELETE", "/ilod/v1/sessions/*", Reader, endClientSession},
 	{"POST", handlePattern, Reader, newHandle},
+	{reads, "/ilod/v1/session-log", Admin, showSessionLog},
 	{reads, "/ilod/v1/limits", Reader, showLimits},
 	{"PATCH", "/ilod/v1/limits", Admin, setLimits},
 	{reads, "/ilod/v1/transaction", Reader, inSession(showTransaction)},

@@ -43,6 +43,7 @@ func createSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	default:
 		account, ok := g.login(*login.UserName, *login.Password)
 		if !ok {
+			g.auditLogin(c)
 			return &failure{status: http.StatusUnauthorized, key: "ResourceAtUriUnauthorized", args: []string{sessionsPath, "invalid user name or password"}}
 		}
 		of.be(account)
@@ -204,7 +205,7 @@ func endSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 func (g *Gateway) end(c *call, s api.Session) *failure {
-	if err := g.clients.End(s.ID, c.who.name); err != nil {
+	if err := g.clients.End(s.ID, c.who.asOwner()); err != nil {
 		return g.explain(c, err)
 	}
 	return nil

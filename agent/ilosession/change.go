@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/guard"
 	"github.com/ilod/ilod/agent/pause"
 	"github.com/ilod/ilod/agent/redfisherror"
@@ -183,6 +184,7 @@ func (k *Keeper) login() error {
 	}
 	if err != nil {
 		k.log.WithError(err).Warn("login to the iLO")
+		k.tell(ctx, api.SessionRefused, "", err.Error())
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.refuse(c, err)
@@ -280,7 +282,7 @@ func (k *Keeper) attempt(ctx context.Context) (*held, *Credentials, error) {
 	k.mu.Lock()
 	k.counts.Logins++
 	k.mu.Unlock()
-	k.log.WithField("session", s.path).Info("logged in to the iLO")
+	k.tell(ctx, api.SessionMade, s.path, "")
 	return &held{session: s, entry: e}, credentials, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/redfisherror"
 )
 
@@ -172,7 +173,7 @@ func (k *Keeper) discard(h *held) {
 		if forgotten {
 			k.log.WithError(errForgotten).Warn("login to the iLO")
 		}
-		k.log.WithField("session", h.session.path).Info("the iLO has ended the session")
+		k.tell(context.Background(), api.SessionTerminated, h.session.path, "the iLO has ended it")
 		k.forget(h.entry.Nonce)
 		k.o.OnLost("the iLO has ended the session")
 	}

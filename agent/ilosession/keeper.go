@@ -61,6 +61,8 @@ type KeeperOptions struct {
 	// another iLO; not when the Keeper deletes the session. It must not wait for
 	// requests of this Keeper. nil: nobody asks.
 	OnLost func(why string)
+	// Audit is told what happens to sessions on the iLO, without locks; nil: nobody is.
+	Audit func(api.SessionEvent)
 	// Log takes what nobody else is told; nil: nothing.
 	Log logrus.FieldLogger
 }
@@ -160,6 +162,9 @@ func NewKeeper(o KeeperOptions) *Keeper {
 		o.Ledger, _ = OpenLedger("", "") // fails only for directories
 	}
 	o.Log = silent.Unless(o.Log)
+	if o.Audit == nil {
+		o.Audit = func(api.SessionEvent) {}
+	}
 	if o.OnLost == nil {
 		o.OnLost = func(string) {}
 	}
@@ -231,10 +236,11 @@ func closeBody(req *http.Request) {
 
 // logout deletes the session. It is one half of a change, begun when nobody used
 // the session.
-func (k *Keeper) logout(h *held) error {
+func (k *Keeper) logout(ctx context.Context, h *held, why string) error {
 	err := guard.Panics(func() error { return h.session.Close(context.Background()) })
 	if err == nil {
 		k.forget(h.entry.Nonce)
+		k.tell(ctx, api.SessionEnded, h.session.path, why)
 		return nil
 	}
 	err = fmt.Errorf("%w: %w", ErrMayRemain, err)
@@ -267,5 +273,5 @@ func (k *Keeper) Close(ctx context.Context) error {
 	if h == nil {
 		return nil
 	}
-	return k.logout(h)
+	return k.logout(ctx, h, "ilod ends")
 }

@@ -44,7 +44,7 @@ func (k *Keeper) logoutNow(ctx context.Context) error {
 	defer k.end(c, nil)
 	select {
 	case <-idle:
-		return k.logout(h)
+		return k.logout(ctx, h, "somebody has asked for it")
 	case <-ctx.Done():
 	}
 	k.mu.Lock()

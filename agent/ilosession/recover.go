@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/ilod/ilod/agent/api"
 )
 
 // lateness is how long after we gave it up an iLO may still execute a request. So
@@ -213,7 +215,7 @@ func (k *Keeper) noteEnds() {
 
 func (k *Keeper) settled(e entry) {
 	if e.Path != "" {
-		k.log.WithField("session", e.Path).WithField("opened", e.Opened).Info("a leftover session is gone")
+		k.tell(context.Background(), api.SessionEnded, e.Path, "an earlier process has left it")
 	} else {
 		k.log.WithField("tried", e.Time).Info("a login without a record is settled")
 	}
@@ -254,7 +256,7 @@ func (k *Keeper) adopt(ctx context.Context) *held {
 		if mine := list.mine(); mine != "" && sessionID(mine) != sessionID(e.Path) {
 			continue
 		}
-		k.log.WithField("session", e.Path).Info("resumed an iLO session")
+		k.tell(ctx, api.SessionMade, e.Path, "an earlier process has left it, and it is taken over")
 		return &held{session: s, entry: e, worked: true}
 	}
 	return nil

@@ -83,7 +83,7 @@ func (k *Keeper) terminate(ctx context.Context, rt http.RoundTripper, id string,
 	} else if !isStatus(err, http.StatusNotFound) {
 		return e, fmt.Errorf("verify the end of session %s: %w", e.ID, err)
 	}
-	k.log.WithField("session", e.ID).WithField("idle", time.Duration(e.Idle)).Info("terminated an iLO session")
+	k.tell(ctx, api.SessionTerminated, e.Path, "it was unused for "+time.Duration(e.Idle).Round(time.Second).String())
 	return e, nil
 }
 

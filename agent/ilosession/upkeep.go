@@ -95,7 +95,7 @@ func (k *Keeper) linger(h *held) error {
 		k.current = nil
 		k.mu.Unlock()
 		defer k.end(c, nil)
-		_ = k.logout(h) // it is logged and counted
+		_ = k.logout(k.life, h, "it was unused for "+k.o.Linger.String()) // it is logged and counted
 		return nil
 	})
 }

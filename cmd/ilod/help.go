@@ -48,6 +48,7 @@ var more = map[string]struct{ long, example string }{
 	"session end":            {"End one of your client sessions, without ID the one in use. Its open transaction is\ndiscarded.", "  ilod session end"},
 	"session list":           {"Print your client sessions with their users, without their variables. An admin sees\neverybody's.", "  ilod session list"},
 	"session new":            {"", "  eval \"$(ilod session new --shell)\"\n  ilod session new --name nightly --json"},
+	"session log":            {"Print the last hundred things that happened to client sessions and to the iLO's, with\nwho did them, from where, and why. For admins. The agent's log has them all.", "  ilod session log"},
 	"session rotate-key":     {"Change the key that signs handles. All handles become invalid; the client sessions stay.\nTheir owners get fresh handles with use.", "  ilod session rotate-key"},
 	"session set":            {"", "  ilod session set active-path /redfish/v1/Systems/1/\n  ilod session set recursive --default"},
 	"session show":           {"Print a client session with its variables, or without ID the one in use.", "  ilod session show"},

@@ -48,6 +48,7 @@ handle is a secret.`,
 		a.agentOnly("rotate-key", "Make all handles invalid; keep the client sessions", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
 			return c.RotateKey(ctx)
 		}),
+		a.agentOnly("log", "Print what has happened to sessions lately (admins only)", noArguments, a.sessionLog),
 	)
 	return cmd
 }
