@@ -64,7 +64,9 @@ type Serving struct {
 	// Listen opens the Unix socket, or takes the listeners that it was given.
 	Listen func(context.Context) ([]net.Listener, error)
 	// Peer is who has connected.
-	Peer    func(net.Conn) (gateway.Peer, error)
+	Peer func(net.Conn) (gateway.Peer, error)
+	// Gone reports a process that has ended; nil: that is not known.
+	Gone    func(api.Process) bool
 	Manager ServiceManager
 	Info    api.Agent // shown with the status
 }

@@ -140,7 +140,7 @@ func (s *stack) keepClients(context.Context) (err error) {
 		limits.ForceSessions = false
 	}
 	s.sessions, err = clients.Open(clients.Options{
-		Limits: limits, Dir: dir, Holds: s.transactions.Holds, Ended: s.transactions.Drop, Audit: s.audit.Add, Log: s.logOf("clients"),
+		Limits: limits, Dir: dir, Holds: s.transactions.Holds, Ended: s.transactions.Drop, Gone: s.o.Serving.Gone, Audit: s.audit.Add, Log: s.logOf("clients"),
 	})
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func PeerOf(c net.Conn) (Peer, error) {
 	}); err != nil || failed != nil && !errors.Is(failed, unix.ENOPROTOOPT) {
 		return Peer{}, fmt.Errorf("peer: %w", errors.Join(err, failed))
 	}
-	p := Peer{UID: cred.Uid, GID: cred.Gid, PID: uint32(cred.Pid), Groups: groups, Process: processName(cred.Pid)}
+	p := Peer{UID: cred.Uid, GID: cred.Gid, PID: uint32(cred.Pid), Groups: groups, Process: processName(cred.Pid), Started: processStart(uint32(cred.Pid))}
 	u, err := user.LookupId(strconv.FormatUint(uint64(p.UID), 10))
 	if err != nil {
 		return p, nil // users of a directory service have no name here

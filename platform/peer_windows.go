@@ -59,7 +59,7 @@ func peerOf(pipe windows.Handle) (Peer, error) {
 		}
 	}
 	if windows.GetNamedPipeClientProcessId(pipe, &p.PID) == nil {
-		p.Process = processName(p.PID)
+		p.Process, p.Started = processName(p.PID), processStart(p.PID)
 	}
 	return p, nil
 }

@@ -47,6 +47,9 @@ func DiskSpace(string) (free, total uint64, err error) { return 0, 0, unsupporte
 // Writable knows of nothing that forbids to write.
 func Writable(string) error { return nil }
 
+// ProcessEnded knows of no process that has ended.
+func ProcessEnded(uint32, uint64) bool { return false }
+
 // Process is another process.
 type Process struct{}
 

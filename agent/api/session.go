@@ -10,7 +10,10 @@ type Session struct {
 	Name    string    `json:"name"`    // chosen by the client, may be empty
 	Owner   string    `json:"owner"`   // a key that stays the same when the user is renamed
 	User    string    `json:"user"`    // for people
-	Process Process   `json:"process"` // that made it
+	Kind    string    `json:"kind"`    // one of the kinds below; empty: it is from an earlier version
+	Process Process   `json:"process"` // that used it last
+	Address string    `json:"address"` // where it was used from last, on the TLS listener
+	Agent   string    `json:"agent"`   // the User-Agent of its last request, for people
 	Default bool      `json:"default"` // the one of requests without a handle
 	Version uint64    `json:"version"` // that its handle must have
 	Created time.Time `json:"created"` // in UTC
@@ -27,9 +30,19 @@ type Session struct {
 
 // Process is a process of this host.
 type Process struct {
-	ID   uint32 `json:"id"`
-	Name string `json:"name"`
+	ID      uint32 `json:"id"`
+	Name    string `json:"name"`
+	Started uint64 `json:"started,omitempty"` // by a clock of the system's, to tell it from another one with its number
+	Ended   bool   `json:"ended,omitempty"`   // it is gone
 }
+
+// The kinds of client sessions, by how they were made.
+const (
+	KindSocket  = "socket"  // on the Unix socket or the pipe; the default ones, too
+	KindTLS     = "tls"     // on the TLS listener
+	KindRedfish = "redfish" // by a login as Redfish has it, on either
+	KindCommand = "command" // by a command of ilod for itself, which ends it
+)
 
 // Variables are what a client session remembers for its client. An empty one has its
 // default.
@@ -43,7 +56,8 @@ type Variables struct {
 
 // NewSession is the request for a client session.
 type NewSession struct {
-	Name string `json:"name"` // for people, may be empty
+	Name    string `json:"name"`    // for people, may be empty
+	Command bool   `json:"command"` // a command makes it for itself, and will end it
 }
 
 // Sessions are the client sessions that the caller may see.

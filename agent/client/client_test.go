@@ -25,7 +25,7 @@ import (
 func session(t *testing.T) *client.Client {
 	t.Helper()
 	all := &client.Client{Transport: engine}
-	s, handle, err := all.NewSession(t.Context(), t.Name(), "")
+	s, handle, err := all.NewSession(t.Context(), api.NewSession{Name: t.Name()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,12 +103,12 @@ func TestRefusalNamesWhoCanMakeRoom(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	_, _, err = c.NewSession(ctx, "another", "")
+	_, _, err = c.NewSession(ctx, api.NewSession{Name: "another"})
 	e, ok := errors.AsType[*client.Error](err)
 	if !errors.Is(err, client.ErrSessionLimit) || !ok || len(e.Sessions) != 1 || e.Sessions[0].ID != mine.ID || e.ILOSessions != nil {
 		t.Fatalf("%v: %+v", err, e)
 	}
-	s, handle, err := c.NewSession(ctx, "another", e.Sessions[0].ID)
+	s, handle, err := c.NewSession(ctx, api.NewSession{Name: "another"}, e.Sessions[0].ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ func Example() {
 	defer cancel()
 	c := &client.Client{Transport: engine} // client.Client{} is for the system's agent
 
-	_, handle, err := c.NewSession(ctx, "example", "")
+	_, handle, err := c.NewSession(ctx, api.NewSession{Name: "example"})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -26,18 +26,15 @@ func (c *Client) Session(ctx context.Context, id string) (api.Session, error) {
 	return ask[api.Session](ctx, c, http.MethodGet, sessionPath(id), nil)
 }
 
-// NewSession makes a client session, and returns its handle. A name is for people, and
-// may be empty. It fails with ErrSessionLimit if there is no room. Then terminate may be
-// the id of one of the Error's Sessions, which is ended first; else it is empty.
-func (c *Client) NewSession(ctx context.Context, name, terminate string) (s api.Session, handle string, err error) {
+// NewSession makes a client session, and returns its handle. It fails with
+// ErrSessionLimit if there is no room. Then terminate may be ids of the Error's Sessions,
+// which are ended first.
+func (c *Client) NewSession(ctx context.Context, what api.NewSession, terminate ...string) (s api.Session, handle string, err error) {
 	path := sessions
-	if terminate != "" {
-		path += "?terminate=" + url.QueryEscape(terminate)
+	if len(terminate) > 0 {
+		path += "?" + url.Values{"terminate": terminate}.Encode()
 	}
-	if name == "" {
-		return c.withHandle(ctx, path, nil)
-	}
-	return c.withHandle(ctx, path, api.NewSession{Name: name})
+	return c.withHandle(ctx, path, what)
 }
 
 // NewHandle makes a fresh handle of a client session of the user, by its id.

@@ -24,6 +24,13 @@ func (l *Lease) Session() api.Session {
 	return s
 }
 
+// By notes who makes the request.
+func (l *Lease) By(who Owner) {
+	l.registry.mu.Lock()
+	defer l.registry.mu.Unlock()
+	who.use(&l.session.Session)
+}
+
 // Release ends the use. Only the first call counts.
 func (l *Lease) Release() {
 	r, s := l.registry, l.session

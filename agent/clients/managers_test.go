@@ -48,7 +48,7 @@ func TestSessionManagers(t *testing.T) {
 			t.Errorf("%s %s", handle, other)
 		}
 		want := api.Session{
-			Path: "/ilod/v1/sessions/" + first.ID, ID: first.ID, Name: "nightly", Owner: "uid:1000", User: "alice", Process: api.Process{ID: 4711, Name: "bash"},
+			Path: "/ilod/v1/sessions/" + first.ID, ID: first.ID, Name: "nightly", Owner: "uid:1000", User: "alice", Kind: api.KindSocket, Process: api.Process{ID: 4711, Name: "bash"},
 			Version: 1, Created: c.now(), Used: c.now(), Expires: c.now().Add(30 * time.Minute), Variables: api.Variables{ActivePath: "/redfish/v1/", ReturnedPath: "full", Output: "text"},
 		}
 		if first != want {

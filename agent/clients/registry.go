@@ -33,6 +33,8 @@ type Options struct {
 	// Holds is what would be lost with a session, for people. It must not call
 	// the Registry except for Limits, nor wait. Nil: nothing.
 	Holds func(id string) string
+	// Gone reports a process that has ended; it must not wait. Nil: that is not known.
+	Gone func(api.Process) bool
 	// Ended is called when a session has ended, without any lock.
 	Ended func(id, why string)
 	// Audit is told what happens to sessions, without any lock. Nil: nobody is.
@@ -97,6 +99,9 @@ func Open(o Options) (*Registry, error) {
 	o.Log = silent.Unless(o.Log)
 	if o.Holds == nil {
 		o.Holds = func(string) string { return "" }
+	}
+	if o.Gone == nil {
+		o.Gone = func(api.Process) bool { return false }
 	}
 	if o.Audit == nil {
 		o.Audit = func(api.SessionEvent) {}
@@ -206,7 +211,13 @@ func (r *Registry) drop(s *session, e end) {
 	r.tell(e.deed, s, e.by, e.why)
 }
 
-// snapshot is a session for others, less what it holds.
+// complete fills in what a snapshot lacks. It is called without a lock.
+func (r *Registry) complete(s *api.Session) {
+	s.Holds = r.o.Holds(s.ID)
+	s.Process.Ended = s.Process.ID != 0 && r.o.Gone(s.Process)
+}
+
+// snapshot is a session for others, less what it holds, and whether its process lives.
 func (r *Registry) snapshot(s *session) api.Session {
 	out := s.Session
 	out.Path, out.Version = SessionsPath+s.ID, r.version
@@ -232,8 +243,9 @@ func (r *Registry) used(s *session, now time.Time) {
 // make makes a live session.
 func (r *Registry) make(id string, of Owner, now time.Time) *session {
 	s := &session{Session: api.Session{
-		ID: id, Owner: of.Key, User: of.Name, Process: api.Process{ID: of.PID, Name: of.Process}, Created: now, Used: now,
+		ID: id, Owner: of.Key, User: of.Name, Kind: api.KindSocket, Created: now, Used: now,
 	}}
+	of.use(&s.Session)
 	_ = checkVariables(&s.Variables) // the defaults are valid
 	r.stats.Created++
 	return s
@@ -253,7 +265,7 @@ func (r *Registry) Create(of Owner, q Request) (out api.Session, handle string, 
 			return
 		}
 		s := r.make(id, of, now)
-		s.Name, s.compatible = q.Name, q.Compatible
+		s.Name, s.Kind, s.compatible = q.Name, cmp.Or(q.Kind, s.Kind), q.Compatible
 		r.add(s)
 		r.save(s)
 		r.tell(api.SessionMade, s, of, "")
@@ -261,7 +273,7 @@ func (r *Registry) Create(of Owner, q Request) (out api.Session, handle string, 
 	})
 	if full, ok := errors.AsType[*LimitError](err); ok {
 		for i := range full.Candidates {
-			full.Candidates[i].Holds = r.o.Holds(full.Candidates[i].ID)
+			r.complete(&full.Candidates[i])
 		}
 	}
 	return out, handle, err
@@ -287,7 +299,7 @@ func (r *Registry) find(id string, f func(s *session, now time.Time) error) (out
 		}
 	})
 	if err == nil {
-		out.Holds = r.o.Holds(id)
+		r.complete(&out)
 	}
 	return out, err
 }
@@ -308,7 +320,7 @@ func (r *Registry) List(visible func(api.Session) bool) []api.Session {
 	})
 	all = slices.DeleteFunc(all, func(s api.Session) bool { return !visible(s) })
 	for i := range all {
-		all[i].Holds = r.o.Holds(all[i].ID)
+		r.complete(&all[i])
 	}
 	return all
 }

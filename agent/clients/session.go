@@ -12,6 +12,7 @@ const SessionsPath = "/ilod/v1/sessions/"
 
 // Request is what a new client session is asked for with.
 type Request struct {
+	Kind       string // one of package api; empty: api.KindSocket
 	Name       string // chosen by the client, may be empty
 	Compatible bool   // its handle stays good when versions go up
 	// Terminate is the id of the session to end if there are too many. It must

@@ -69,6 +69,7 @@ func (r *Registry) Default(of Owner) (l *Lease, err error) {
 			r.save(s)
 			r.tell(api.SessionMade, s, of, "by default")
 		}
+		of.use(&s.Session)
 		l = r.lease(s, now)
 	})
 	return l, err

@@ -28,7 +28,14 @@ func createClientSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if bad := settings(g, w, c, &q, q); bad != nil {
 		return bad
 	}
-	s, bad := g.create(w, c, c.who, clients.Request{Name: q.Name})
+	kind := api.KindSocket
+	switch {
+	case q.Command:
+		kind = api.KindCommand
+	case c.who.peer == nil:
+		kind = api.KindTLS
+	}
+	s, bad := g.create(w, c, c.who, clients.Request{Name: q.Name, Kind: kind})
 	if bad != nil {
 		return bad
 	}

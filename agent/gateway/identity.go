@@ -26,6 +26,7 @@ type Peer struct {
 	User          string   // the name of UID or SID, if it has one
 	Groups        []uint32 // the supplementary groups
 	Process       string   // the name of PID, if it has one
+	Started       uint64   // when PID began, by a clock of the system's; 0: not known
 
 	// On Windows, where UID and GID say nothing else:
 	SID       string   // the user
@@ -224,18 +225,19 @@ type caller struct {
 	peer  *Peer  // nil: not a connection of the Unix socket
 	// address is from where, for a connection of the TLS listener.
 	address string
+	agent   string // User-Agent
 }
 
 // be makes the caller an account.
 func (c *caller) be(a account) {
-	*c = caller{known: true, role: a.role, name: a.name, owner: accountPrefix + a.name, address: c.address}
+	*c = caller{known: true, role: a.role, name: a.name, owner: accountPrefix + a.name, address: c.address, agent: c.agent}
 }
 
 // asOwner is the caller as the owner of client sessions.
 func (c *caller) asOwner() clients.Owner {
-	o := clients.Owner{Key: c.owner, Name: c.name, Address: c.address}
+	o := clients.Owner{Key: c.owner, Name: c.name, Address: c.address, Agent: c.agent}
 	if c.peer != nil {
-		o.PID, o.Process = c.peer.PID, c.peer.Process
+		o.PID, o.Process, o.Started = c.peer.PID, c.peer.Process, c.peer.Started
 	}
 	return o
 }
@@ -260,6 +262,7 @@ func (g *Gateway) identify(c *call) *failure {
 	} else {
 		c.who.address, _, _ = net.SplitHostPort(c.RemoteAddr)
 	}
+	c.who.agent = c.UserAgent()
 	handles, logins := credentials(c.Header)
 	name, password, basic := c.BasicAuth()
 	switch {
@@ -321,6 +324,7 @@ func (g *Gateway) use(c *call, handle string) *failure {
 		}
 		c.who.be(g.accounts[i])
 	}
+	lease.By(c.who.asOwner())
 	c.lease, c.session = lease, s
 	return nil
 }

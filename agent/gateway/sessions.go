@@ -48,7 +48,7 @@ func createSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 		}
 		of.be(account)
 	}
-	s, bad := g.create(w, c, of, clients.Request{Compatible: true})
+	s, bad := g.create(w, c, of, clients.Request{Kind: api.KindRedfish, Compatible: true})
 	if bad != nil {
 		return bad
 	}
@@ -132,7 +132,7 @@ func resource(s api.Session) map[string]any {
 				"@odata.context": "/redfish/v1/$metadata#HpeiLOSession.HpeiLOSession",
 				"@odata.type":    "#HpeiLOSession.v2_1_0.HpeiLOSession",
 				"AccessTime":     stamp(s.Used), "LoginTime": stamp(s.Created), "MySession": s.Current,
-				"UserExpires": stamp(s.Expires), "UserTag": "REST", "UserType": "Local",
+				"UserExpires": stamp(s.Expires), "UserIP": s.Address, "UserTag": "REST", "UserType": "Local",
 			},
 			"Ilod": map[string]any{"ClientSession": true, "Owner": s.Owner, "LoginTime": stamp(s.Created)},
 		},

@@ -75,7 +75,7 @@ func (a *app) runAgent(ctx context.Context, manager agent.ServiceManager) error 
 	}
 	b := build()
 	o.Unlock = lock.Release
-	o.Serving = agent.Serving{Peer: peer, Manager: manager,
+	o.Serving = agent.Serving{Peer: peer, Gone: gone, Manager: manager,
 		Info: api.Agent{Version: b.Version, Commit: b.Commit, PID: os.Getpid(), Device: a.config.Device, Socket: a.config.SocketPath()}}
 	o.Serving.Listen = func(ctx context.Context) ([]net.Listener, error) {
 		given, err := platform.Activated()

@@ -41,9 +41,9 @@ func candidatesOf(err error) (c candidates, ok bool) {
 }
 
 func clientCandidates(sessions []api.Session) (c candidates, ok bool) {
-	c = candidates{sessions: sessions, rows: [][]string{{"ID", "USER", "PROCESS", "START", "USED", "HOLDS"}}}
+	c = candidates{sessions: sessions, rows: [][]string{{"ID", "NAME", "USER", "FROM", "KIND", "AGENT", "START", "USED", "EXPIRES", "HOLDS"}}}
 	for _, s := range sessions {
-		c.rows = append(c.rows, []string{s.ID, s.User, maker(s), local(s.Created), local(s.Used), s.Holds})
+		c.rows = append(c.rows, []string{s.ID, s.Name, s.User, from(s), kind(s), s.Agent, local(s.Created), local(s.Used), local(s.Expires), s.Holds})
 	}
 	return c, len(c.rows) > 1
 }

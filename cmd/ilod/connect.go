@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/clients"
 	"github.com/ilod/ilod/chif"
@@ -116,7 +117,7 @@ func (a *app) hold(ctx context.Context, name string, f func(context.Context) err
 			return begin(ctx, rt, a.session)
 		}
 		for {
-			s, handle, err := a.newSession(ctx, clientOf(rt), name)
+			s, handle, err := a.newSession(ctx, clientOf(rt), api.NewSession{Name: name, Command: true})
 			if err != nil {
 				return err
 			}
@@ -169,7 +170,7 @@ func sockets(c agent.Config, ours, system platform.Directories) []string {
 
 // inSession sends requests to the agent in the client session of --session.
 func (a *app) inSession(client *agentsocket.Client) http.RoundTripper {
-	return asSession{withHeader{fallback{logged{client, a.log, logrus.InfoLevel}, a.log}, nil}, a.session}
+	return asSession{withHeader{fallback{logged{client, a.log, logrus.InfoLevel}, a.log}, http.Header{"User-Agent": {"ilod/" + build().Version}}}, a.session}
 }
 
 // asSession sends requests in a client session, unless they name one.

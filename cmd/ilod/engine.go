@@ -15,6 +15,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent"
+	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/freshness"
 	"github.com/ilod/ilod/agent/gateway"
 	"github.com/ilod/ilod/agent/ilosession"
@@ -201,6 +202,9 @@ func peer(c net.Conn) (gateway.Peer, error) {
 	p, err := platform.PeerOf(c)
 	return gateway.Peer(p), err
 }
+
+// gone reports a process that has ended.
+func gone(p api.Process) bool { return platform.ProcessEnded(p.ID, p.Started) }
 
 // problem explains an error to clients of the agent: a program of ours finds in
 // the text the name of the exit code that it must end with.

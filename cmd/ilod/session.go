@@ -63,7 +63,7 @@ a user at a terminal may choose which to end, where the limits say "ask".`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.session = "" // which may have expired
 			return a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				s, handle, err := a.newSession(ctx, c, name)
+				s, handle, err := a.newSession(ctx, c, api.NewSession{Name: name})
 				if err != nil {
 					return err
 				}
@@ -143,15 +143,15 @@ func sessionID(args []string) string {
 }
 
 // newSession makes a client session, if need be in the place of another one.
-func (a *app) newSession(ctx context.Context, c *client.Client, name string) (s api.Session, handle string, err error) {
-	if s, handle, err = c.NewSession(ctx, name, ""); err == nil {
+func (a *app) newSession(ctx context.Context, c *client.Client, what api.NewSession) (s api.Session, handle string, err error) {
+	if s, handle, err = c.NewSession(ctx, what); err == nil {
 		return s, handle, nil
 	}
 	id, err := a.victim(ctx, err)
 	if err != nil {
 		return s, "", err
 	}
-	if s, handle, err = c.NewSession(ctx, name, id); err != nil {
+	if s, handle, err = c.NewSession(ctx, what, id); err != nil {
 		err = notEnded(id, err)
 	}
 	return s, handle, err
@@ -184,19 +184,34 @@ func (a *app) listSessions(ctx context.Context, c *client.Client) error {
 	if a.json {
 		return a.writeJSON(list)
 	}
-	rows := [][]string{{"ID", "NAME", "USER", "PROCESS", "START", "USED", "EXPIRES", "REQUESTS", "HOLDS", "WHICH"}}
+	rows := [][]string{{"ID", "NAME", "USER", "FROM", "KIND", "AGENT", "START", "USED", "EXPIRES", "REQUESTS", "HOLDS", "WHICH"}}
 	for _, s := range list {
-		rows = append(rows, []string{s.ID, s.Name, s.User, maker(s), local(s.Created), local(s.Used), local(s.Expires), strconv.FormatUint(s.Requests, 10), s.Holds, which(s)})
+		rows = append(rows, []string{s.ID, s.Name, s.User, from(s), kind(s), s.Agent, local(s.Created), local(s.Used), local(s.Expires), strconv.FormatUint(s.Requests, 10), s.Holds, which(s)})
 	}
 	return terminal.Table(a.stdout, rows)
 }
 
-// maker is the process that made a session.
-func maker(s api.Session) string {
-	if s.Process.ID == 0 {
-		return ""
+// from is where a session was used from last: a process, or an address.
+func from(s api.Session) string {
+	switch p := s.Process; {
+	case p.ID == 0:
+		return s.Address
+	case p.Ended:
+		return fmt.Sprintf("%s (%d), ended", p.Name, p.ID)
+	default:
+		return fmt.Sprintf("%s (%d)", p.Name, p.ID)
 	}
-	return fmt.Sprintf("%s (%d)", s.Process.Name, s.Process.ID)
+}
+
+// kind is how a session was made, for people.
+func kind(s api.Session) string {
+	switch s.Kind {
+	case api.KindTLS:
+		return "TLS"
+	case api.KindRedfish:
+		return "Redfish login"
+	}
+	return s.Kind
 }
 
 func which(s api.Session) string {
@@ -216,7 +231,7 @@ func (a *app) printSession(s api.Session) error {
 		return a.writeJSON(s)
 	}
 	return terminal.Table(a.stdout, [][]string{
-		{"id", s.ID}, {"name", s.Name}, {"user", s.User}, {"process", maker(s)}, {"which", which(s)},
+		{"id", s.ID}, {"name", s.Name}, {"user", s.User}, {"from", from(s)}, {"kind", kind(s)}, {"agent", s.Agent}, {"which", which(s)},
 		{"version", fmt.Sprint(s.Version)}, {"start", s.Created.Format(time.RFC3339)}, {"used", s.Used.Format(time.RFC3339)},
 		{"expires", s.Expires.Format(time.RFC3339)},
 		{"requests", fmt.Sprintf("%d, %d under way", s.Requests, s.InUse)}, {"holds", s.Holds},

@@ -109,7 +109,7 @@ func (o *operation) check() error {
 // runTransaction runs the operations in a client session of its own; needed leaves
 // out those that would change nothing.
 func (a *app) runTransaction(ctx context.Context, rt http.RoundTripper, operations []operation, needed, dryRun bool) error {
-	s, handle, err := a.newSession(ctx, clientOf(rt), "tx run")
+	s, handle, err := a.newSession(ctx, clientOf(rt), api.NewSession{Name: "tx run", Command: true})
 	if err != nil {
 		return err
 	}
