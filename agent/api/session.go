@@ -67,6 +67,18 @@ type Sessions struct {
 	Count   int       `json:"Members@odata.count"`
 }
 
+// Room says in a refusal how there can be room for another session.
+type Room struct {
+	// Candidates are the sessions of which some may be ended, longest unused first: client
+	// sessions as Session, those of the iLO as ILOSession.
+	Candidates any `json:"Candidates,omitempty"`
+	// MustEnd is how many of them have to end: more than one if the maximum was lowered.
+	MustEnd int `json:"MustEnd"`
+	// MayEnd: whoever asks may end as many. Else Ask has who may.
+	MayEnd bool     `json:"MayEnd"`
+	Ask    []string `json:"Ask,omitempty"`
+}
+
 // Terminated are the ids of the client sessions that a request has ended.
 type Terminated struct {
 	Terminated []string `json:"terminated"`

@@ -15,13 +15,17 @@ type Error struct {
 	Answer *redfisherror.Error
 	// Result is what became of a transaction; nil if the answer is not about one.
 	Result *api.Result
-	// Sessions are the client sessions of which one may be ended to make room for the
+	// Sessions are the client sessions of which some may be ended to make room for the
 	// one that was asked for, longest unused first. They come with ErrSessionLimit, if
 	// the limits say api.Ask.
 	Sessions []api.Session
 	// ILOSessions are the sessions of the iLO that could be ended to make room for that
 	// of the agent.
 	ILOSessions []api.ILOSession
+	// MustEnd is how many of these sessions have to end, 0 if the refusal is another one.
+	MustEnd int
+	// Ask are those who may end them, if the user may not, in words.
+	Ask []string
 }
 
 // NewError describes the answer resp, whose body has been read into body.
@@ -34,13 +38,18 @@ func NewError(resp *http.Response, body []byte) *Error {
 		Error struct {
 			Info []struct {
 				Oem struct {
-					Ilod struct{ Candidates json.RawMessage }
+					Ilod struct {
+						Candidates json.RawMessage
+						MustEnd    int
+						Ask        []string
+					}
 				}
 			} `json:"@Message.ExtendedInfo"`
 		}
 	}
 	_ = json.Unmarshal(body, &doc) // what has another form has no candidates
 	for _, info := range doc.Error.Info {
+		e.MustEnd, e.Ask = max(e.MustEnd, info.Oem.Ilod.MustEnd), append(e.Ask, info.Oem.Ilod.Ask...)
 		switch list := bytes.TrimSpace(info.Oem.Ilod.Candidates); {
 		case list == nil:
 		case e.Answer.Is(ErrSessionLimit):

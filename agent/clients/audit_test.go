@@ -45,7 +45,7 @@ func TestEachDeedOfASessionIsTold(t *testing.T) {
 		t.Fatal("there is room")
 	}
 	want("refused  of alice=uid:1000 by alice from bash (4711): the user has too many client sessions, 0")
-	third, _, err := r.Create(alice, Request{Terminate: first.ID})
+	third, _, err := r.Create(alice, Request{Terminate: []string{first.ID}})
 	if err != nil {
 		t.Fatal(err)
 	}

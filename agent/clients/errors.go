@@ -56,12 +56,18 @@ func (e *ValueError) Unwrap() error { return ErrVariable }
 type LimitError struct {
 	PerUser    bool          // the maximum of the user, not that of all
 	Policy     api.Policy    // that refused
-	Candidates []api.Session // with Ask, those of which one may be ended, longest unused first
+	Candidates []api.Session // with Ask, those of which some may be ended, longest unused first
+	MustEnd    int           // how many have to, at least 1
+	MayEnd     bool          // the user may end so many
 }
 
 func (e *LimitError) Error() string {
+	text := "there are too many client sessions"
 	if e.PerUser {
-		return "the user has too many client sessions"
+		text = "the user has too many client sessions"
 	}
-	return "there are too many client sessions"
+	if e.MustEnd > 1 {
+		text += fmt.Sprintf(": %d of them must end before there can be another one", e.MustEnd)
+	}
+	return text
 }

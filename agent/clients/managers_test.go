@@ -17,25 +17,11 @@ import (
 // us offer and that is about client sessions; those about paths are in
 // TestSessionManagerPaths.
 func TestSessionManagers(t *testing.T) {
-	ids := func(of []api.Session) (all []string) {
-		for _, s := range of {
-			all = append(all, s.ID)
-		}
-		return all
-	}
 	wantErr := func(t *testing.T, got, want error) {
 		t.Helper()
 		if !errors.Is(got, want) {
 			t.Errorf("%v, want %v", got, want)
 		}
-	}
-	refused := func(t *testing.T, err error) *LimitError {
-		t.Helper()
-		full, ok := errors.AsType[*LimitError](err)
-		if !ok {
-			t.Fatalf("%v", err)
-		}
-		return full
 	}
 
 	// F5 iControl, System::Session.
@@ -441,7 +427,7 @@ func TestSessionManagers(t *testing.T) {
 	})
 	t.Run("choose", func(t *testing.T) {
 		r, _, made, handles := full(t, api.Ask, nil)
-		s, handle := create(t, r, alice, Request{Terminate: made[1].ID})
+		s, handle := create(t, r, alice, Request{Terminate: []string{made[1].ID}})
 		wantErr(t, use(r, handles[1], alice.Key), ErrTerminated)
 		if err := errors.Join(use(r, handles[0], alice.Key), use(r, handle, alice.Key)); err != nil {
 			t.Error(err)
@@ -455,12 +441,12 @@ func TestSessionManagers(t *testing.T) {
 		others, _ := create(t, r, bob, Request{})
 		before := r.List(everybody)
 		for _, q := range []Request{
-			{Terminate: "ilod-0000000000000000"}, {Terminate: others.ID}, {Terminate: others.ID, Admin: true}, // the user's own maximum
+			{Terminate: []string{"ilod-0000000000000000"}}, {Terminate: []string{others.ID}}, {Terminate: []string{others.ID}, Admin: true}, // the user's own maximum
 		} {
 			_, _, err := r.Create(alice, q)
 			refused(t, err)
 		}
-		for _, q := range []Request{{}, {Terminate: made[0].ID}} { // the maximum of all
+		for _, q := range []Request{{}, {Terminate: []string{made[0].ID}}} { // the maximum of all
 			_, _, err := r.Create(carol, q)
 			if got := refused(t, err); got.PerUser || len(got.Candidates) != 0 {
 				t.Errorf("%+v", got)
@@ -473,14 +459,14 @@ func TestSessionManagers(t *testing.T) {
 		if after := r.List(everybody); !reflect.DeepEqual(before, after) {
 			t.Errorf("%+v, want %+v", after, before)
 		}
-		create(t, r, carol, Request{Admin: true, Terminate: made[0].ID})
+		create(t, r, carol, Request{Admin: true, Terminate: []string{made[0].ID}})
 
 		l := r.Limits()
 		l.MaxSessions = 2 // one less would not do
 		if err := r.SetLimits(l); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = r.Create(bob, Request{Terminate: others.ID})
+		_, _, err = r.Create(bob, Request{Terminate: []string{others.ID}})
 		refused(t, err)
 		if s := r.Stats(); s.Sessions != 3 {
 			t.Errorf("%+v", s)
@@ -590,4 +576,22 @@ func TestLimitsJSON(t *testing.T) {
 	if _, err := Open(Options{Limits: api.Limits{WhenFull: "fifo"}}); !errors.Is(err, ErrVariable) {
 		t.Error(err)
 	}
+}
+
+// ids are those of sessions.
+func ids(of []api.Session) (all []string) {
+	for _, s := range of {
+		all = append(all, s.ID)
+	}
+	return all
+}
+
+// refused is the error of a maximum.
+func refused(t *testing.T, err error) *LimitError {
+	t.Helper()
+	full, ok := errors.AsType[*LimitError](err)
+	if !ok {
+		t.Fatalf("%v", err)
+	}
+	return full
 }

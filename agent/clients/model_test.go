@@ -156,10 +156,24 @@ func (m *model) room(of Owner, q Request) (victims []*modelled, ok bool) {
 	if !ownFull() && !allFull() {
 		return nil, true
 	}
-	switch anybody := q.Admin && !ownFull(); m.limits.WhenFull {
-	case api.Ask:
-		choose(func(s *modelled) bool { return s.ID == q.Terminate && (s.Owner == of.Key || anybody) })
-	case api.OldestIdle:
+	own := len(slices.DeleteFunc(slices.Clone(all), func(s *modelled) bool { return s.Owner != of.Key }))
+	tooMany := func(n, most int) int {
+		if most == 0 {
+			return 0
+		}
+		return max(n-most+1, 0)
+	}
+	moreAllThanOwn := tooMany(len(all), most) > tooMany(own, m.limits.MaxSessionsPerUser)
+	switch {
+	case len(q.Terminate) > 0:
+		for _, id := range q.Terminate {
+			if anybody := q.Admin && moreAllThanOwn; ownFull() || allFull() {
+				choose(func(s *modelled) bool {
+					return s.ID == id && (s.Owner == of.Key || anybody) && (allFull() || s.Owner == of.Key)
+				})
+			}
+		}
+	case m.limits.WhenFull == api.OldestIdle:
 		idle := func(s *modelled) bool { return s.InUse == 0 && m.holds[s.ID] == "" }
 		for ownFull() && choose(func(s *modelled) bool { return s.Owner == of.Key && idle(s) }) {
 		}
@@ -194,7 +208,10 @@ func (m *model) create(t *rapid.T) {
 		Admin: rapid.Bool().Draw(t, "admin"),
 	}
 	if len(m.sessions) > 0 && rapid.Bool().Draw(t, "chooses") {
-		q.Terminate = m.pick(t).ID
+		q.Terminate = []string{m.pick(t).ID}
+		if rapid.Bool().Draw(t, "two") {
+			q.Terminate = append(q.Terminate, m.pick(t).ID)
+		}
 	}
 	victims, ok := m.room(of, q)
 	s, handle, err := m.r.Create(of, q)

@@ -15,9 +15,9 @@ type Request struct {
 	Kind       string // one of package api; empty: api.KindSocket
 	Name       string // chosen by the client, may be empty
 	Compatible bool   // its handle stays good when versions go up
-	// Terminate is the id of the session to end if there are too many. It must
-	// be one of the candidates that a LimitError would name.
-	Terminate string
+	// Terminate are ids of sessions to end if there are too many, as many as need be, and
+	// in this order. They must be among the candidates that a LimitError would name.
+	Terminate []string
 	// Admin: the reserve of MaxSessions is for it, and at the maximum of all users
 	// it may end anybody's session.
 	Admin bool

@@ -13,7 +13,7 @@ import (
 
 // endClientSessions ends all client sessions of a user.
 func endClientSessions(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	name, bad := onlyQuery(c, "user", true)
+	name, bad := onlyQuery(c, "user")
 	if bad != nil {
 		return bad
 	}

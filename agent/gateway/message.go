@@ -22,7 +22,7 @@ var own = map[string]message{
 	"NoTransaction":               {"The client session has no open transaction.", 0, "Warning", "Begin one with POST /ilod/v1/transaction."},
 	"SessionExpired":              {"The client session has expired.", 0, "Warning", "Create a new client session."},
 	"SessionHandleInvalid":        {"The handle of the client session is not valid.", 0, "Critical", "Create a client session, or ask for a new handle of yours."},
-	"SessionLimit":                {"The maximum number of client sessions is reached.", 0, "Critical", "End a client session: one of the candidates, if there are any, with the parameter 'terminate'."},
+	"SessionLimit":                {"The maximum number of client sessions is reached.", 0, "Critical", "End client sessions in the same step: those that the parameter 'terminate' names."},
 	"SessionRequired":             {"The user %1 must name a client session: the default one is not allowed.", 1, "Critical", "Create a client session with POST /ilod/v1/sessions, and send its handle as X-Auth-Token."},
 	"SessionTerminated":           {"The client session was terminated.", 0, "Warning", "Create a new client session."},
 	"SessionVersionStale":         {"The session on the iLO has changed since the client session's handle was made.", 0, "Warning", "Read again what you rely on, and ask for a new handle with POST /ilod/v1/sessions/ID/handle."},
@@ -66,8 +66,9 @@ var ownFailures = []struct {
 func ownFailure(c *call, err error) *failure {
 	if limit, ok := errors.AsType[*clients.LimitError](err); ok {
 		f := &failure{status: http.StatusServiceUnavailable, key: "SessionLimit", text: sentence(err), retry: time.Minute}
+		f.room = &api.Room{MustEnd: limit.MustEnd, MayEnd: limit.MayEnd}
 		if limit.Policy == api.Ask {
-			f.candidates = limit.Candidates
+			f.room.Candidates = limit.Candidates
 		}
 		return f
 	}

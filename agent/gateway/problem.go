@@ -121,7 +121,7 @@ func ownProblem(err error) Problem {
 // explain makes a failure of an error of the rooms below.
 func (g *Gateway) explain(c *call, err error) *failure {
 	if f := ownFailure(c, err); f != nil {
-		return f
+		return g.whoMay(f)
 	}
 	var p Problem
 	if g.o.Problem != nil {
@@ -136,14 +136,17 @@ func (g *Gateway) explain(c *call, err error) *failure {
 		p.Text = err.Error()
 	}
 	cause := causes[p.Cause]
-	f := &failure{status: cause.status, key: cause.key, text: cause.text + p.Text, candidates: p.Candidates}
+	f := &failure{status: cause.status, key: cause.key, text: cause.text + p.Text}
 	if f.retry = p.RetryAfter; f.retry <= 0 {
 		f.retry = cause.retry
 	}
 	for range base[f.key].args {
 		f.args = append(f.args, c.URL.Path)
 	}
-	return f
+	if p.Cause == SessionLimit {
+		f.room = &api.Room{Candidates: p.Candidates, MustEnd: 1, MayEnd: c.who.role >= Admin}
+	}
+	return g.whoMay(f)
 }
 
 // failure is a refusal or an error that the gateway answers.
@@ -153,7 +156,7 @@ type failure struct {
 	args       []string // for ServiceTemporarilyUnavailable made from retry
 	text       string   // instead of the registry's
 	retry      time.Duration
-	candidates any
+	room       *api.Room
 	violations []transaction.Violation // messages of their own, instead of that of key if it is one
 	result     *api.Result             // beside the error
 	stale      bool                    // with one more message about that
@@ -251,8 +254,8 @@ func (f *failure) body() *errorBody {
 		f.args = []string{f.retryAfter()}
 	}
 	info := []extendedInfo{newInfo(f.key, f.text, f.args)}
-	if f.candidates != nil {
-		info[0].OEM = map[string]any{"Ilod": map[string]any{"Candidates": f.candidates}}
+	if f.room != nil {
+		info[0].OEM = map[string]any{"Ilod": f.room}
 	}
 	b := errorBody{Result: f.result}
 	b.Error.Code, b.Error.Text = info[0].ID, info[0].Text

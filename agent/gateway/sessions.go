@@ -60,7 +60,7 @@ func createSession(g *Gateway, w http.ResponseWriter, c *call) *failure {
 // create makes a client session and puts its handle into the answer's header.
 func (g *Gateway) create(w http.ResponseWriter, c *call, of caller, q clients.Request) (api.Session, *failure) {
 	var bad *failure
-	if q.Terminate, bad = onlyQuery(c, "terminate", false); bad != nil {
+	if q.Terminate, bad = onlyQueries(c, "terminate"); bad != nil {
 		return api.Session{}, bad
 	}
 	q.Admin = of.role == Admin
@@ -72,15 +72,27 @@ func (g *Gateway) create(w http.ResponseWriter, c *call, of caller, q clients.Re
 	return s, nil
 }
 
-// onlyQuery returns the value of the only query parameter that there may be.
-func onlyQuery(c *call, name string, needed bool) (string, *failure) {
+// maxTerminate bounds how many sessions a request may name.
+const maxTerminate = 1000
+
+// onlyQueries returns the values of the only query parameter that there may be.
+func onlyQueries(c *call, name string) ([]string, *failure) {
 	query, err := url.ParseQuery(c.URL.RawQuery)
 	values := query[name]
 	delete(query, name)
-	if err != nil || len(query) > 0 || len(values) > 1 || needed && len(values) == 0 || len(values) == 1 && values[0] == "" {
-		return "", &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The only query parameter is " + name + ", once and with a value."}
+	if err != nil || len(query) > 0 || len(values) > maxTerminate || slices.Contains(values, "") {
+		return nil, &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The only query parameter is " + name + ", with a value."}
 	}
-	return strings.Join(values, ""), nil
+	return values, nil
+}
+
+// onlyQuery returns the value of the only query parameter that there must be.
+func onlyQuery(c *call, name string) (string, *failure) {
+	values, bad := onlyQueries(c, name)
+	if bad == nil && len(values) != 1 {
+		bad = &failure{status: http.StatusBadRequest, key: "QueryNotSupported", text: "The only query parameter is " + name + ", once and with a value."}
+	}
+	return strings.Join(values, ""), bad
 }
 
 // login is what Redfish clients send.

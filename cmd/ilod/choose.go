@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ilod/ilod/agent/api"
@@ -20,7 +21,12 @@ import (
 type candidates struct {
 	sessions any        // the documents
 	rows     [][]string // of a table, with its header; an id is first in each
+	mustEnd  int        // how many of them
+	forAdmin bool       // who asks may not end them
 }
+
+// offered tells whether the user may end as many as must end.
+func (c *candidates) offered() bool { return !c.forAdmin && len(c.rows)-1 >= c.mustEnd }
 
 // candidatesOf finds in an error who could make room.
 func candidatesOf(err error) (c candidates, ok bool) {
@@ -35,9 +41,12 @@ func candidatesOf(err error) (c candidates, ok bool) {
 	case !refused:
 		return c, false
 	case errors.Is(err, client.ErrSessionLimit):
-		return clientCandidates(r.Sessions)
+		c, ok = clientCandidates(r.Sessions)
+	default:
+		c, ok = iloCandidates(r.ILOSessions)
 	}
-	return iloCandidates(r.ILOSessions)
+	c.mustEnd, c.forAdmin = max(r.MustEnd, 1), len(r.Ask) > 0
+	return c, ok
 }
 
 func clientCandidates(sessions []api.Session) (c candidates, ok bool) {
@@ -49,7 +58,7 @@ func clientCandidates(sessions []api.Session) (c candidates, ok bool) {
 }
 
 func iloCandidates(table []api.ILOSession) (c candidates, ok bool) {
-	c = candidates{sessions: table, rows: [][]string{{"ID", "USER", "KIND", "AGE", "IDLE"}}}
+	c = candidates{sessions: table, rows: [][]string{{"ID", "USER", "KIND", "AGE", "IDLE"}}, mustEnd: 1}
 	for _, e := range table {
 		c.rows = append(c.rows, []string{e.ID, e.UserName, e.Kind, span(e.Age), span(e.Idle)})
 	}
@@ -66,29 +75,48 @@ func (c cancelled) Error() string { return "cancelled: no session was ended" }
 
 func (c cancelled) Unwrap() error { return c.refusal }
 
-// victim is the session that the user wants to end, since a refusal names those
+// victims are the sessions that the user wants to end, since a refusal names those
 // that could make room; or an error, and that is the refusal if nobody could be
-// asked.
-func (a *app) victim(ctx context.Context, refusal error) (id string, err error) {
+// asked, or may end enough of them.
+func (a *app) victims(ctx context.Context, refusal error) (ids []string, err error) {
 	c, ok := candidatesOf(refusal)
-	if !ok || a.json || !terminal.Is(a.stdin) {
-		return "", refusal
+	if !ok || !c.offered() || a.json || !terminal.Is(a.stdin) {
+		return nil, refusal
 	}
-	i, err := terminal.Choose(ctx, "There is no room for another session. Which one do you want to end?", c.rows)
+	question := "There is no room for another session. Which one do you want to end?"
+	if c.mustEnd > 1 {
+		question = fmt.Sprintf("There is no room for another session: %d sessions must end first. Which ones do you want to end?", c.mustEnd)
+	}
+	chosen, err := terminal.Choose(ctx, question, c.rows, c.mustEnd)
 	switch {
 	case err == terminal.ErrNone:
-		return "", refusal
+		return nil, refusal
 	case err != nil:
-		return "", err
-	case i < 0:
-		return "", cancelled{refusal}
+		return nil, err
+	case len(chosen) == 0:
+		return nil, cancelled{refusal}
 	}
-	return c.rows[1+i][0], nil
+	for _, i := range chosen {
+		ids = append(ids, c.rows[1+i][0])
+	}
+	return ids, nil
 }
 
 // notEnded says that a choice has come to nothing.
-func notEnded(id string, err error) error {
-	return fmt.Errorf("session %s was not ended, and everything is as it was: %w", id, err)
+func notEnded(ids []string, err error) error {
+	if len(ids) > 1 {
+		return fmt.Errorf("sessions %s were not ended, and everything is as it was: %w", strings.Join(ids, ", "), err)
+	}
+	return fmt.Errorf("session %s was not ended, and everything is as it was: %w", ids[0], err)
+}
+
+// whomToAsk is the hint for a user who may not end the sessions that are in the way; ""
+// for others.
+func whomToAsk(err error) string {
+	if e, ok := errors.AsType[*client.Error](err); ok && len(e.Ask) > 0 {
+		return "ask somebody who may end a session: " + strings.Join(e.Ask, ", ")
+	}
+	return ""
 }
 
 // roomMaker lets the user make room in the iLO's session table, once, where the
@@ -116,12 +144,12 @@ func (m *roomMaker) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, refused
 	}
 	m.asked = true
-	id, err := m.a.victim(req.Context(), refused)
+	ids, err := m.a.victims(req.Context(), refused)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := clientOf(m.next).TerminateILOSession(req.Context(), id, false); err != nil {
-		return nil, notEnded(id, err)
+	if _, err := clientOf(m.next).TerminateILOSession(req.Context(), ids[0], false); err != nil {
+		return nil, notEnded(ids, err)
 	}
 	if req.GetBody != nil {
 		if req.Body, err = req.GetBody(); err != nil {

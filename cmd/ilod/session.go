@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -55,15 +57,18 @@ handle is a secret.`,
 
 func (a *app) sessionNewCommand() *cobra.Command {
 	var name string
+	var terminate []string
 	var shell bool
 	cmd := &cobra.Command{
 		Use: "new", Short: "Make a client session and print its handle", Args: noArguments,
 		Long: `Make a client session and print its handle. If there is no room for another one,
-a user at a terminal may choose which to end, where the limits say "ask".`,
+a user at a terminal may choose which to end, where the limits say "ask". With
+--terminate the sessions of those ids are ended in the same step, as many as it
+takes: your own, or any as an admin. If they do not make enough room, nothing changes.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.session = "" // which may have expired
 			return a.withClient(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				s, handle, err := a.newSession(ctx, c, api.NewSession{Name: name})
+				s, handle, err := a.newSession(ctx, c, api.NewSession{Name: name}, terminate...)
 				if err != nil {
 					return err
 				}
@@ -72,6 +77,7 @@ a user at a terminal may choose which to end, where the limits say "ask".`,
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "a `NAME` for people")
+	cmd.Flags().StringArrayVar(&terminate, "terminate", nil, "end the session `ID` if there is no room; may be given several times")
 	shellFlag(cmd, &shell)
 	return cmd
 }
@@ -142,19 +148,39 @@ func sessionID(args []string) string {
 	return args[0]
 }
 
-// newSession makes a client session, if need be in the place of another one.
-func (a *app) newSession(ctx context.Context, c *client.Client, what api.NewSession) (s api.Session, handle string, err error) {
-	if s, handle, err = c.NewSession(ctx, what); err == nil {
-		return s, handle, nil
+// newSession makes a client session, if need be in the place of others: of those that
+// terminate names, or else of those that the user chooses.
+func (a *app) newSession(ctx context.Context, c *client.Client, what api.NewSession, terminate ...string) (s api.Session, handle string, err error) {
+	s, handle, err = c.NewSession(ctx, what, terminate...)
+	ids := terminate
+	if err != nil && len(terminate) == 0 {
+		if ids, err = a.victims(ctx, err); err != nil {
+			return s, "", err
+		}
+		s, handle, err = c.NewSession(ctx, what, ids...)
 	}
-	id, err := a.victim(ctx, err)
-	if err != nil {
+	switch {
+	case err != nil && len(ids) > 0 && errors.Is(err, client.ErrSessionLimit):
+		return s, "", notEnded(ids, err)
+	case err != nil:
 		return s, "", err
 	}
-	if s, handle, err = c.NewSession(ctx, what, id); err != nil {
-		err = notEnded(id, err)
+	for _, id := range ids {
+		a.sayEnded(ctx, &client.Client{Transport: c.Transport, Handle: handle}, id)
 	}
-	return s, handle, err
+	return s, handle, nil
+}
+
+// sayEnded says what became of a session that was to make room.
+func (a *app) sayEnded(ctx context.Context, c *client.Client, id string) {
+	said := "goes on: there is room without its end"
+	if _, err := c.Session(ctx, id); err != nil {
+		said = "has ended"
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.Answer.Status != http.StatusNotFound {
+			said = "may have ended: " + err.Error()
+		}
+	}
+	fmt.Fprintf(a.stderr, "client session %s %s\n", oneLine(id), oneLine(said))
 }
 
 // newHandle is what a command prints that makes a handle.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,14 +19,14 @@ import (
 // ErrNone: there is no terminal, and so nobody to be asked.
 var ErrNone = errors.New("no terminal")
 
-// Choose has the user choose one of the rows of a table below its header, and returns
-// its index there, or -1 for none. Without a terminal it returns ErrNone, and when ctx
-// ends its cause.
-func Choose(ctx context.Context, question string, rows [][]string) (index int, err error) {
+// Choose has the user choose n of the rows of a table below its header, and returns
+// their indexes there, or none if the user cancels. Without a terminal it returns
+// ErrNone, and when ctx ends its cause.
+func Choose(ctx context.Context, question string, rows [][]string, n int) (chosen []int, err error) {
 	// Not stdin: reading that could not be interrupted.
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
-		return -1, ErrNone
+		return nil, ErrNone
 	}
 	defer tty.Close()
 	defer context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })()
@@ -36,21 +37,41 @@ func Choose(ctx context.Context, question string, rows [][]string) (index int, e
 		numbered = append(numbered, append([]string{strconv.Itoa(i + 1)}, row...))
 	}
 	if err := Table(tty, append(numbered, []string{"0", "cancel"})); err != nil {
-		return -1, err
+		return nil, err
+	}
+	prompt, hint := "number: ", fmt.Sprintf("a number from 0 to %d", len(rows)-1)
+	if n > 1 {
+		prompt, hint = fmt.Sprintf("%d numbers: ", n), fmt.Sprintf("%d different numbers from 1 to %d, with blanks between them, or 0", n, len(rows)-1)
 	}
 	answers := bufio.NewScanner(tty)
 	for {
-		fmt.Fprint(tty, "number: ")
+		fmt.Fprint(tty, prompt)
 		if !answers.Scan() {
 			fmt.Fprintln(tty)
-			return -1, context.Cause(ctx) // nil: the end of input, which is as good as cancel
+			return nil, context.Cause(ctx) // nil: the end of input, which is as good as cancel
 		}
-		n, err := strconv.Atoi(strings.TrimSpace(answers.Text()))
-		if err == nil && 0 <= n && n < len(rows) {
-			return n - 1, nil
+		if chosen, ok := numbers(answers.Text(), n, len(rows)-1); ok {
+			return chosen, nil
 		}
-		fmt.Fprintf(tty, "a number from 0 to %d\n", len(rows)-1)
+		fmt.Fprintln(tty, hint)
 	}
+}
+
+// numbers reads n different numbers from 1 to most, and returns each less 1; none for a
+// single 0.
+func numbers(line string, n, most int) (chosen []int, ok bool) {
+	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' || r == '\r' })
+	if len(words) == 1 && words[0] == "0" {
+		return nil, true
+	}
+	for _, word := range words {
+		i, err := strconv.Atoi(word)
+		if err != nil || i < 1 || i > most || slices.Contains(chosen, i-1) {
+			return nil, false
+		}
+		chosen = append(chosen, i-1)
+	}
+	return chosen, len(chosen) == n
 }
 
 // Completer finds how a line goes on: its last word, all words that this can become,

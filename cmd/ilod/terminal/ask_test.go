@@ -79,3 +79,23 @@ func TestFold(t *testing.T) {
 		t.Errorf("without a width: %q", got)
 	}
 }
+
+// TestNumbersAreSoManyDifferentOnes of the table, or a single 0.
+func TestNumbersAreSoManyDifferentOnes(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		n    int
+		want string // "no": it is asked again
+	}{
+		{"1", 1, "[0]"}, {" 4 ", 1, "[3]"}, {"0", 1, "[]"}, {"0", 3, "[]"}, {"5", 1, "no"}, {"", 1, "no"}, {"one", 1, "no"}, {"-1", 1, "no"}, {"1 2", 1, "no"},
+		{"1 3", 2, "[0 2]"}, {"3,1", 2, "[2 0]"}, {"3, 1\r", 2, "[2 0]"}, {"1", 2, "no"}, {"1 1", 2, "no"}, {"1 0", 2, "no"}, {"0 0", 2, "no"}, {"1 2 3", 2, "no"}, {"1 x", 2, "no"},
+	} {
+		got := "no"
+		if chosen, ok := numbers(c.line, c.n, 4); ok {
+			got = fmt.Sprint(chosen)
+		}
+		if got != c.want {
+			t.Errorf("%q of %d: %s, want %s", c.line, c.n, got, c.want)
+		}
+	}
+}
