@@ -226,7 +226,7 @@ func TestILOSessionsOfAClient(t *testing.T) {
 		t.Errorf("%+v, %v", e, err)
 	}
 	for _, dryRun := range []bool{true, false} {
-		_, err := c.TerminateILOSession(ctx, table[0].ID, dryRun)
+		_, err := c.TerminateILOSession(ctx, table[0].ID, client.Terminate{DryRun: dryRun})
 		if e, ok := errors.AsType[*redfisherror.Error](err); !ok && err == nil || ok && e.Status != http.StatusForbidden {
 			t.Errorf("dry run %v: %v", dryRun, err)
 		}

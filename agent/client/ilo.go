@@ -20,12 +20,27 @@ func (c *Client) ILOSession(ctx context.Context, id string) (api.ILOSession, err
 	return ask[api.ILOSession](ctx, c, http.MethodGet, iloSessions+"/"+url.PathEscape(id), nil)
 }
 
+// Terminate says how TerminateILOSession goes about it.
+type Terminate struct {
+	DryRun bool // check everything and end nothing
+	// Login has the agent log in then, in the same step, if it has no session. If it
+	// cannot, that is the error, and the session has ended all the same.
+	Login bool
+}
+
 // TerminateILOSession ends a session of another program of this host on the iLO, and
-// returns what it was. A dry run checks everything and ends nothing. It is for admins.
-func (c *Client) TerminateILOSession(ctx context.Context, id string, dryRun bool) (api.ILOSession, error) {
+// returns what it was. It is for admins.
+func (c *Client) TerminateILOSession(ctx context.Context, id string, how Terminate) (api.ILOSession, error) {
 	path := iloSessions + "/" + url.PathEscape(id)
-	if dryRun {
-		path += "?dry-run"
+	query := url.Values{}
+	if how.DryRun {
+		query.Set("dry-run", "true")
+	}
+	if how.Login {
+		query.Set("login", "true")
+	}
+	if len(query) > 0 {
+		path += "?" + query.Encode()
 	}
 	return ask[api.ILOSession](ctx, c, http.MethodDelete, path, nil)
 }

@@ -76,6 +76,16 @@ func TestEachDeedOfASessionIsTold(t *testing.T) {
 	if ids := r.EndUser(bob.Key, admin); len(ids) != 0 || got != nil {
 		t.Error(ids, got)
 	}
+	limits.InactivityTimeout = 0
+	if err := r.SetLimits(limits); err != nil {
+		t.Fatal(err)
+	}
+	single, handle := create(t, r, bob, Request{})
+	got = nil
+	if err := use(r, handle, bob.Key); err != nil {
+		t.Fatal(err)
+	}
+	want("expired " + single.ID + " of bob=uid:1001 by  from : its one request is over, 0")
 	limits.ForceSessions = true
 	if err := r.SetLimits(limits); err != nil {
 		t.Fatal(err)

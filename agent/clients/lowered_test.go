@@ -66,6 +66,19 @@ func TestALoweredMaximumNeedsSeveralToEnd(t *testing.T) {
 	}
 	create(t, r, bob, Request{Admin: true, Terminate: want})
 	check(t, r)
+
+	// Where the end of an own session is enough, nobody else's ends.
+	set(func(l *api.Limits) { l.MaxSessionsPerUser, l.MaxSessions = 2, 2 })
+	_, _, err = r.Create(bob, Request{Admin: true})
+	if full := refused(t, err); full.MustEnd != 1 || len(full.Candidates) != 2 {
+		t.Errorf("an admin with two sessions of two: %+v", full)
+	}
+	set(func(l *api.Limits) { l.MaxSessions = 3 })
+	late, _ := create(t, r, alice, Request{})
+	_, _, err = r.Create(bob, Request{Admin: true, Terminate: []string{late.ID}})
+	if full := refused(t, err); full.MustEnd != 1 || len(full.Candidates) != 2 {
+		t.Errorf("an admin at both maxima: %+v", full)
+	}
 }
 
 // TestWhoNamesASessionHasItEndedWhateverThePolicy, and no other one instead.

@@ -148,7 +148,7 @@ func (m *roomMaker) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := clientOf(m.next).TerminateILOSession(req.Context(), ids[0], false); err != nil {
+	if _, err := clientOf(m.next).TerminateILOSession(req.Context(), ids[0], client.Terminate{Login: true}); err != nil {
 		return nil, notEnded(ids, err)
 	}
 	if req.GetBody != nil {

@@ -22,7 +22,7 @@ func TestTheMenuIsForWhoMayEndSessions(t *testing.T) {
 		"agent of an earlier version": {"Ilod.1.0.SessionLimit", `"Candidates":[` + session + `]`, "session new --terminate ID", true},
 		"fewer than must end":         {"Ilod.1.0.SessionLimit", `"Candidates":[` + session + `],"MustEnd":2,"MayEnd":false,"Ask":["root","the user olga"]`, "ask somebody who may end a session: root, the user olga", false},
 		"none of one's own":           {"Ilod.1.0.SessionLimit", `"MustEnd":1,"MayEnd":false,"Ask":["root"]`, "ask somebody who may end a session: root", false},
-		"iLO session, admin":          {"Base.1.16.SessionLimitExceeded", `"Candidates":[` + iloSession + `],"MustEnd":1,"MayEnd":true`, "", true},
+		"iLO session, admin":          {"Base.1.16.SessionLimitExceeded", `"Candidates":[` + iloSession + `],"MustEnd":1,"MayEnd":true`, "ilo-sessions terminate ID --login", true},
 		"iLO session, reader":         {"Base.1.16.SessionLimitExceeded", `"Candidates":[` + iloSession + `],"MustEnd":1,"MayEnd":false,"Ask":["root"]`, "ask somebody who may end a session: root", false},
 	} {
 		text := "full"

@@ -67,7 +67,7 @@ var exitCodes = []exitCode{
 			return is(chif.ErrOutcomeUnknown, ilosession.ErrMayRemain)(err) && !errors.Is(err, ilosession.ErrNoLogin)
 		}},
 	{91, "ILO_SESSION_LIMIT", "the iLO's session table is full",
-		"end a session in the iLO's web interface, or wait for the iLO's idle timeout", is(ilosession.ErrSessionLimit)},
+		"end one and log in: 'ilod ilo-sessions terminate ID --login'; or end one in the iLO's web interface; or wait for the iLO's idle timeout", is(ilosession.ErrSessionLimit)},
 	{92, "INSTANCE_LOCKED", "another ilod is at work on this host", "wait for it, or raise --timeout", is(platform.ErrLocked)},
 	{93, "NOT_CACHED", "the cache has no usable answer, and --offline forbids asking the iLO", "leave --offline out", is(errNotCached)},
 	{94, "NO_AGENT", "no agent is running", "start it: 'ilod agent', or 'systemctl start ilod'", is(agentsocket.ErrNoAgent)},

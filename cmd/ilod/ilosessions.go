@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ilod/ilod/agent/api"
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
 
@@ -39,15 +40,19 @@ use "current".`,
 			})
 		},
 	}
-	var dryRun bool
+	var how client.Terminate
 	terminate := &cobra.Command{
 		Use: "terminate ID", Short: "End a session of another host program", Args: oneID,
 		Long: `End one session on the iLO and print it. Only sessions that were opened over a host
 channel can be ended, never those of people and consoles. The command reads the table
-again just before, and checks the result.`,
+again just before, and checks the result. With --login ilod logs in at once, so that
+nobody else takes the room.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if how.DryRun && how.Login {
+				return &usageError{"--dry-run and --login exclude each other", "see 'ilod ilo-sessions terminate --help'"}
+			}
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
-				e, err := clientOf(rt).TerminateILOSession(ctx, args[0], dryRun)
+				e, err := clientOf(rt).TerminateILOSession(ctx, args[0], how)
 				if err != nil {
 					return err
 				}
@@ -55,7 +60,8 @@ again just before, and checks the result.`,
 			})
 		},
 	}
-	terminate.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, but end nothing")
+	terminate.Flags().BoolVar(&how.DryRun, "dry-run", false, "check everything, but end nothing")
+	terminate.Flags().BoolVar(&how.Login, "login", false, "log in to the iLO in the same step, if ilod has no session there")
 	cmd.AddCommand(list, show, terminate)
 	return cmd
 }
