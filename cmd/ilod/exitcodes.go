@@ -72,7 +72,7 @@ var exitCodes = []exitCode{
 	{93, "NOT_CACHED", "the cache has no usable answer, and --offline forbids asking the iLO", "leave --offline out", is(errNotCached)},
 	{94, "NO_AGENT", "no agent is running", "start it: 'ilod agent', or 'systemctl start ilod'", is(agentsocket.ErrNoAgent)},
 	{95, "CLIENT_SESSION_LIMIT", "the agent has no room for another client session",
-		"end one in the same step: 'ilod session new --terminate ID'; or raise the maximum: 'ilod limits set'", is(client.ErrSessionLimit)},
+		"end one in the same step: 'ilod session new --terminate ID'; or have an admin raise the maximum: 'ilod limits set'", is(client.ErrSessionLimit)},
 	{96, "CLIENT_SESSION_REQUIRED", "the agent takes no requests without a client session", newSessionHint, is(client.ErrSessionRequired)},
 	{97, "NO_TRANSACTION", "the client session has no open transaction", "open one with 'ilod tx begin'", is(client.ErrNoTransaction)},
 	{98, "TRANSACTION_OPEN", "the client session has an open transaction already", "see 'ilod tx status'", is(client.ErrTransactionOpen)},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/ilod/ilod/agent/client"
 	"github.com/ilod/ilod/agent/plaintext"
 	"github.com/ilod/ilod/cmd/ilod/terminal"
 )
@@ -40,12 +41,17 @@ func (a *app) report(err error) int {
 				Hint    string `json:"hint,omitempty"`
 
 				Candidates any             `json:"candidates,omitempty"`
+				MustEnd    int             `json:"mustEnd,omitempty"` // how many of them, or of those of others
+				Ask        []string        `json:"ask,omitempty"`     // who may end them, if the user may not
 				Unread     json.RawMessage `json:"unread,omitempty"`
 			} `json:"error"`
 		}
 		doc.Error.Code, doc.Error.Name, doc.Error.Message, doc.Error.Hint = row.code, row.name, text, hint
 		if full {
 			doc.Error.Candidates = candidates.sessions
+		}
+		if refused, ok := errors.AsType[*client.Error](err); ok {
+			doc.Error.MustEnd, doc.Error.Ask = refused.MustEnd, refused.Ask
 		}
 		if incomplete {
 			doc.Error.Unread = part.json()
