@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"net/url"
 	"os/user"
 	"runtime"
 	"strings"
@@ -17,7 +18,7 @@ func TestToEndTheSessionsOfNobodyIsAnError(t *testing.T) {
 	g := newGateway(t, Options{Accounts: testAccounts})
 	directory := Peer{UID: 700001, User: "dora.directory", GID: 2002}
 	end := func(p *Peer, name string) (ended []string, text string, status int) {
-		w := ask(g, p, "DELETE", "/ilod/v1/sessions?user="+name, "")
+		w := ask(g, p, "DELETE", "/ilod/v1/sessions?user="+url.QueryEscape(name), "")
 		var answer api.Terminated
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
 			t.Fatal(err)
@@ -48,7 +49,7 @@ func TestToEndTheSessionsOfNobodyIsAnError(t *testing.T) {
 	}
 	// What is not theirs is not told to others, and their own name is never unknown.
 	wantFailure(t, ask(g, &reader, "DELETE", "/ilod/v1/sessions?user=nobody-at-all", ""), 403, "InsufficientPrivilege")
-	wantFailure(t, ask(g, &reader, "DELETE", "/ilod/v1/sessions?user="+self.Username, ""), 403, "InsufficientPrivilege")
+	wantFailure(t, ask(g, &reader, "DELETE", "/ilod/v1/sessions?user="+url.QueryEscape(self.Username), ""), 403, "InsufficientPrivilege")
 	if _, text, status := end(&reader, "1002"); status != 200 {
 		t.Errorf("%d %s", status, text)
 	}
@@ -66,7 +67,7 @@ func TestSessionsOfAUserEndUnderTheFormerNameToo(t *testing.T) {
 	g := newGateway(t, Options{})
 	former := Peer{User: "toor"}
 	s, _ := newSession(t, g, &former)
-	w := ask(g, &Peer{User: "another-admin"}, "DELETE", "/ilod/v1/sessions?user="+self.Username, "")
+	w := ask(g, &Peer{User: "another-admin"}, "DELETE", "/ilod/v1/sessions?user="+url.QueryEscape(self.Username), "")
 	if w.Code != 200 || !strings.Contains(w.Body.String(), s.ID) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
