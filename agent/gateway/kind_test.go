@@ -42,6 +42,9 @@ func TestASessionTellsHowItWasMadeAndFromWhere(t *testing.T) {
 		if diff := cmp.Diff(append(c.want, "ansible/2"), []any{s.Kind, s.Process, s.Address, s.Agent}); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+		if ip, _ := hpe(decode(t, ask(g, &root, "GET", redfishPath(s), "").Body.Bytes()))["UserIP"].(string); ip != c.want[2] {
+			t.Errorf("%s: UserIP %q", name, ip)
+		}
 		// The next request says who uses it now.
 		other := bash
 		other.PID, other.Process = 5000, "python3"

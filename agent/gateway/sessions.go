@@ -132,6 +132,15 @@ func redfishPath(s api.Session) string { return sessionsPath + "/" + s.ID }
 
 // resource is the session as Redfish shows it.
 func resource(s api.Session) map[string]any {
+	hpe := map[string]any{ // as an iLO 5 and later show theirs, in whole seconds
+		"@odata.context": "/redfish/v1/$metadata#HpeiLOSession.HpeiLOSession",
+		"@odata.type":    "#HpeiLOSession.v2_1_0.HpeiLOSession",
+		"AccessTime":     stamp(s.Used), "LoginTime": stamp(s.Created), "MySession": s.Current,
+		"UserExpires": stamp(s.Expires), "UserTag": "REST", "UserType": "Local",
+	}
+	if s.Address != "" {
+		hpe["UserIP"] = s.Address
+	}
 	return map[string]any{
 		"@odata.id":   redfishPath(s),
 		"@odata.type": "#Session.v1_0_0.Session",
@@ -140,12 +149,7 @@ func resource(s api.Session) map[string]any {
 		"Description": "Session of a local client with ilod; the iLO does not know it",
 		"UserName":    s.User,
 		"Oem": map[string]any{
-			"Hpe": map[string]any{ // as an iLO 5 and later show theirs, in whole seconds
-				"@odata.context": "/redfish/v1/$metadata#HpeiLOSession.HpeiLOSession",
-				"@odata.type":    "#HpeiLOSession.v2_1_0.HpeiLOSession",
-				"AccessTime":     stamp(s.Used), "LoginTime": stamp(s.Created), "MySession": s.Current,
-				"UserExpires": stamp(s.Expires), "UserIP": s.Address, "UserTag": "REST", "UserType": "Local",
-			},
+			"Hpe":  hpe,
 			"Ilod": map[string]any{"ClientSession": true, "Owner": s.Owner, "LoginTime": stamp(s.Created)},
 		},
 	}
