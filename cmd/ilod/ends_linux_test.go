@@ -338,7 +338,7 @@ func endByBrokenPipe(t *testing.T, e ending) {
 // exit codes.
 var silentEnds = map[string]int{
 	"agent stop": 0, "cache clear": 0, "iloreset": 0, "login": 0, "logout": 0, "reboot": 0, "select ComputerSystem.": 0,
-	"session end": 0, "session rotate-key": 0, "session terminate-user x": 63, "session log": 0, "rawpatch " + requestFile: 0,
+	"session end": 0, "session rotate-key": 0, "session terminate-user x": 63, "rawpatch " + requestFile: 0,
 	"commit": 8, "pending": 8, "status": 8, // there is nothing to commit
 	"ilo-sessions show x": 63, "ilo-sessions terminate x": 63, "session terminate x": 63, "session use x": 63, // there is no x
 	"rawdelete /redfish/v1/Systems/1/": 63, "rawpost " + requestFile: 63, "rawput " + requestFile: 63, // the iLO refuses it
