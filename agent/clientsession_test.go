@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"github.com/ilod/ilod/agent/api"
 	"github.com/ilod/ilod/agent/gateway"
@@ -345,4 +348,34 @@ func TestForceSessions(t *testing.T) {
 	if resp.Body.Close(); resp.StatusCode != 200 {
 		t.Error(resp.Status)
 	}
+}
+
+// TestTheExpiryOfASessionIsToldWithoutARequest: its line of the log does not wait for
+// somebody to ask.
+func TestTheExpiryOfASessionIsToldWithoutARequest(t *testing.T) {
+	h := newHost(t, redfish.Options{})
+	o := h.options(t)
+	o.Config.Clients.InactivityTimeout = Duration(2 * time.Second)
+	expired := make(chan string, 8)
+	o.Log.(*logrus.Logger).AddHook(hookFunc(func(e *logrus.Entry) {
+		if e.Data["event"] == string(api.SessionExpired) {
+			expired <- e.Data["session"].(string)
+		}
+	}))
+	r := h.run(t, o)
+	s, _ := r.session(t)
+	if id := <-expired; id != s.ID {
+		t.Errorf("%s has expired, not %s", id, s.ID)
+	}
+	r.end(t)
+}
+
+// hookFunc sees each line of a log.
+type hookFunc func(*logrus.Entry)
+
+func (hookFunc) Levels() []logrus.Level { return logrus.AllLevels }
+
+func (f hookFunc) Fire(e *logrus.Entry) error {
+	f(e)
+	return nil
 }

@@ -32,6 +32,7 @@ type rooms struct {
 	journal   interface{ Recover(context.Context) error } // of transactions
 	status    func() api.Status                           // takes the lock of each room
 	health    *healthWatch
+	sessions  interface{ Expire() time.Duration }
 }
 
 // stack makes the rooms, from the iLO to the clients, and plans their end in the
@@ -44,7 +45,7 @@ func (e *Engine) stack(ctx context.Context) (rooms, error) {
 		}
 	}
 	front, err := s.front()
-	return rooms{gateway: front, freshness: s.cache, keeper: s.keeper, journal: s.transactions, status: s.status, health: s.health}, err
+	return rooms{gateway: front, freshness: s.cache, keeper: s.keeper, journal: s.transactions, status: s.status, health: s.health, sessions: s.sessions}, err
 }
 
 // stack is the rooms while they are made. Some call rooms above them, which are

@@ -110,6 +110,7 @@ func (e *Engine) serve(ctx context.Context) error {
 	}
 	e.life.spawn("recovery", e.recoverAll)
 	e.life.spawn("sweep", e.sweep)
+	e.life.spawn("expiry", e.expire)
 	e.life.spawn("health", e.rooms.health.run)
 	e.life.spawn("watchdog", e.feedWatchdog)
 	e.o.Serving.Manager.Ready()
@@ -187,6 +188,13 @@ func (e *Engine) sweep(ctx context.Context) error {
 		if err := e.rooms.freshness.Sweep(ctx); err != nil && ctx.Err() == nil {
 			e.log.WithError(err).Warn("the cached tree cannot be compared with the iLO's")
 		}
+	}
+	return nil
+}
+
+// expire ends client sessions that have expired while nobody asks for anything.
+func (e *Engine) expire(ctx context.Context) error {
+	for pause.For(ctx, e.rooms.sessions.Expire()) {
 	}
 	return nil
 }

@@ -82,6 +82,18 @@ func (r *Registry) sweep(now time.Time) {
 	}
 }
 
+// Expire ends what has expired, and returns after what time to do so again, so that the
+// end of a session is told soon even if nobody asks for anything.
+func (r *Registry) Expire() (again time.Duration) {
+	r.locked(func(time.Time) {})
+	l := r.limits.Load()
+	again = time.Duration(l.InactivityTimeout)
+	if l.Lifetime > 0 {
+		again = min(again, time.Duration(l.Lifetime))
+	}
+	return min(max(again/2, time.Second), time.Minute)
+}
+
 // sessions are those of a list, each of which may be dropped.
 func sessions(l *list.List) func(func(*session) bool) {
 	return func(yield func(*session) bool) {

@@ -46,3 +46,22 @@ func TestASessionSaysWhenItExpires(t *testing.T) {
 		})
 	}
 }
+
+// TestExpireComesAgainInTime: twice in the shortest time that a session may be there, but
+// not more often than every second, and once a minute at least.
+func TestExpireComesAgainInTime(t *testing.T) {
+	for _, c := range []struct{ idle, life, want time.Duration }{
+		{30 * time.Minute, 0, time.Minute}, {time.Minute, 0, 30 * time.Second}, {time.Hour, 20 * time.Second, 10 * time.Second},
+		{time.Second, 0, time.Second}, {0, 0, time.Second}, {20 * time.Second, time.Hour, 10 * time.Second},
+	} {
+		r, clock := inMemory(t, func(l *api.Limits) { l.InactivityTimeout, l.Lifetime = api.Seconds(c.idle), api.Seconds(c.life) })
+		create(t, r, alice, Request{})
+		if got := r.Expire(); got != c.want || len(r.live) != 1 {
+			t.Errorf("%v and %v: %v, want %v, and %d sessions", c.idle, c.life, got, c.want, len(r.live))
+		}
+		clock.advance(max(c.idle, unusedGrace))
+		if r.Expire(); len(r.live) != 0 {
+			t.Errorf("%v and %v: it is there still", c.idle, c.life)
+		}
+	}
+}

@@ -45,7 +45,7 @@ type Options struct {
 }
 
 // Registry has all client sessions. It is safe for concurrent use and has no
-// goroutine: what has expired goes with the next call.
+// goroutine: what has expired goes with the next call, such as one of Expire.
 type Registry struct {
 	o      Options
 	key    atomic.Pointer[macKey]
