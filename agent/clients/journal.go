@@ -160,11 +160,7 @@ func (r *Registry) flush() {
 	}
 }
 
-func (r *Registry) stored(s *session) *stored {
-	out := &stored{r.snapshot(s), s.compatible}
-	out.Expires = time.Time{} // the limits of then say
-	return out
-}
+func (r *Registry) stored(s *session) *stored { return &stored{r.snapshot(s), s.compatible} }
 
 // state returns the records of all that survives, and counts them as written.
 func (r *Registry) state() []record {

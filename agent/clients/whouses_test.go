@@ -13,7 +13,7 @@ import (
 // TestASessionTellsWhoUsedItLast, not who has made it, and whether that process is gone;
 // that survives a restart.
 func TestASessionTellsWhoUsedItLast(t *testing.T) {
-	dir, gone := t.TempDir(), map[uint32]bool{}
+	dir, gone := t.TempDir(), map[uint32]bool{0: true}
 	options := Options{Limits: DefaultLimits(), Dir: dir, Gone: func(p api.Process) bool { return gone[p.ID] }}
 	r, err := Open(options)
 	if err != nil {
