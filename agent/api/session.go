@@ -98,6 +98,22 @@ type Limits struct {
 	StrictJSON         bool    `json:"strictJSON"` // refuse writes whose JSON could be read in two ways
 }
 
+// ShownLimits are the limits, and where each comes from, by its name in JSON.
+type ShownLimits struct {
+	Limits
+	From map[string]Origin `json:"from"`
+}
+
+// Origin says where the value of a limit comes from.
+type Origin string
+
+// Where the value of a limit comes from.
+const (
+	FromAdmin         Origin = "set"           // an admin has set it; it overrides the configuration
+	FromConfiguration Origin = "configuration" // the agent's configuration has another value than the default
+	FromDefault       Origin = "default"
+)
+
 // Policy says what happens at a maximum of client sessions.
 type Policy string
 

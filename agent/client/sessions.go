@@ -90,13 +90,13 @@ func (c *Client) RotateKey(ctx context.Context) error {
 	return c.do(ctx, http.MethodPost, sessions+"/key", nil)
 }
 
-// Limits returns the limits of client sessions.
-func (c *Client) Limits(ctx context.Context) (api.Limits, error) {
-	return ask[api.Limits](ctx, c, http.MethodGet, limits, nil)
+// Limits returns the limits of client sessions, and where each comes from.
+func (c *Client) Limits(ctx context.Context) (api.ShownLimits, error) {
+	return ask[api.ShownLimits](ctx, c, http.MethodGet, limits, nil)
 }
 
 // SetLimits changes limits, and returns all of them. The names are those in the JSON of
-// api.Limits; nil sets the default. It is for admins.
-func (c *Client) SetLimits(ctx context.Context, change map[string]any) (api.Limits, error) {
-	return ask[api.Limits](ctx, c, http.MethodPatch, limits, change)
+// api.Limits; nil gives a limit the value of the agent's configuration again. It is for admins.
+func (c *Client) SetLimits(ctx context.Context, change map[string]any) (api.ShownLimits, error) {
+	return ask[api.ShownLimits](ctx, c, http.MethodPatch, limits, change)
 }

@@ -77,7 +77,7 @@ func TestEachDeedOfASessionIsTold(t *testing.T) {
 		t.Error(ids, got)
 	}
 	limits.InactivityTimeout = 0
-	if err := r.SetLimits(limits); err != nil {
+	if err := setLimits(r, limits); err != nil {
 		t.Fatal(err)
 	}
 	single, handle := create(t, r, bob, Request{})
@@ -87,7 +87,7 @@ func TestEachDeedOfASessionIsTold(t *testing.T) {
 	}
 	want("expired " + single.ID + " of bob=uid:1001 by  from : its one request is over, 0")
 	limits.ForceSessions = true
-	if err := r.SetLimits(limits); err != nil {
+	if err := setLimits(r, limits); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Default(bob); !errors.Is(err, ErrForceSessions) {

@@ -198,11 +198,8 @@ func (r *Registry) restore(secret []byte) ([]byte, error) {
 		}
 	}
 	if b := r.read(j.file(limitsFile)); b != nil {
-		l := r.Limits()
-		if err := errors.Join(json.Unmarshal(b, &l), checkLimits(&l)); err != nil {
+		if err := r.restoreLimits(b); err != nil {
 			r.setAside(j.file(limitsFile), err.Error())
-		} else {
-			r.limits.Store(&l)
 		}
 	}
 	if damaged := r.replay(r.read(j.file(journalFile))); damaged > 0 {

@@ -269,7 +269,7 @@ func TestDamage(t *testing.T) {
 			r := open(t, o)
 			limits := r.Limits()
 			limits.MaxSessions = 99
-			if err := r.SetLimits(limits); err != nil {
+			if err := setLimits(r, limits); err != nil {
 				t.Fatal(err)
 			}
 			var handles []string
@@ -357,7 +357,7 @@ func TestUnusableDirectory(t *testing.T) {
 	log, logged := recordLog()
 	r := open(t, Options{Limits: DefaultLimits(), Dir: dir, Log: log})
 	_, handle := create(t, r, alice, Request{})
-	if err := errors.Join(use(r, handle, alice.Key), r.RotateKey(), r.SetLimits(DefaultLimits())); err != nil {
+	if err := errors.Join(use(r, handle, alice.Key), r.RotateKey(), setLimits(r, DefaultLimits())); err != nil {
 		t.Error(err)
 	}
 	if !strings.Contains(logged.String(), "will not survive") {
@@ -388,7 +388,7 @@ func TestLostDirectory(t *testing.T) {
 	if err := r.RotateKey(); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	if err := r.SetLimits(api.Limits{}); !errors.Is(err, fs.ErrNotExist) || r.Limits() != o.Limits {
+	if err := setLimits(r, api.Limits{}); !errors.Is(err, fs.ErrNotExist) || r.Limits() != o.Limits {
 		t.Errorf("%v, %+v", err, r.Limits())
 	}
 	if err := use(r, handle, alice.Key); err != nil {

@@ -100,7 +100,7 @@ func TestConcurrency(t *testing.T) {
 					case 1:
 						r.Bump("test")
 					case 2:
-						tolerated(r.SetLimits(r.Limits()))
+						tolerated(setLimits(r, r.Limits()))
 					case 3:
 						r.EndUser(of.Key, Owner{Name: "test"})
 					}

@@ -24,7 +24,7 @@ func TestALoweredMaximumNeedsSeveralToEnd(t *testing.T) {
 		t.Helper()
 		l := r.Limits()
 		change(&l)
-		if err := r.SetLimits(l); err != nil {
+		if err := setLimits(r, l); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -61,6 +61,16 @@ func open(tb testing.TB, o Options) *Registry {
 	return r
 }
 
+// setLimits sets all limits.
+func setLimits(r *Registry, l api.Limits) error {
+	named := map[string]bool{}
+	for name := range properties(l) {
+		named[name] = true
+	}
+	_, _, err := r.SetLimits(named, func(to *api.Limits) error { *to = l; return nil })
+	return err
+}
+
 func closeRegistry(tb testing.TB, r *Registry) {
 	tb.Helper()
 	if err := r.Close(); err != nil {

@@ -112,14 +112,14 @@ func TestSessionManagers(t *testing.T) {
 		}
 		l := r.Limits()
 		l.MaxSessions = 0
-		if err := r.SetLimits(l); err != nil {
+		if err := setLimits(r, l); err != nil {
 			t.Fatal(err)
 		}
 		for range 100 {
 			create(t, r, bob, Request{})
 		}
 		l.MaxSessions = -1
-		wantErr(t, r.SetLimits(l), ErrVariable)
+		wantErr(t, setLimits(r, l), ErrVariable)
 	})
 	t.Run("session_timeout", func(t *testing.T) {
 		r, c := inMemory(t, func(l *api.Limits) { l.InactivityTimeout = api.Seconds(time.Minute) })
@@ -186,7 +186,7 @@ func TestSessionManagers(t *testing.T) {
 			t.Error("it is on by default")
 		}
 		l.ForceSessions = true
-		if err := r.SetLimits(l); err != nil {
+		if err := setLimits(r, l); err != nil {
 			t.Fatal(err)
 		}
 		_, err := r.Default(alice)
@@ -203,7 +203,7 @@ func TestSessionManagers(t *testing.T) {
 		r, _ := inMemory(t, nil)
 		l := r.Limits()
 		l.TransactionTimeout = api.Seconds(7 * time.Second)
-		if err := r.SetLimits(l); err != nil || r.Limits() != l {
+		if err := setLimits(r, l); err != nil || r.Limits() != l {
 			t.Errorf("%+v: %v", r.Limits(), err)
 		}
 		b, err := json.Marshal(l)
@@ -234,7 +234,7 @@ func TestSessionManagers(t *testing.T) {
 		}
 		l := r.Limits()
 		l.MaxSessionsPerUser = 3
-		if err := r.SetLimits(l); err != nil {
+		if err := setLimits(r, l); err != nil {
 			t.Fatal(err)
 		}
 		closeRegistry(t, r)
@@ -463,7 +463,7 @@ func TestSessionManagers(t *testing.T) {
 
 		l := r.Limits()
 		l.MaxSessions = 2 // one less would not do
-		if err := r.SetLimits(l); err != nil {
+		if err := setLimits(r, l); err != nil {
 			t.Fatal(err)
 		}
 		_, _, err = r.Create(bob, Request{Terminate: []string{others.ID}})
@@ -501,7 +501,7 @@ func TestSessionManagers(t *testing.T) {
 		wantErr(t, use(r, last, alice.Key), ErrTerminated)
 		l := r.Limits()
 		l.MaxSessions, l.MaxSessionsPerUser = 2, 1
-		if err := r.SetLimits(l); err != nil {
+		if err := setLimits(r, l); err != nil {
 			t.Fatal(err)
 		}
 		create(t, r, bob, Request{}) // takes both of bob

@@ -395,12 +395,12 @@ func (m *model) setLimits(t *rapid.T) {
 		ForceSessions:      rapid.IntRange(0, 4).Draw(t, "force") == 0,
 		WhenFull:           rapid.SampledFrom([]api.Policy{api.Reject, api.OldestIdle, api.Ask}).Draw(t, "policy"),
 	}
-	wantErr(t, m.r.SetLimits(l), nil)
+	wantErr(t, setLimits(m.r, l), nil)
 	m.live() // what has expired by the old ones
 	m.limits = l
 	bad := l
 	bad.MaxSessions = -1
-	wantErr(t, m.r.SetLimits(bad), ErrVariable)
+	wantErr(t, setLimits(m.r, bad), ErrVariable)
 }
 
 func (m *model) hold(t *rapid.T) {

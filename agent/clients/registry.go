@@ -24,8 +24,8 @@ import (
 
 // Options is what a Registry needs.
 type Options struct {
-	// Limits are those of the configuration. Those of a call of SetLimits win,
-	// also after a restart.
+	// Limits are those of the configuration. One that SetLimits has set wins, also
+	// after a restart.
 	Limits api.Limits
 	// Dir is the directory for what survives a restart, of which this Registry is
 	// the only user. Empty: in memory only.
@@ -55,6 +55,7 @@ type Registry struct {
 	// disk is held while the files are written, and taken before mu. It guards what
 	// the journal has; which one that is changes with both locks held.
 	disk sync.Mutex
+	set  map[string]bool // the limits that SetLimits has set; disk guards it
 
 	mu         sync.Mutex // never held while a file is written
 	journal    *journal   // nil: in memory
@@ -114,6 +115,7 @@ func Open(o Options) (*Registry, error) {
 	}
 	r := &Registry{
 		o: o, version: 1,
+		set:  map[string]bool{},
 		live: map[string]*session{}, defaults: map[string]*session{}, explicit: map[string]int{},
 	}
 	r.limits.Store(&o.Limits)

@@ -51,7 +51,7 @@ func TestOnlyWritersWaitForTheDisk(t *testing.T) {
 			return stall(t, r, journalFile)
 		}, func(r *Registry) error { _, _, err := r.Create(bob, Request{}); return err }},
 		"limits": {func(t *testing.T, r *Registry) func() { return stall(t, r, limitsFile) },
-			func(r *Registry) error { return r.SetLimits(DefaultLimits()) }},
+			func(r *Registry) error { return setLimits(r, DefaultLimits()) }},
 		"key": {func(t *testing.T, r *Registry) func() { return stall(t, r, keyFile) },
 			(*Registry).RotateKey},
 		"version": {full, func(r *Registry) error { r.Bump("a test"); return nil }},

@@ -126,20 +126,24 @@ func rotateKey(g *Gateway, w http.ResponseWriter, c *call) *failure {
 }
 
 func showLimits(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	return g.get(w, c, func() (any, *failure) { return g.clients.Limits(), nil })
+	return g.get(w, c, func() (any, *failure) { return g.clients.ShownLimits(), nil })
 }
 
 func setLimits(g *Gateway, w http.ResponseWriter, c *call) *failure {
-	limits := g.clients.Limits()
-	if bad := settings(g, w, c, &limits, clients.DefaultLimits()); bad != nil {
+	changes, bad := g.object(w, c)
+	if bad != nil {
 		return bad
 	}
-	before := g.clients.Limits()
-	if err := g.clients.SetLimits(limits); err != nil {
+	named := map[string]bool{}
+	for name, value := range changes {
+		named[ownName(name)] = string(value) != "null"
+	}
+	before, after, err := g.clients.SetLimits(named, func(l *api.Limits) error { return change(l, *l, changes) })
+	if err != nil {
 		return g.explain(c, err)
 	}
-	g.auditLimits(c, before, g.clients.Limits())
-	g.reply(w, http.StatusOK, g.clients.Limits())
+	g.auditLimits(c, before, after)
+	g.reply(w, http.StatusOK, g.clients.ShownLimits())
 	return nil
 }
 
@@ -160,7 +164,7 @@ func change[T any](of *T, defaults T, changes map[string]json.RawMessage) error 
 		return err
 	}
 	for name, value := range changes {
-		own := strings.ToLower(name[:min(1, len(name))]) + name[min(1, len(name)):]
+		own := ownName(name)
 		if _, twice := changes[own]; all[own] == nil || twice && own != name {
 			return &propertyError{name: name}
 		}
@@ -172,6 +176,12 @@ func change[T any](of *T, defaults T, changes map[string]json.RawMessage) error 
 		}
 	}
 	return nil
+}
+
+// ownName is the name of a property that earlier versions began with a capital letter.
+func ownName(name string) string {
+	first := min(1, len(name))
+	return strings.ToLower(name[:first]) + name[first:]
 }
 
 // settings reads a body that sets properties of an object.

@@ -256,8 +256,8 @@ func TestAccountSessions(t *testing.T) {
 func TestLimits(t *testing.T) {
 	g := newGateway(t, Options{Status: statusOf})
 	w := ask(g, &reader, "GET", "/ilod/v1/limits", "")
-	const want = `{"maxSessions":4096,"maxSessionsPerUser":1024,"inactivityTimeout":1800,"lifetime":0,"transactionTimeout":300,"forceSessions":false,"whenFull":"reject","strictJSON":true}`
-	if w.Code != 200 || w.Body.String() != want {
+	const want = `{"maxSessions":4096,"maxSessionsPerUser":1024,"inactivityTimeout":1800,"lifetime":0,"transactionTimeout":300,"forceSessions":false,"whenFull":"reject","strictJSON":true,"from":{`
+	if w.Code != 200 || !strings.HasPrefix(w.Body.String(), want) || strings.Count(w.Body.String(), `":"default"`) != 8 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	patch := func(body string) *httptest.ResponseRecorder {
@@ -267,6 +267,12 @@ func TestLimits(t *testing.T) {
 	wantFailure(t, patch(`{"maxSessions":"many"}`), 400, "PropertyValueTypeError")
 	wantFailure(t, patch(`{"Maximum":1}`), 400, "PropertyUnknown")
 	if w := patch(`{"maxSessionsPerUser":2,"whenFull":"ask","lifetime":86400}`); w.Code != 200 || !strings.Contains(w.Body.String(), `"maxSessionsPerUser":2,"inactivityTimeout":1800,"lifetime":86400,`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+
+	// What is null is given back, alone or beside others; the earlier spelling counts, too.
+	if w := patch(`{"Lifetime":null,"whenFull":"ask"}`); w.Code != 200 || !strings.Contains(w.Body.String(), `"lifetime":0,`) ||
+		!strings.Contains(w.Body.String(), `"lifetime":"default","maxSessions":"default","maxSessionsPerUser":"set",`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 

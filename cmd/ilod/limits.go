@@ -48,7 +48,10 @@ func (a *app) limitsCommand() *cobra.Command {
   transaction-timeout    how long an open transaction may be unused
   force-sessions         on: requests without a handle are refused
   when-full              reject, oldest-idle or ask: what to do at a maximum
-  strict-json            off: writes go to the iLO even if their JSON is ambiguous`,
+  strict-json            off: writes go to the iLO even if their JSON is ambiguous
+
+Those not named keep their value, and follow the configuration if they did.
+'ilod limits reset NAME' gives a limit back to the configuration.`,
 		Example: "  ilod limits set max-sessions-per-user=8 inactivity-timeout=1h when-full=ask",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			change, err := limitsChange(args)
@@ -64,7 +67,21 @@ func (a *app) limitsCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(set, a.agentOnly("show", "Print the limits", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+	reset := a.agentOnly("reset NAME...", "Give limits back to the configuration (admins only)", someLimits, func(ctx context.Context, c *client.Client, args []string) error {
+		change, err := limitsReset(args)
+		if err != nil {
+			return err
+		}
+		l, err := c.SetLimits(ctx, change)
+		if err != nil {
+			return err
+		}
+		return a.printLimits(l)
+	})
+	reset.Long = `Give limits back to the configuration. Each has the value there from now on, also
+when that changes and the agent starts again.`
+	reset.Example = "  ilod limits reset max-sessions when-full"
+	cmd.AddCommand(set, reset, a.agentOnly("show", "Print the limits, and where each comes from", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
 		l, err := c.Limits(ctx)
 		if err != nil {
 			return err
@@ -74,26 +91,58 @@ func (a *app) limitsCommand() *cobra.Command {
 	return cmd
 }
 
-// printLimits prints the limits as "limits set" takes them.
-func (a *app) printLimits(l api.Limits) error {
+// printLimits prints the limits as "limits set" takes them, and where they come from.
+func (a *app) printLimits(l api.ShownLimits) error {
 	if a.json {
 		return a.writeJSON(l)
 	}
 	for _, limit := range limits {
-		if _, err := fmt.Fprintf(a.stdout, "%s=%v\n", limit.name, limit.show(l)); err != nil {
+		if _, err := fmt.Fprintf(a.stdout, "%s=%v  # %s\n", limit.name, limit.show(l.Limits), l.From[limit.property]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// limitsChange makes a change of the limits from NAME=VALUE arguments.
-func limitsChange(args []string) (map[string]any, error) {
+// someLimits wants names of limits.
+func someLimits(_ *cobra.Command, args []string) error {
+	_, err := limitsReset(args)
+	return err
+}
+
+// limitsReset makes a change of the limits that gives the named ones back to the
+// configuration.
+func limitsReset(args []string) (map[string]any, error) {
+	if len(args) == 0 {
+		return nil, &usageError{"reset needs at least one NAME", limitsHint()}
+	}
+	change := map[string]any{}
+	for _, name := range args {
+		known := false
+		for _, limit := range limits {
+			if limit.name == name {
+				change[limit.property], known = nil, true
+			}
+		}
+		if !known {
+			return nil, &usageError{fmt.Sprintf("unknown limit %q", name), limitsHint()}
+		}
+	}
+	return change, nil
+}
+
+// limitsHint lists the limits.
+func limitsHint() string {
 	var names []string
 	for _, limit := range limits {
 		names = append(names, limit.name)
 	}
-	hint := "one of " + strings.Join(names, ", ")
+	return "one of " + strings.Join(names, ", ")
+}
+
+// limitsChange makes a change of the limits from NAME=VALUE arguments.
+func limitsChange(args []string) (map[string]any, error) {
+	hint := limitsHint()
 	if len(args) == 0 {
 		return nil, &usageError{"set needs at least one NAME=VALUE", hint}
 	}
