@@ -75,11 +75,12 @@ const (
 	ErrUserUnknown       = redfisherror.Kind("Ilod.UserUnknown")          // the user whose sessions are to end is nobody
 	ErrHandleStale       = redfisherror.Kind("Ilod.SessionVersionStale")  // the session on the iLO has changed: ask for a new handle
 
-	ErrNoTransaction    = redfisherror.Kind("Ilod.NoTransaction")               // the client session has no open transaction
-	ErrTransactionOpen  = redfisherror.Kind("Ilod.TransactionOpen")             // it has one already
-	ErrErrant           = redfisherror.Kind("Ilod.TransactionErrant")           // a write was refused, so the transaction was rolled back
-	ErrAction           = redfisherror.Kind("Ilod.ActionInTransaction")         // an action cannot be part of a transaction
-	ErrStale            = redfisherror.Kind("Ilod.StaleResource")               // a resource has changed since a write of it was staged
-	ErrRolledBack       = redfisherror.Kind("Ilod.TransactionRolledBack")       // the commit failed, and nothing is changed
-	ErrPartlyRolledBack = redfisherror.Kind("Ilod.TransactionPartlyRolledBack") // the commit failed, and something is changed
+	ErrNoTransaction         = redfisherror.Kind("Ilod.NoTransaction")               // the client session has no open transaction
+	ErrTransactionOpen       = redfisherror.Kind("Ilod.TransactionOpen")             // it has one already
+	ErrTransactionImpossible = redfisherror.Kind("Ilod.TransactionImpossible")       // the session ends with the request, as the limits say
+	ErrErrant                = redfisherror.Kind("Ilod.TransactionErrant")           // a write was refused, so the transaction was rolled back
+	ErrAction                = redfisherror.Kind("Ilod.ActionInTransaction")         // an action cannot be part of a transaction
+	ErrStale                 = redfisherror.Kind("Ilod.StaleResource")               // a resource has changed since a write of it was staged
+	ErrRolledBack            = redfisherror.Kind("Ilod.TransactionRolledBack")       // the commit failed, and nothing is changed
+	ErrPartlyRolledBack      = redfisherror.Kind("Ilod.TransactionPartlyRolledBack") // the commit failed, and something is changed
 )

@@ -25,6 +25,8 @@ var (
 	// ErrVariable: a value is not one that its variable, limit or header can
 	// have. It is a *ValueError.
 	ErrVariable = errors.New("the value is not valid")
+	// ErrOneRequest: the client session lasts one request, and a transaction takes more.
+	ErrOneRequest = errors.New("the inactivity-timeout is 0: the client session ends with this request, so it cannot have a transaction; those of ilod tx run and ilod batch last as long as the command")
 	// ErrRootReadOnly: a relative write while the active path is the service root.
 	ErrRootReadOnly = errors.New("the service root as the active path is for reading only")
 	// ErrSubtree: a recursive read would be too large.

@@ -16,7 +16,7 @@ func (r *Registry) timeout(s *session, now time.Time) end {
 	switch {
 	case l.Lifetime > 0 && now.Sub(s.Created) >= time.Duration(l.Lifetime):
 		return unused("its lifetime of " + time.Duration(l.Lifetime).String() + " is over")
-	case l.InactivityTimeout == 0 && s.Requests > 0:
+	case s.oneRequest(l) && s.Requests > 0:
 		return unused("its one request is over")
 	case s.Default && r.defaults[s.Owner] != s:
 		return unused("a new one has taken its place")
@@ -24,8 +24,8 @@ func (r *Registry) timeout(s *session, now time.Time) end {
 	return unused("it was not used for " + r.mayIdle(s, l).String())
 }
 
-// unusedGrace is how long a session that nobody has used yet lives when it is
-// good for one request.
+// unusedGrace is how long a session may be unused when the limit is 0: one that nobody
+// has used yet, and one of a command.
 const unusedGrace = time.Minute
 
 // expires is when the session ends if nobody uses it any more.
@@ -42,10 +42,16 @@ func (r *Registry) expires(s *session) time.Time {
 
 // mayIdle is how long the session may be unused.
 func (r *Registry) mayIdle(s *session, l *api.Limits) time.Duration {
-	if l.InactivityTimeout == 0 && s.Requests == 0 {
+	if l.InactivityTimeout == 0 && (s.Requests == 0 || !s.oneRequest(l)) {
 		return unusedGrace
 	}
 	return time.Duration(l.InactivityTimeout)
+}
+
+// oneRequest tells whether the session lasts one request. That of a command lasts as
+// long as the command, which makes several of one and ends it.
+func (s *session) oneRequest(l *api.Limits) bool {
+	return l.InactivityTimeout == 0 && s.Kind != api.KindCommand
 }
 
 // spent tells whether the session takes no more requests.
@@ -53,7 +59,7 @@ func (r *Registry) spent(s *session, now time.Time) bool {
 	l := r.limits.Load()
 	return s.Default && r.defaults[s.Owner] != s ||
 		l.Lifetime > 0 && now.Sub(s.Created) >= time.Duration(l.Lifetime) ||
-		l.InactivityTimeout == 0 && s.Requests > 0 ||
+		s.oneRequest(l) && s.Requests > 0 ||
 		s.InUse == 0 && now.Sub(s.Used) >= r.mayIdle(s, l)
 }
 

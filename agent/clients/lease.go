@@ -24,6 +24,17 @@ func (l *Lease) Session() api.Session {
 	return s
 }
 
+// MayBegin fails with ErrOneRequest if a transaction would be gone with the request
+// that begins it.
+func (l *Lease) MayBegin() error {
+	l.registry.mu.Lock()
+	defer l.registry.mu.Unlock()
+	if l.session.oneRequest(l.registry.limits.Load()) {
+		return ErrOneRequest
+	}
+	return nil
+}
+
 // By notes who makes the request.
 func (l *Lease) By(who Owner) {
 	l.registry.mu.Lock()

@@ -29,6 +29,9 @@ func beginTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if bad := settings(g, w, c, &q, q); bad != nil {
 		return bad
 	}
+	if err := c.lease.MayBegin(); err != nil {
+		return g.explain(c, err)
+	}
 	t, err := g.o.Transactions.Begin(c.session.ID, time.Duration(q.Timeout))
 	if err != nil {
 		return g.explain(c, err)

@@ -76,6 +76,8 @@ var exitCodes = []exitCode{
 	{96, "CLIENT_SESSION_REQUIRED", "the agent takes no requests without a client session", newSessionHint, is(client.ErrSessionRequired)},
 	{97, "NO_TRANSACTION", "the client session has no open transaction", "open one with 'ilod tx begin'", is(client.ErrNoTransaction)},
 	{98, "TRANSACTION_OPEN", "the client session has an open transaction already", "see 'ilod tx status'", is(client.ErrTransactionOpen)},
+	{109, "TRANSACTION_IMPOSSIBLE", "the client session ends with each request, so it cannot have a transaction",
+		"use 'ilod tx run' or 'ilod batch'; or have an admin set another limit: 'ilod limits set inactivity-timeout=30m'", is(client.ErrTransactionImpossible)},
 	{99, "ACTION_IN_TRANSACTION", "an action cannot be undone, so it is not part of a transaction",
 		"send it at once with 'ilod raw --immediate'", is(client.ErrAction)},
 	{100, "TRANSACTION_ERRANT", "a write was refused, so the transaction was discarded", "begin again, without that write", is(client.ErrErrant)},

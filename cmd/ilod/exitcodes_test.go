@@ -68,6 +68,7 @@ func TestClassify(t *testing.T) {
 		{said(401, "Ilod.1.0.SessionRequired"), 96},
 		{said(404, "Ilod.1.0.NoTransaction"), 97},
 		{said(409, "Ilod.1.0.TransactionOpen"), 98},
+		{said(409, "Ilod.1.0.TransactionImpossible"), 109},
 		{said(409, "Ilod.1.0.ActionInTransaction"), 99},
 		{said(409, "Ilod.1.0.TransactionErrant"), 100},
 		{said(409, "Ilod.1.0.TransactionRolledBack"), 101},

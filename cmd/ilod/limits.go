@@ -43,7 +43,8 @@ func (a *app) limitsCommand() *cobra.Command {
 
   max-sessions           how many there may be; 0: any number
   max-sessions-per-user  how many of one user; 0: any number
-  inactivity-timeout     how long one may be unused; 0: each lasts one request
+  inactivity-timeout     how long one may be unused; 0: each lasts one request,
+                         but that of a command such as batch until it ends
   lifetime               how long one may exist; 0: for ever
   transaction-timeout    how long an open transaction may be unused
   force-sessions         on: requests without a handle are refused
