@@ -52,6 +52,8 @@ type Variables struct {
 	ReturnedPath string `json:"returnedPath"` // the form of links in answers: "full" (default), "relative" or "leaf"
 	Output       string `json:"output"`       // for the command line: "text" (default), "json" or "raw"
 	Selection    string `json:"selection"`    // for the command line: a type such as "ComputerSystem.", or a path, with what package selection has behind it
+	// TransactionTimeout is that of transactions that are begun without one; 0: that of the limits.
+	TransactionTimeout Seconds `json:"transactionTimeout"`
 }
 
 // NewSession is the request for a client session.

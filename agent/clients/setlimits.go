@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/ilod/ilod/agent/api"
@@ -87,8 +88,10 @@ func (r *Registry) restoreLimits(text []byte) error {
 		return err
 	}
 	for name := range properties(l) {
-		if kept[name] != nil {
-			r.set[name] = true
+		for as := range kept { // earlier versions began the names with a capital letter
+			if strings.EqualFold(as, name) {
+				r.set[name] = true
+			}
 		}
 	}
 	r.limits.Store(&l)

@@ -2,6 +2,8 @@ package clients
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -79,5 +81,24 @@ func TestLimitThatIsNotSetFollowsTheConfiguration(t *testing.T) {
 		t.Error(err)
 	}
 	want(l, from)
+	closeRegistry(t, r)
+}
+
+// TestLimitsOfEarlierVersionsStaySet: those are kept, and a change of another one does not
+// lose them.
+func TestLimitsOfEarlierVersionsStaySet(t *testing.T) {
+	o := Options{Limits: DefaultLimits(), Dir: t.TempDir(), Now: newClock().now}
+	if err := os.WriteFile(filepath.Join(o.Dir, limitsFile), []byte(`{"MaxSessions":7,"WhenFull":"ask"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, o)
+	if _, _, err := r.SetLimits(map[string]bool{"whenFull": false}, func(*api.Limits) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	closeRegistry(t, r)
+	r = open(t, o)
+	if l := r.ShownLimits(); l.MaxSessions != 7 || l.WhenFull != api.Reject || l.From["maxSessions"] != api.FromAdmin || l.From["whenFull"] != api.FromDefault {
+		t.Errorf("%+v", l)
+	}
 	closeRegistry(t, r)
 }

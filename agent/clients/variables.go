@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"github.com/ilod/ilod/agent/api"
@@ -43,6 +44,9 @@ func checkVariables(v *api.Variables) error {
 	}
 	if err := oneOf("output", v.Output, text, "json", "raw"); err != nil {
 		return err
+	}
+	if v.TransactionTimeout < 0 || v.TransactionTimeout > maxSeconds {
+		return &ValueError{"transactionTimeout", time.Duration(v.TransactionTimeout), "is not between 0 and 10 years"}
 	}
 	if v.Selection != "" && !isSelection(v.Selection) {
 		return &ValueError{"selection", v.Selection, `is neither a type such as "ComputerSystem." or "ComputerSystem.v1_2_0" nor a path`}

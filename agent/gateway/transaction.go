@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -32,7 +33,7 @@ func beginTransaction(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if err := c.lease.MayBegin(); err != nil {
 		return g.explain(c, err)
 	}
-	t, err := g.o.Transactions.Begin(c.session.ID, time.Duration(q.Timeout))
+	t, err := g.o.Transactions.Begin(c.session.ID, time.Duration(cmp.Or(q.Timeout, c.session.TransactionTimeout)))
 	if err != nil {
 		return g.explain(c, err)
 	}

@@ -116,7 +116,12 @@ func (a *app) sessionSetCommand() *cobra.Command {
   returned-path  full, relative or leaf: the form of paths in answers
   output         text, json or raw: what get prints
   selection      what get, list, set and others work on, as select sets it: a type,
-                 such as ComputerSystem., or a path`,
+                 such as ComputerSystem., or a path
+  transaction-timeout
+                 how long a transaction that is begun from now on may be unused;
+                 0: as long as the limits say
+
+VARIABLE=VALUE is the same as VARIABLE VALUE.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			change, err := variable(args, reset)
 			if err != nil {
@@ -262,7 +267,7 @@ func (a *app) printSession(s api.Session) error {
 		{"expires", s.Expires.Format(time.RFC3339)},
 		{"requests", fmt.Sprintf("%d, %d under way", s.Requests, s.InUse)}, {"holds", s.Holds},
 		{"active-path", s.ActivePath}, {"recursive", showSwitch(s.Recursive)}, {"returned-path", s.ReturnedPath},
-		{"output", s.Output}, {"selection", s.Selection},
+		{"output", s.Output}, {"selection", s.Selection}, {"transaction-timeout", showTimeout(s.TransactionTimeout)},
 	})
 }
 
@@ -298,10 +303,24 @@ func counted(n int, thing string) string {
 // variables are those of a client session, by their names on the command line.
 var variables = []struct{ name, property string }{
 	{"active-path", "activePath"}, {"recursive", "recursive"}, {"returned-path", "returnedPath"}, {"output", "output"}, {"selection", "selection"},
+	{"transaction-timeout", "transactionTimeout"},
+}
+
+// showTimeout shows a timeout that may be that of the limits.
+func showTimeout(d api.Seconds) string {
+	if d == 0 {
+		return "as the limits say"
+	}
+	return time.Duration(d).String()
 }
 
 // variable makes a change of a variable from the arguments of "session set".
 func variable(args []string, reset bool) (map[string]any, error) {
+	if len(args) == 1 {
+		if name, value, found := strings.Cut(args[0], "="); found {
+			args = []string{name, value}
+		}
+	}
 	var names []string
 	for _, v := range variables {
 		names = append(names, v.name)
@@ -313,14 +332,23 @@ func variable(args []string, reset bool) (map[string]any, error) {
 			return map[string]any{v.property: nil}, nil
 		case len(args) != 2 || reset:
 			return nil, &usageError{"set " + v.name + " needs one value, or --default", "see 'ilod session set --help'"}
-		case v.name != "recursive":
-			return map[string]any{v.property: args[1]}, nil
 		}
-		on, err := readSwitch(args[1])
+		value, err := readVariable(v.name, args[1])
 		if err != nil {
 			return nil, &usageError{fmt.Sprintf("%s: %v", v.name, err), "see 'ilod session set --help'"}
 		}
-		return map[string]any{v.property: on}, nil
+		return map[string]any{v.property: value}, nil
 	}
 	return nil, &usageError{"set needs a variable and its value", "one of " + strings.Join(names, ", ")}
+}
+
+// readVariable reads the value of a variable.
+func readVariable(name, value string) (any, error) {
+	switch name {
+	case "recursive":
+		return readSwitch(value)
+	case "transaction-timeout":
+		return readSeconds(value)
+	}
+	return value, nil
 }
