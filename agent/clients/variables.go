@@ -75,6 +75,9 @@ func isSelection(s string) bool {
 	return typeName().MatchString(name)
 }
 
+// ActivePath is what an active path means that is given so, or false if it cannot be one.
+func ActivePath(given string) (string, bool) { return cleanPath(given) }
+
 // cleanPath returns the escaped path of a resource with a slash at its end.
 func cleanPath(escaped string) (string, bool) {
 	u, err := url.Parse(escaped)

@@ -70,6 +70,9 @@ func setVariables(g *Gateway, w http.ResponseWriter, c *call) *failure {
 	if bad != nil {
 		return bad
 	}
+	if bad := g.mayBecomeActive(c, s, changes); bad != nil {
+		return bad
+	}
 	current := s.Current
 	s, err := g.clients.Set(s.ID, func(v *api.Variables) error {
 		return change(v, api.Variables{}, changes)

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"os/user"
 	"strconv"
 	"strings"
@@ -79,6 +80,7 @@ type Options struct {
 // and needs no closing.
 type Gateway struct {
 	next     http.RoundTripper
+	allowed  func(context.Context, *url.URL) bool // Allowed, which looks at the routes and so at who calls it
 	roles    *roles
 	accounts []account
 	o        Options
@@ -114,7 +116,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	o.Accounts = nil // only hashes of the passwords are kept
 	return &Gateway{
-		next: o.Next, roles: roles, accounts: accounts, o: o, log: o.Log,
+		next: o.Next, allowed: Allowed, roles: roles, accounts: accounts, o: o, log: o.Log,
 		clients: o.Clients, budget: o.budget, parsing: make(chan struct{}, 2),
 	}, nil
 }

@@ -32,8 +32,8 @@ func (a *app) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [PATH...|PROPERTY...]",
 		Short: "Print resources, or properties of the selected resources",
-		Long: `Print resources or properties. An argument that begins with "/", "./" or "../" is a
-PATH.
+		Long: `Print resources or properties. An argument that begins with "/", "./" or "../", or
+that ends with "/", is a PATH. One that does not begin with "/" begins at the active path.
 
 The body of a single PATH is printed exactly as the iLO gives it, byte for byte,
 with a newline added only on a terminal. The bodies of several paths each end with a

@@ -12,10 +12,20 @@ import (
 	"github.com/ilod/ilod/agent/clients"
 )
 
-// isRelative reports a path that begins at the active path of the client session.
+// isRelative reports a path that begins at the active path of the client session, where
+// a name could be something else: one with dots at its beginning or a slash at its end.
 func isRelative(arg string) bool {
 	first, _, _ := strings.Cut(arg, "/")
-	return first == "." || first == ".."
+	path := arg[:strings.IndexAny(arg+"#", "#?")]
+	return first == "." || first == ".." || isBare(arg) && strings.HasSuffix(path, "/")
+}
+
+// isBare reports a path that begins with a name. One that was meant to begin with a slash,
+// or a URL, must not be taken for one.
+func isBare(arg string) bool {
+	first, _, _ := strings.Cut(arg, "/")
+	return arg != "" && !strings.ContainsAny(arg[:1], "/#?") && !strings.ContainsAny(arg, ": \\") &&
+		!strings.EqualFold(first, "redfish") && !strings.EqualFold(first, "ilod") && !strings.EqualFold(first, "rest")
 }
 
 // climb resolves a relative path with dot segments, which the agent does not take.
@@ -43,11 +53,11 @@ func resolve(ctx context.Context, rt http.RoundTripper, method string, u *url.UR
 // parsePath makes a URL of a path on the iLO as people type it: blanks and
 // other bytes that a request line cannot hold are escaped, escapes are kept. A
 // fragment, as in "@odata.id" of a part of a resource, is not sent: it is for
-// the reader of the resource. A path that begins with ./ or ../ begins at the active
-// path of the client session.
+// the reader of the resource. A path that begins with ./ or ../ or a name begins at the
+// active path of the client session.
 func parsePath(arg string) (*url.URL, error) {
 	const hint = "give the path alone, such as /redfish/v1/Systems/1/"
-	if isRelative(arg) {
+	if isRelative(arg) || isBare(arg) {
 		arg = clients.ActivePrefix + strings.TrimPrefix(arg, "./")
 	}
 	if !strings.HasPrefix(arg, "/") {

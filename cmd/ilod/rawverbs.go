@@ -125,6 +125,11 @@ An older form for one request is {"path": "/redfish/v1/Systems/1/", "body": {…
 				}
 			}
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				for _, req := range requests { // before any is sent
+					if req.URL, err = a.climb(ctx, rt, method, req.URL); err != nil {
+						return err
+					}
+				}
 				for _, req := range requests {
 					if err := a.sendRaw(rt, req.WithContext(ctx), &o); err != nil {
 						return err
@@ -234,7 +239,7 @@ func (a *app) readBodies(name string) ([]pathBody, error) {
 		bodies = []pathBody{one}
 	}
 	for _, b := range bodies {
-		if !strings.HasPrefix(b.path, "/") {
+		if !strings.HasPrefix(b.path, "/") && !isRelative(b.path) { // a name alone is a property of a body that has no path
 			return nil, fmt.Errorf("%w: %s: %q is not a path", errFileForm, name, b.path)
 		}
 	}

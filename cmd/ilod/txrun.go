@@ -25,6 +25,8 @@ own:
 
   {"operations":[{"method":"PATCH","path":"/redfish/v1/Systems/1/","body":{"AssetTag":"rack 7"}}]}
 
+A path that does not begin with "/" begins at the active path of the client session.
+
 With --needed, a PATCH or PUT that would change nothing is not sent; a POST is always
 sent. The result lists what the commit changed, in JSON as "changes". It is
 "unchanged" if nothing was.`,
@@ -39,8 +41,12 @@ sent. The result lists what the commit changed, in JSON as "changes". It is
 			if err != nil {
 				return err
 			}
+			handle := a.session
 			a.session = "" // it has one of its own
 			return a.withILO(cmd.Context(), func(ctx context.Context, rt http.RoundTripper) error {
+				if err := resolveAll(ctx, rt, handle, operations); err != nil {
+					return err
+				}
 				return a.runTransaction(ctx, rt, operations, needed, dryRun)
 			})
 		},
@@ -99,11 +105,31 @@ func (o *operation) check() error {
 	case !takesBody && o.Body != nil:
 		return fmt.Errorf("%s takes no body", o.Method)
 	}
-	if isRelative(o.Path) { // to what would be a matter of another client session
-		return fmt.Errorf("path %q does not begin with /", o.Path)
-	}
 	_, err := parsePath(o.Path)
 	return err
+}
+
+// resolveAll makes paths absolute that begin at the active path of the client session of
+// the handle, or else of the default one: the transaction has another session.
+func resolveAll(ctx context.Context, rt http.RoundTripper, handle string, operations []operation) error {
+	if handle != "" {
+		rt = asSession{rt, handle}
+	}
+	for i := range operations {
+		o := &operations[i]
+		if strings.HasPrefix(o.Path, "/") {
+			continue
+		}
+		u, err := parsePath(o.Path)
+		if err == nil {
+			u, err = resolve(ctx, rt, o.Method, u)
+		}
+		if err != nil {
+			return fmt.Errorf("operation %d: %w", i+1, err)
+		}
+		o.Path = u.RequestURI()
+	}
+	return nil
 }
 
 // runTransaction runs the operations in a client session of its own; needed leaves
