@@ -37,6 +37,8 @@ func TestDependencies(t *testing.T) {
 		{"agent/freshness", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema"}, nil},
 		{"agent/schedule", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness"}, nil},
 		{"agent/ilosession", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/schema", "agent/freshness", "agent/schedule"}, nil},
+		// The page is files; all else it gets from the agent as a client.
+		{"agent/page", []string{"agent", "chif", "cache", "platform", "cmd"}, []string{"github.com"}},
 		// What a server consists of and can be made to do, over any http.RoundTripper.
 		{"agent/server", []string{"agent/gateway", "agent/clients", "agent/transaction", "agent/freshness", "agent/schedule", "agent/ilosession", "agent/client", "agent/api"}, nil},
 		{"agent/server/health", []string{"agent/schema"}, nil},

@@ -2,8 +2,8 @@ package gateway
 
 import "testing"
 
-// TestRequestsOfBrowsersAreRefused: what a page of another site, or of this one, which
-// has none, sends with a browser of this host.
+// TestRequestsOfBrowsersAreRefused: what a page of another site sends with a
+// browser of this host, and on the Unix socket any page.
 func TestRequestsOfBrowsersAreRefused(t *testing.T) {
 	n := &next{}
 	g := newGateway(t, Options{Next: n})

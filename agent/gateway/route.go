@@ -63,6 +63,9 @@ var routes = []route{
 	{reads, "/redfish/**", Reader, nil},
 	{writes, "/redfish/**", Admin, nil},
 
+	{"GET HEAD", "/", Anyone, showPage},
+	{"GET HEAD", "/ilod/page/**", Anyone, showPage},
+
 	{reads, "/ilod/v1", Reader, showIndex},
 	{reads + " " + writes, activePattern, Reader, nil},
 	{reads, "/ilod/v1/sessions", Reader, listClientSessions},

@@ -34,13 +34,16 @@ func badTarget(u *url.URL, text string) *failure {
 }
 
 // checkHeaders refuses what a web page could send through a browser of this
-// host, and what would make a request another one than it was judged as.
+// host, but for the agent's own page, and what would make a request another one than
+// it was judged as.
 func (g *Gateway) checkHeaders(c *call) *failure {
-	if _, given := c.Header["Origin"]; given {
-		return &failure{status: http.StatusForbidden, key: "HeaderInvalid", args: []string{"Origin"}, text: "Requests of web pages are not served."}
-	}
-	if site, given := c.Header["Sec-Fetch-Site"]; given && !slices.Equal(site, []string{"none"}) { // "none" is for what a person typed
-		return &failure{status: http.StatusForbidden, key: "HeaderInvalid", args: []string{"Sec-Fetch-Site"}, text: "Requests of web pages are not served."}
+	if !ofOwnPage(c) {
+		if _, given := c.Header["Origin"]; given {
+			return &failure{status: http.StatusForbidden, key: "HeaderInvalid", args: []string{"Origin"}, text: "Requests of other web pages are not served."}
+		}
+		if site, given := c.Header["Sec-Fetch-Site"]; given && !slices.Equal(site, []string{"none"}) { // "none" is for what a person typed
+			return &failure{status: http.StatusForbidden, key: "HeaderInvalid", args: []string{"Sec-Fetch-Site"}, text: "Requests of other web pages are not served."}
+		}
 	}
 	if version, given := c.Header["Odata-Version"]; given && !slices.Equal(version, []string{"4.0"}) {
 		return &failure{status: http.StatusPreconditionFailed, key: "HeaderInvalid", args: []string{"OData-Version"}}
