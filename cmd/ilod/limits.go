@@ -68,6 +68,17 @@ Those not named keep their value, and follow the configuration if they did.
 			})
 		},
 	}
+	cmd.AddCommand(set, a.limitsResetCommand(), a.agentOnly("show", "Print the limits, and where each comes from", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
+		l, err := c.Limits(ctx)
+		if err != nil {
+			return err
+		}
+		return a.printLimits(l)
+	}))
+	return cmd
+}
+
+func (a *app) limitsResetCommand() *cobra.Command {
 	reset := a.agentOnly("reset NAME...", "Give limits back to the configuration (admins only)", someLimits, func(ctx context.Context, c *client.Client, args []string) error {
 		change, err := limitsReset(args)
 		if err != nil {
@@ -82,14 +93,7 @@ Those not named keep their value, and follow the configuration if they did.
 	reset.Long = `Give limits back to the configuration. Each has the value there from now on, also
 when that changes and the agent starts again.`
 	reset.Example = "  ilod limits reset max-sessions when-full"
-	cmd.AddCommand(set, reset, a.agentOnly("show", "Print the limits, and where each comes from", noArguments, func(ctx context.Context, c *client.Client, _ []string) error {
-		l, err := c.Limits(ctx)
-		if err != nil {
-			return err
-		}
-		return a.printLimits(l)
-	}))
-	return cmd
+	return reset
 }
 
 // printLimits prints the limits as "limits set" takes them, and where they come from.

@@ -71,7 +71,7 @@ flag's name in capitals, such as ILOD_DEVICE or ILOD_STATE_DIR.`,
 		a.setCommand(), a.statusCommand(), a.commitCommand(), a.pendingCommand(), a.resultsCommand(), a.rebootCommand(), a.iloResetCommand(), a.loginCommand(), a.logoutCommand(), a.saveCommand(), a.loadCommand(), a.serverInfoCommand())
 	root.AddCommand(a.rawVerbs()...)
 	root.AddCommand(
-		a.rawCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic(), migratingTopic())
+		a.rawCommand(), a.deleteCommand(), a.sessionCommand(), a.txCommand(), a.limitsCommand(), a.agentCommand(), a.cacheCommand(), a.healthCommand(), a.ilosessionsCommand(), a.internalCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic(), migratingTopic())
 	root.AddCommand(a.batchCommand(), a.shellCommand(), a.completionCommand())
 	root.AddCommand(a.serviceCommands()...)
 	completeHelp(root)
