@@ -9,7 +9,7 @@ space := $(subst ,, )
 # The race detector needs a C compiler.
 race := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help build build-windows build-all man packages packages-windows demo test test-vm test-windows test-packages test-driver test-integration linuxpe-demo test-initramfs bench lint fuzz mutants clean
+.PHONY: help build build-windows build-all man packages packages-windows demo test test-vm test-windows test-packages test-driver test-integration test-page linuxpe-demo test-initramfs bench lint fuzz mutants clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ test-driver: packages ## use the package on a booted Debian with the real hpilo 
 
 test-integration: build ## use ilod from Puppet, Chef and Ansible on simulated servers
 	ILOD_TEST_INTEGRATION=1 $(GO) test -count=1 -v -timeout 45m ./packaging/ -run 'Host|Puppet|Chef|Ansible'
+
+test-page: build ## use the web page in headless Chromium
+	ILOD_TEST_PAGE=1 $(GO) test -count=1 -v -timeout 10m -run TestThePageInABrowser ./cmd/ilod
 
 linuxpe-demo: ## deploy a server from an initrd without disk, on the real hpilo driver
 	ILOD_TEST_LINUXPE=1 $(GO) test -count=1 -v -timeout 45m -run 'TestOverlay|TestDemo' ./packaging/linuxpe

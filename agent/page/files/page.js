@@ -72,7 +72,7 @@ function find(node, name) {
 }
 
 function table(heads, rows) {
-	return el('div', {className: 'scroll'}, el('table', {className: 'stack'},
+	return el('div', {className: 'scroll'}, el('table', {className: heads.length > 3 ? 'stack' : ''},
 		el('thead', null, el('tr', null, ...heads.map(h => el('th', {scope: 'col'}, h)))),
 		el('tbody', null, ...rows.map(cells => el('tr', null, ...cells.map((cell, i) => el('td', {className: i === heads.length - 1 && heads[i] === '' ? 'act' : '', label: heads[i] || ' '}, cell)))))));
 }
@@ -190,7 +190,7 @@ async function health() {
 
 async function ownSessions() {
 	const {json} = await ask('GET', '/ilod/v1/sessions');
-	const rows = json.Members.map(s => [s.id + (s.name ? ', ' + s.name : ''), s.user, s.kind || '', s.address || (s.process ? s.process.name : ''), since(s.created), since(s.used), s.holds || '',
+	const rows = json.Members.map(s => [s.id + (s.name ? ', ' + s.name : ''), s.user, s.kind || '', s.address || (s.process ? s.process.name : ''), since(s.created) + ' ago', since(s.used) + ' ago', s.holds || '',
 		s.current ? 'this page' : act('End this one', 'End session ' + s.id, () => confirmed('End this session?', who(s), 'End this one', () => ask('DELETE', '/ilod/v1/sessions/' + encodeURIComponent(s.id)), 'Session ' + s.id + ' has ended.'))]);
 	return {age: 'read just now', nodes: [rows.length ? table(['Session', 'User', 'Kind', 'From', 'Begun', 'Last use', 'Holds', ''], rows) : el('p', null, 'There are none.')]};
 }
@@ -199,7 +199,7 @@ async function iloSessions() {
 	const {json, age} = await ask('GET', '/ilod/v1/ilo-sessions');
 	const rows = json.Members.map(s => {
 		const text = [s.id, s.userName, s.kind, s.userIP, 'begun ' + span(s.age) + ' ago'].filter(Boolean).join(', ');
-		return [s.userName, s.kind, s.userIP, span(s.age), span(s.idle), s.current ? 'the agent' : s.ours ? 'ilod' : s.inBand ? 'program of this host' : 'other',
+		return [s.userName, s.kind, s.userIP, span(s.age) + ' ago', span(s.idle) + ' ago', s.current ? 'the agent' : s.ours ? 'ilod' : s.inBand ? 'program of this host' : 'other',
 			act('End this one', 'End iLO session ' + s.id, () => confirmed('End this session on the iLO?', text, 'End this one', () => ask('DELETE', '/ilod/v1/ilo-sessions/' + (s.current ? 'current' : encodeURIComponent(s.id))), 'The iLO session of ' + s.userName + ' has ended.'))];
 	});
 	return {age: age > 0 ? span(age) + ' old' : 'read just now', nodes: [rows.length ? table(['User', 'Kind', 'Address', 'Begun', 'Last use', 'Whose', ''], rows) : el('p', null, 'There are none.')]};
