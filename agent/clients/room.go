@@ -2,9 +2,20 @@ package clients
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ilod/ilod/agent/api"
 )
+
+// Full tells whether an admin with this key could make no session now, unless another
+// one ends.
+func (r *Registry) Full(owner string) (full bool) {
+	r.locked(func(time.Time) {
+		l := r.limits.Load()
+		full = l.MaxSessionsPerUser > 0 && r.explicit[owner] >= l.MaxSessionsPerUser || l.MaxSessions > 0 && r.counted >= l.MaxSessions
+	})
+	return full
+}
 
 // makeRoom ends what the limits and the request say for one more session.
 func (r *Registry) makeRoom(of Owner, q Request) error {

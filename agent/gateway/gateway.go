@@ -209,7 +209,7 @@ func (g *Gateway) admit(w *statusWriter, c *call) *failure {
 		}
 	}
 	if !route.sessionless() {
-		if bad := g.useDefault(c); bad != nil && route.need > Anyone {
+		if bad := g.useDefault(c); bad != nil && route.need > Anyone && !g.excepted(c, route) {
 			return bad
 		}
 	}

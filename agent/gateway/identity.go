@@ -332,7 +332,13 @@ func (g *Gateway) use(c *call, handle string) *failure {
 // useDefault begins the use of the user's default client session. There is none
 // on the TLS listener.
 func (g *Gateway) useDefault(c *call) *failure {
-	if c.lease != nil || c.who.peer == nil {
+	if c.lease != nil {
+		return nil
+	}
+	if c.who.peer == nil {
+		if c.who.known && g.clients.Limits().ForceSessions {
+			return g.explain(c, clients.ErrForceSessions)
+		}
 		return nil
 	}
 	lease, err := g.clients.Default(c.who.asOwner())
