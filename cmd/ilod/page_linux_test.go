@@ -234,6 +234,9 @@ func TestThePageInABrowser(t *testing.T) {
 	enter("wrong")
 	b.until("document.getElementById('wrong').textContent.includes('invalid user name or password')")
 	b.shot("wrong-password")
+	if b.eval("document.getElementById('refresh').offsetParent === null") != true {
+		t.Error("there is something to refresh before the login")
+	}
 	enter(login.Password)
 	b.until(pageRead)
 	b.shot("healthy")
@@ -247,6 +250,12 @@ func TestThePageInABrowser(t *testing.T) {
 	b.until("document.getElementById('choose').open")
 	b.key("Escape")
 	b.until("document.getElementById('said').textContent.startsWith('Cancelled')")
+	b.press("Commit")
+	b.until("document.getElementById('choose').open")
+	b.key("Tab") // from Cancel, where it begins
+	b.press("Commit")
+	b.until("document.getElementById('said').textContent == 'The changes are committed.' && document.body.innerText.includes('No BIOS setting waits for a reset.')")
+	b.shot("committed")
 
 	enter(login.Password) // the handle of the first one is gone with the page
 	b.until("document.getElementById('choose').open")

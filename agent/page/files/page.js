@@ -39,7 +39,7 @@ async function ask(method, path, body) {
 	try { json = JSON.parse(answer.text); } catch { /* an empty body, or none in JSON */ }
 	if (answer.status >= 400) {
 		const info = json && json.error;
-		const more = ((info && info['@Message.ExtendedInfo']) || []).map(m => [m.Message, m.Resolution].filter(Boolean).join(' '));
+		const more = ((info && info['@Message.ExtendedInfo']) || []).flatMap(m => [m.Message, m.Resolution]);
 		const text = [...new Set([info && info.message, ...more].filter(Boolean))].join('\n') || answer.text || 'Status ' + answer.status;
 		throw new Fault(answer.status, json, text);
 	}
@@ -54,7 +54,7 @@ function span(seconds) {
 	return Math.round(seconds / 86400) + ' d';
 }
 const since = time => span(Math.max(0, (Date.now() - Date.parse(time)) / 1000));
-const value = v => v === undefined || v === null ? 'nothing' : typeof v === 'object' ? JSON.stringify(v) : String(v);
+const value = v => v === undefined || v === null ? 'nothing' : v === '' ? '""' : typeof v === 'object' ? JSON.stringify(v) : String(v);
 const say = text => { $('said').textContent = text; };
 function fail(error) {
 	$('wrong').textContent = error ? error.message : '';
