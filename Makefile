@@ -65,8 +65,8 @@ test-driver: packages ## use the package on a booted Debian with the real hpilo 
 test-integration: build ## use ilod from Puppet, Chef and Ansible on simulated servers
 	ILOD_TEST_INTEGRATION=1 $(GO) test -count=1 -v -timeout 45m ./packaging/ -run 'Host|Puppet|Chef|Ansible'
 
-test-page: build ## use the web page in headless Chromium
-	ILOD_TEST_PAGE=1 $(GO) test -count=1 -v -timeout 10m -run TestThePageInABrowser ./cmd/ilod
+test-page: build ## use the web page in headless Chromium, alone and in Cockpit
+	ILOD_TEST_PAGE=1 $(GO) test -count=1 -v -timeout 10m -run TestThePageIn ./cmd/ilod
 
 linuxpe-demo: ## deploy a server from an initrd without disk, on the real hpilo driver
 	ILOD_TEST_LINUXPE=1 $(GO) test -count=1 -v -timeout 45m -run 'TestOverlay|TestDemo' ./packaging/linuxpe

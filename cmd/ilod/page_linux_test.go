@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -168,61 +169,132 @@ func (b *browser) shot(name string) {
 
 const pageRead = `document.querySelectorAll('.age').length == 5 && ![...document.querySelectorAll('.age')].some(a => a.textContent.startsWith('reading')) && !document.querySelector('button:disabled:not(#choose *)')`
 
-// TestThePageInABrowser uses the page with the keyboard alone, in the states that it has.
-func TestThePageInABrowser(t *testing.T) {
+// pageHost is a host with the programs of bin and a configuration.
+type pageHost struct {
+	t      *testing.T
+	dir    string
+	origin string
+}
+
+func newPageHost(t *testing.T) *pageHost {
 	if os.Getenv("ILOD_TEST_PAGE") == "" {
-		t.Skip("needs Chromium: make test-page")
+		t.Skip("needs Chromium and Cockpit: make test-page")
 	}
-	dir, err := os.MkdirTemp("", "page")
+	dir, err := os.MkdirTemp("", "page") // whose path is short enough for sockets
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	address := freeAddress(t)
+	config := fmt.Sprintf("[tls]\nlisten = %q\n[clients]\nmax-sessions-per-user = 1\nwhen-full = \"ask\"\n", address)
+	if err := os.WriteFile(dir+"/ilod.toml", []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(address)
+	return &pageHost{t, dir, "https://localhost:" + port + "/"}
+}
+
+func freeAddress(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().(*net.TCPAddr)
-	l.Close()
-	config := fmt.Sprintf("[tls]\nlisten = \"127.0.0.1:%d\"\n[clients]\nmax-sessions-per-user = 1\nwhen-full = \"ask\"\n", address.Port)
-	if err := os.WriteFile(dir+"/ilod.toml", []byte(config), 0o600); err != nil {
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (h *pageHost) command(name string, args ...string) *exec.Cmd {
+	c := exec.Command(name, args...)
+	c.Env = append(os.Environ(), "ILOD_DEVICE=unix:"+h.dir+"/ilo", "ILOD_CONFIG="+h.dir+"/ilod.toml", "ILOD_STATE_DIR="+h.dir+"/state",
+		"ILOD_RUNTIME_DIR="+h.dir+"/run", "XDG_DATA_HOME="+h.dir+"/share")
+	return c
+}
+
+// serve runs a program until stop, or the end of the test.
+func (h *pageHost) serve(name string, args ...string) (stop func()) {
+	c := h.command(name, args...)
+	if err := c.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	done := false
+	stop = func() {
+		if !done {
+			done = true
+			_ = c.Process.Signal(syscall.SIGTERM)
+			_ = c.Wait()
+		}
+	}
+	h.t.Cleanup(stop)
+	return stop
+}
+
+// serveAgent runs a simulated iLO and the agent.
+func (h *pageHost) serveAgent() (stopILO, stopAgent func()) {
+	stopILO = h.serve("../../bin/ilosim", "--listen", "unix:"+h.dir+"/ilo", "--foreign-sessions", "3")
+	wait(h.t, h.dir+"/ilo")
+	stopAgent = h.serve("../../bin/ilod", "agent")
+	wait(h.t, h.dir+"/run/tls-login.toml")
+	return stopILO, stopAgent
+}
+
+// TestThePageInCockpit: the same files, on the agent's Unix socket, with the rights of
+// the user who runs Cockpit's bridge.
+func TestThePageInCockpit(t *testing.T) {
+	h := newPageHost(t)
+	h.serveAgent()
+	to := h.dir + "/share/cockpit/ilod"
+	if err := os.MkdirAll(to, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	start := func(name string, args ...string) *exec.Cmd {
-		c := exec.Command("../../bin/"+name, args...)
-		c.Env = append(os.Environ(), "ILOD_DEVICE=unix:"+dir+"/ilo", "ILOD_CONFIG="+dir+"/ilod.toml", "ILOD_STATE_DIR="+dir+"/state", "ILOD_RUNTIME_DIR="+dir+"/run")
-		return c
-	}
-	serve := func(name string, args ...string) (stop func()) {
-		c := start(name, args...)
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
+	for _, from := range []string{"../../agent/page/files", "../../packaging/cockpit"} { // whose transport.js replaces the other
+		files, err := filepath.Glob(from + "/*.*")
+		if err != nil || len(files) == 0 {
+			t.Fatal(from, err)
 		}
-		done := false
-		stop = func() {
-			if !done {
-				done = true
-				_ = c.Process.Signal(os.Interrupt)
-				_ = c.Wait()
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err == nil {
+				text = []byte(strings.ReplaceAll(string(text), "/run/ilod/ilod.sock", h.dir+"/run/ilod.sock"))
+				err = os.WriteFile(filepath.Join(to, filepath.Base(file)), text, 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
 			}
 		}
-		t.Cleanup(stop)
-		return stop
 	}
-	stopILO := serve("ilosim", "--listen", "unix:"+dir+"/ilo", "--foreign-sessions", "3")
-	wait(t, dir+"/ilo")
-	stopAgent := serve("ilod", "agent")
-	wait(t, dir+"/run/tls-login.toml")
+	address := freeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	h.serve("/usr/lib/cockpit/cockpit-ws", "--no-tls", "--address=127.0.0.1", "--port="+port, "--local-session=/usr/bin/cockpit-bridge")
+	for range 600 {
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	b := newBrowser(t)
+	b.call("Page.navigate", map[string]any{"url": "http://" + address + "/cockpit/@localhost/ilod/index.html"})
+	b.until(pageRead)
+	b.shot("cockpit")
+	if text := fmt.Sprint(b.eval("document.body.innerText")); !strings.Contains(text, "cockpit-bridge") || b.eval("document.querySelectorAll('.fault').length") != 0.0 {
+		t.Error(text)
+	}
+}
+
+// TestThePageInABrowser uses the page with the keyboard alone, in the states that it has.
+func TestThePageInABrowser(t *testing.T) {
+	h := newPageHost(t)
+	dir, origin := h.dir, h.origin
+	stopILO, stopAgent := h.serveAgent()
 	var login struct{ Username, Password string }
 	if _, err := toml.DecodeFile(dir+"/run/tls-login.toml", &login); err != nil {
 		t.Fatal(err)
 	}
 	const hostile = "<img src=x onerror=alert(1)>"
-	if out, err := start("ilod", "raw", "PATCH", "/redfish/v1/Systems/1/Bios/Settings/", "--data", `{"Attributes":{"AdminName":"`+hostile+`"}}`).CombinedOutput(); err != nil {
+	if out, err := h.command("../../bin/ilod", "raw", "PATCH", "/redfish/v1/Systems/1/Bios/Settings/", "--data", `{"Attributes":{"AdminName":"`+hostile+`"}}`).CombinedOutput(); err != nil {
 		t.Fatal(err, string(out))
 	}
 	b := newBrowser(t)
-	origin := fmt.Sprintf("https://localhost:%d/", address.Port)
 	enter := func(password string) {
 		b.call("Page.navigate", map[string]any{"url": origin})
 		b.until("document.activeElement && document.activeElement.id == 'name'")
