@@ -12,7 +12,11 @@ const pagePath = "/ilod/page/"
 
 // showPage serves the files of the page, to anyone: there is nothing of the server in them.
 func showPage(_ *Gateway, w http.ResponseWriter, c *call) *failure {
-	if c.path == "" || c.path == "/" || c.path == strings.TrimSuffix(pagePath, "/") && !strings.HasSuffix(c.URL.Path, "/") {
+	if c.path == "/" && c.who.peer != nil { // a person comes to the root of the TLS listener only
+		w.Header().Del("Allow")
+		return missing(c.URL.Path)
+	}
+	if c.path == "/" || c.path == strings.TrimSuffix(pagePath, "/") && !strings.HasSuffix(c.URL.Path, "/") {
 		w.Header().Set("Location", pagePath)
 		w.WriteHeader(http.StatusFound)
 		return nil
