@@ -71,7 +71,7 @@ are staged. At a terminal ilod shows the resources and asks.`,
 // deletion is a resource to delete, and what became of it.
 type deletion struct {
 	Path    string `json:"path"`
-	Outcome string `json:"outcome"` // "deletable", "deleted", "staged", "gone" or "refused"
+	Outcome string `json:"outcome"` // "deletable", "deleted", "staged", "gone", "refused", "unknown" or "not-sent"
 	Why     string `json:"why,omitempty"`
 	err     error
 }
@@ -132,7 +132,7 @@ func failures(all []deletion) error {
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d of %d are left: %w", errNotAll, n, len(all), first)
+	return fmt.Errorf("%w: %d of %d: %w", errNotAll, n, len(all), first)
 }
 
 func (a *app) printDeletion(d deletion) error {
@@ -209,7 +209,7 @@ func (f *finder) find(ctx context.Context, u *url.URL) (all []deletion, err erro
 		}
 		d, body, err := f.read(ctx, next[0])
 		if err != nil {
-			d = refused(next[0], err.Error(), err)
+			d = failed(next[0], err)
 		}
 		all = append(all, d)
 		if f.deep {
@@ -269,6 +269,15 @@ func refused(path, why string, err error) deletion {
 	return deletion{Path: path, Outcome: "refused", Why: why, err: err}
 }
 
+// failed is what an error says: a deletion whose answer is lost may have been carried out.
+func failed(path string, err error) deletion {
+	d := refused(path, err.Error(), err)
+	if row, _ := classify(err); row.code == outcomeUnknown {
+		d.Outcome = "unknown"
+	}
+	return d
+}
+
 // membersOf are the links of a collection, nil if the body is none, and the path of its
 // next page.
 func membersOf(body []byte) (paths []string, more string) {
@@ -294,19 +303,22 @@ func membersOf(body []byte) (paths []string, more string) {
 func remove(ctx context.Context, rt http.RoundTripper, d *deletion) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, "http://ilo"+d.Path, nil)
 	if err != nil {
-		*d = refused(d.Path, err.Error(), err)
+		*d = failed(d.Path, err)
+		return
+	}
+	if err := context.Cause(ctx); err != nil { // while others were deleted
+		d.Outcome, d.Why, d.err = "not-sent", err.Error(), err
 		return
 	}
 	req.Header.Set("OData-Version", "4.0")
 	resp, body, err := exchange(rt, req)
 	switch {
 	case err != nil:
-		*d = refused(d.Path, err.Error(), err)
+		*d = failed(d.Path, err)
 	case resp.StatusCode == http.StatusNotFound: // with what was above it
 		d.Outcome = "gone"
 	case !isSuccess(resp):
-		err := client.NewError(resp, body)
-		*d = refused(d.Path, err.Error(), err)
+		*d = failed(d.Path, client.NewError(resp, body))
 	default:
 		d.Outcome = "deleted"
 		if receipt, staged := client.ReceiptOf(resp, body); staged {

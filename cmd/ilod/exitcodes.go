@@ -62,7 +62,7 @@ var exitCodes = []exitCode{
 		"try again later; other HPE tools hold channels too", is(chif.ErrBusy, schedule.ErrQueueFull)},
 	{75, "SECURITY_STATE", "the iLO's security state refuses the host, or asks it for credentials",
 		"use Redfish over the network or the virtual NIC (https://16.1.15.1) with credentials", is(chif.ErrRefused, chif.ErrCredentialsRequired)},
-	{90, "OUTCOME_UNKNOWN", "the request was sent and its answer was lost; it was not sent again",
+	{outcomeUnknown, "OUTCOME_UNKNOWN", "the request was sent and its answer was lost; it was not sent again",
 		"look at the resource before you send the request again", func(err error) bool {
 			return is(chif.ErrOutcomeUnknown, ilosession.ErrMayRemain)(err) && !errors.Is(err, ilosession.ErrNoLogin)
 		}},
@@ -112,6 +112,7 @@ var exitCodes = []exitCode{
 
 const (
 	sessionExpired = 30
+	outcomeUnknown = 90
 	// general is the code of errors that belong to no other row.
 	general = 255
 )
