@@ -242,6 +242,14 @@ func (h *pageHost) serveAgent() (stopILO, stopAgent func()) {
 func TestThePageInCockpit(t *testing.T) {
 	h := newPageHost(t)
 	h.serveAgent()
+	run := func(args ...string) string {
+		out, err := h.command("../../bin/ilod", args...).CombinedOutput()
+		if err != nil {
+			t.Fatal(args, err, string(out))
+		}
+		return string(out)
+	}
+	run("raw", "PATCH", "/redfish/v1/Systems/1/Bios/Settings/", "--data", `{"Attributes":{"AdminName":"waits"}}`)
 	to := h.dir + "/share/cockpit/ilod"
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		t.Fatal(err)
@@ -278,6 +286,13 @@ func TestThePageInCockpit(t *testing.T) {
 	b.shot("cockpit")
 	if text := fmt.Sprint(b.eval("document.body.innerText")); !strings.Contains(text, "cockpit-bridge") || b.eval("document.querySelectorAll('.fault').length") != 0.0 {
 		t.Error(text)
+	}
+	// Where there can be no transaction, nothing is sent instead.
+	run("limits", "set", "inactivity-timeout=0s")
+	b.press("Stage the present values")
+	b.until("document.getElementById('wrong').textContent.includes('cannot have a transaction')")
+	if settings := run("get", "--fresh", "/redfish/v1/Systems/1/Bios/Settings/"); !strings.Contains(settings, `"AdminName":"waits"`) {
+		t.Error("the settings were changed at once: " + settings)
 	}
 }
 

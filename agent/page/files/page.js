@@ -242,7 +242,10 @@ async function pending() {
 		const former = Object.fromEntries(names.filter(name => name in a).map(name => [name, a[name]]));
 		nodes.push(table(['Setting', 'Now', 'After the next reset'], names.map(name => change(name, a[name], b[name]))),
 			el('div', {className: 'actions'}, act('Stage the present values', 'Stage the present values', async () => {
-				try { await ask('POST', '/ilod/v1/transaction'); } catch (error) { if (error.status !== 409) throw error; }
+				// Without a transaction the PATCH would be sent at once.
+				try { await ask('POST', '/ilod/v1/transaction'); } catch (error) {
+					if (!String(find(error.info, 'code')).endsWith('.TransactionOpen')) throw error;
+				}
 				await ask('PATCH', settings['@odata.id'], {Attributes: former});
 				await show();
 				say('Staged. Commit it to take the pending changes back.');
