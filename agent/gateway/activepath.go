@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -38,7 +39,8 @@ func (g *Gateway) mayBecomeActive(c *call, s api.Session, changes map[string]jso
 	return g.explain(c, &clients.ValueError{Property: "activePath", Value: active, Reason: reason})
 }
 
-// exists asks for a resource that the caller may read.
+// exists asks for a resource that the caller may read. An iLO that is not well does not
+// tell whether there is one.
 func (g *Gateway) exists(c *call, path string) (bool, *failure) {
 	ctx := tag(c, schedule.Interactive)
 	u, err := url.Parse(path)
@@ -58,5 +60,8 @@ func (g *Gateway) exists(c *call, path string) (bool, *failure) {
 		return false, g.below(c, err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusInternalServerError {
+		return false, &failure{status: http.StatusBadGateway, key: "OperationFailed", text: fmt.Sprintf("The iLO answered %s to a GET of %s, so it is not known whether that exists.", resp.Status, path)}
+	}
 	return resp.StatusCode != http.StatusNotFound, nil
 }

@@ -8,13 +8,17 @@ import (
 	"github.com/ilod/ilod/agent/clients"
 )
 
-// TestActivePathThatDoesNotExistIsRefused: the old one stays, unless it is gone, too.
+// TestActivePathThatDoesNotExistIsRefused: the old one stays, unless it is gone, too. So
+// does it if the iLO does not tell.
 func TestActivePathThatDoesNotExistIsRefused(t *testing.T) {
-	gone := map[string]bool{"/redfish/v1/Nowhere/": true}
+	gone, ill := map[string]bool{"/redfish/v1/Nowhere/": true}, false
 	ilo := &next{answer: func(r *http.Request) (*http.Response, error) {
 		status := http.StatusOK
 		if gone[r.URL.Path] {
 			status = http.StatusNotFound
+		}
+		if ill {
+			status = http.StatusServiceUnavailable
 		}
 		return respond(status, "{}"), nil
 	}}
@@ -32,6 +36,11 @@ func TestActivePathThatDoesNotExistIsRefused(t *testing.T) {
 	if status, text := set("/redfish/v1/Nowhere"); status != 400 || !strings.Contains(text, "still /redfish/v1/Systems/1/") || active() != "/redfish/v1/Systems/1/" {
 		t.Errorf("%d %s: %s", status, text, active())
 	}
+	ill = true
+	if status, text := set("/redfish/v1/Chassis/"); status != 502 || active() != "/redfish/v1/Systems/1/" {
+		t.Errorf("%d %s: %s", status, text, active())
+	}
+	ill = false
 	gone["/redfish/v1/Systems/1/"] = true
 	if status, text := set("/redfish/v1/Nowhere/"); status != 400 || active() != clients.Root {
 		t.Errorf("%d %s: %s", status, text, active())
