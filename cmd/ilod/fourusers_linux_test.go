@@ -31,7 +31,7 @@ func TestFourUsers(t *testing.T) {
 	}
 	need.Program(t, "setpriv", "util-linux")
 	built := programs(t)
-	open(t, built)
+	letThrough(t, built)
 	text, err := os.ReadFile("testdata/fourusers.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -81,8 +81,8 @@ type usersSite struct {
 	table  bytes.Buffer
 }
 
-// open lets everybody pass through dir.
-func open(t *testing.T, dir string) {
+// letThrough lets everybody pass through dir.
+func letThrough(t *testing.T, dir string) {
 	t.Helper()
 	for ; dir != os.TempDir(); dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o711); err != nil {
@@ -99,7 +99,7 @@ func (u *usersSite) must(err error) {
 }
 
 func (u *usersSite) prepare() {
-	open(u.t, u.dir)
+	letThrough(u.t, u.dir)
 	var config strings.Builder
 	for i, who := range fourUsers {
 		u.must(os.Mkdir(u.path(who.name), 0o700))
